@@ -1,0 +1,41 @@
+# Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build test unit e2e lint demo bench clean rust
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+rust:
+	@command -v cargo >/dev/null || ./module/build.sh
+
+build: ## leave dist/<root_id>.wasm
+	./module/build.sh
+
+test: unit e2e ## run every test
+
+unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
+	cargo test --quiet
+
+e2e: ## run the tests against a real Envoy
+	./module/build.sh
+	./module/build.sh store-contract
+	./tests/prepare.sh
+	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
+
+lint: rust ## check format, lints and scripts
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets --exclude tidegate-module -- --deny warnings
+	cargo clippy --quiet --package tidegate-module --features rate-limit -- --deny warnings
+	cargo clippy --quiet --package tidegate-module --features store-contract -- --deny warnings
+	./tests/lint-scripts.sh
+
+demo: build ## a real model behind Tidegate, a flood, and a client that notices nothing (UPSTREAM=http://… for your own)
+	./envoy/demo/run.sh
+
+bench: build ## CPU per request, side by side with Envoy alone, its own limiter and an empty filter
+	./module/build.sh empty
+	./tests/bench/run.sh
+
+clean: ## remove everything that was built or installed into the checkout
+	rm -rf target dist .venv

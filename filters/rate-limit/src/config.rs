@@ -1,0 +1,354 @@
+//! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be
+//! enforced is refused here, with its path, what was found and what is accepted.
+
+use crate::identity::{Identity, Part};
+use core::time::Duration;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tidegate_host::client::{AddressSource, ClientSources, RawSource, header_name};
+use tidegate_host::config::{ConfigError, parse};
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
+use tidegate_policy::bucket::Bucket;
+use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::slots::Table;
+
+const MAX_LIMITS: usize = 256;
+const MAX_MEMORY: u64 = 1 << 30;
+const DEFAULT_MEMORY: u64 = 16 << 20;
+const MAX_DELAY: Duration = Duration::from_secs(60);
+const MAX_HELD: u32 = 65_536;
+const DEFAULT_HELD: u32 = 1_024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    limits: Vec<RawLimit>,
+    client: Option<Vec<RawSource>>,
+    address: Option<AddressSource>,
+    memory: Option<WrittenSize>,
+    max_held: Option<Whole>,
+    #[serde(default)]
+    failure_mode: FailureMode,
+    #[serde(default = "yes")]
+    headers_on_admitted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimit {
+    name: String,
+    per: Vec<String>,
+    requests: RawRequests,
+    #[serde(default)]
+    when: RawWhen,
+    #[serde(default)]
+    exceed: Exceed,
+    #[serde(default)]
+    shadow: bool,
+    #[serde(default)]
+    overrides: Vec<RawOverride>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequests {
+    rate: WrittenRate,
+    burst: Whole,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWhen {
+    path_prefix: Option<String>,
+    methods: Option<Vec<String>>,
+    #[serde(default)]
+    headers: Vec<RawHeader>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHeader {
+    name: String,
+    value: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Exceed {
+    #[default]
+    Reject,
+    Delay(WrittenSpan),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOverride {
+    sha256: String,
+    requests: RawRequests,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What happens to a request that cannot be decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureMode {
+    /// It is refused with 503.
+    #[default]
+    Deny,
+    /// It goes on.
+    Allow,
+}
+
+/// Everything that can be enforced.
+#[derive(Debug)]
+pub struct Config {
+    /// In the order written, at least one.
+    pub limits: Vec<Limit>,
+    /// What the limits count by, each once; [`Limit::identity`] is a place in it.
+    pub identities: Vec<Identity>,
+    /// How clients are told apart.
+    pub clients: ClientSources,
+    /// Where the buckets live.
+    pub table: Table,
+    /// How many requests one worker may hold.
+    pub max_held: usize,
+    /// What happens to a request that cannot be decided.
+    pub failure_mode: FailureMode,
+    /// Whether admitted answers carry the `x-ratelimit-*` headers.
+    pub headers_on_admitted: bool,
+}
+
+/// One limit.
+#[derive(Debug)]
+pub struct Limit {
+    /// Unique, letters, digits, `-` and `_`.
+    pub name: String,
+    /// Which of [`Config::identities`] it counts by.
+    pub identity: usize,
+    /// Tells its buckets from those of other limits on the same identity.
+    pub mark: u64,
+    /// The bucket of whoever has none of their own.
+    pub requests: Requests,
+    /// The buckets of named clients, by the SHA-256 of their key.
+    pub overrides: BTreeMap<[u8; 32], Requests>,
+    /// Whether it only counts.
+    pub shadow: bool,
+    when: When,
+}
+
+/// A bucket, and how to say it.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// What is enforced.
+    pub bucket: Bucket,
+    /// Such as `10 requests per second, bursts of 20`.
+    pub text: String,
+}
+
+#[derive(Debug)]
+struct When {
+    path_prefix: Option<Vec<u8>>,
+    methods: Option<Vec<Vec<u8>>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Limit {
+    /// Whether it applies to a request.
+    pub fn applies(&self, headers: &HeaderMap) -> bool {
+        let When { path_prefix, methods, headers: wanted } = &self.when;
+        path_prefix.as_ref().is_none_or(|prefix| headers.path().starts_with(prefix))
+            && methods.as_ref().is_none_or(|methods| methods.iter().any(|method| method == headers.method()))
+            && wanted.iter().all(|(name, value)| {
+                headers.all(name).any(|found| value.as_ref().is_none_or(|value| value == found))
+            })
+    }
+}
+
+impl Config {
+    /// From a JSON document.
+    pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
+        let raw: Raw = parse(document)?;
+        if raw.limits.is_empty() || raw.limits.len() > MAX_LIMITS {
+            let found = raw.limits.len();
+            return Err(refuse("limits", format!("found {found} limits, accepted are 1 to {MAX_LIMITS}")));
+        }
+        let memory = raw.memory.map_or(DEFAULT_MEMORY, |WrittenSize(bytes)| bytes);
+        let table = Table::within(memory).filter(|_| memory <= MAX_MEMORY).ok_or_else(|| {
+            refuse("memory", format!("found {memory}B, accepted is {}B to 1GiB", Table::MIN_BYTES))
+        })?;
+        let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);
+        if !(1..=MAX_HELD).contains(&max_held) {
+            return Err(refuse("max_held", format!("found {max_held}, accepted is 1 to {MAX_HELD}")));
+        }
+
+        let mut identities = Vec::new();
+        let mut limits: Vec<Limit> = Vec::with_capacity(raw.limits.len());
+        for (index, written) in raw.limits.into_iter().enumerate() {
+            let path = format!("limits[{index}]");
+            if limits.iter().any(|limit| limit.name == written.name) {
+                let problem = format!("found {:?} a second time, accepted is each name once", written.name);
+                return Err(refuse(format!("{path}.name"), problem));
+            }
+            limits.push(limit(written, &path, &mut identities)?);
+        }
+        Ok(Self {
+            limits,
+            identities,
+            clients: ClientSources::new(raw.client, raw.address)?,
+            table,
+            max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            failure_mode: raw.failure_mode,
+            headers_on_admitted: raw.headers_on_admitted,
+        })
+    }
+}
+
+fn limit(raw: RawLimit, path: &str, identities: &mut Vec<Identity>) -> Result<Limit, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.bytes().all(plain) {
+        let problem = format!("found {:?}, accepted are 1 to 64 letters, digits, - and _", raw.name);
+        return Err(refuse(format!("{path}.name"), problem));
+    }
+    let identity = identity(&raw.per, path)?;
+    if !raw.overrides.is_empty() && !identity.parts.contains(&Part::Client) {
+        let problem =
+            format!("found overrides on per: {:?}, accepted are they where per names client", raw.per);
+        return Err(refuse(format!("{path}.overrides"), problem));
+    }
+    let promised = match raw.exceed {
+        Exceed::Reject => Duration::ZERO,
+        Exceed::Delay(WrittenSpan(delay)) if !delay.is_zero() && delay <= MAX_DELAY => delay,
+        Exceed::Delay(WrittenSpan(delay)) => {
+            let problem = format!("found {delay:?}, accepted is 1ms to {}s", MAX_DELAY.as_secs());
+            return Err(refuse(format!("{path}.exceed.delay"), problem));
+        }
+    };
+    let mut overrides = BTreeMap::new();
+    for (index, written) in raw.overrides.iter().enumerate() {
+        let path = format!("{path}.overrides[{index}]");
+        let bucket = requests(&written.requests, promised, &path)?;
+        if overrides.insert(sha256(&written.sha256, &path)?, bucket).is_some() {
+            return Err(refuse(
+                format!("{path}.sha256"),
+                "found the same client twice, accepted is each once",
+            ));
+        }
+    }
+    let place = identities.iter().position(|known| *known == identity);
+    let place = place.unwrap_or_else(|| {
+        identities.push(identity);
+        identities.len().saturating_sub(1)
+    });
+    Ok(Limit {
+        identity: place,
+        mark: Fingerprinter::new([0; 16]).of([raw.name.as_bytes()]).mark,
+        requests: requests(&raw.requests, promised, path)?,
+        overrides,
+        shadow: raw.shadow,
+        when: when(raw.when, path)?,
+        name: raw.name,
+    })
+}
+
+fn identity(per: &[String], path: &str) -> Result<Identity, ConfigError> {
+    let mut parts = Vec::with_capacity(per.len());
+    for (index, name) in per.iter().enumerate() {
+        let path = format!("{path}.per[{index}]");
+        let part = match (name.as_str(), name.strip_prefix("header:")) {
+            ("client", _) => Part::Client,
+            ("address", _) => Part::Address,
+            ("path", _) => Part::Path,
+            ("method", _) => Part::Method,
+            (_, Some(header)) => Part::Header(header_name(header, &path)?),
+            ("model", _) => {
+                let problem = "found \"model\", which this version cannot count by; accepted are client, address, \
+                               path, method and header:<name>";
+                return Err(refuse(path, problem));
+            }
+            (other, _) => {
+                let problem =
+                    format!("found {other:?}, accepted are client, address, path, method and header:<name>");
+                return Err(refuse(path, problem));
+            }
+        };
+        if parts.contains(&part) {
+            return Err(refuse(path, format!("found {name:?} a second time, accepted is each once")));
+        }
+        parts.push(part);
+    }
+    Ok(Identity { parts })
+}
+
+fn requests(raw: &RawRequests, promised: Duration, path: &str) -> Result<Requests, ConfigError> {
+    let (WrittenRate(rate), Whole(burst)) = (raw.rate, raw.burst);
+    let per = match rate.period.as_secs() {
+        1 => "second",
+        60 => "minute",
+        3_600 => "hour",
+        _ => "day",
+    };
+    match Bucket::new(rate, burst) {
+        Ok(bucket) => Ok(Requests {
+            bucket: bucket.promising(promised),
+            text: format!("{} requests per {per}, bursts of {burst}", rate.requests),
+        }),
+        Err(invalid) => {
+            let found = format!("found {} per {per} with a burst of {burst}; {invalid}", rate.requests);
+            Err(refuse(format!("{path}.requests"), found))
+        }
+    }
+}
+
+fn when(raw: RawWhen, path: &str) -> Result<When, ConfigError> {
+    if let Some(prefix) = raw.path_prefix.as_ref().filter(|prefix| !prefix.starts_with('/')) {
+        let problem = format!("found {prefix:?}, accepted is a prefix that starts with /");
+        return Err(refuse(format!("{path}.when.path_prefix"), problem));
+    }
+    for (index, method) in raw.methods.iter().flatten().enumerate() {
+        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
+            let problem = format!("found {method:?}, accepted is a method in capitals such as POST");
+            return Err(refuse(format!("{path}.when.methods[{index}]"), problem));
+        }
+    }
+    if raw.methods.as_ref().is_some_and(Vec::is_empty) {
+        let problem = "found an empty list, accepted is at least one method, or no list for all";
+        return Err(refuse(format!("{path}.when.methods"), problem));
+    }
+    let mut headers = Vec::with_capacity(raw.headers.len());
+    for (index, header) in raw.headers.into_iter().enumerate() {
+        let name = header_name(&header.name, &format!("{path}.when.headers[{index}].name"))?;
+        headers.push((name, header.value.map(String::into_bytes)));
+    }
+    Ok(When {
+        path_prefix: raw.path_prefix.map(String::into_bytes),
+        methods: raw.methods.map(|methods| methods.into_iter().map(String::into_bytes).collect()),
+        headers,
+    })
+}
+
+fn sha256(hex: &str, path: &str) -> Result<[u8; 32], ConfigError> {
+    let digits: Option<Vec<u8>> =
+        hex.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let bytes: Option<Vec<u8>> = digits
+        .map(|digits| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect());
+    let hash = bytes.filter(|_| hex.len() == 64).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    hash.ok_or_else(|| {
+        let problem = format!(
+            "found {} characters, accepted are the 64 hexadecimal digits of the key's SHA-256 \
+             (printf %s \"$KEY\" | sha256sum)",
+            hex.chars().count()
+        );
+        refuse(format!("{path}.sha256"), problem)
+    })
+}
+
+fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+    ConfigError::new(path, problem)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts
+//! without its query, which a client can vary at will; an absent header is a value like any other.
+
+use tidegate_host::client::ClientSources;
+use tidegate_host::exchange::Exchange;
+use tidegate_policy::fingerprint::Fingerprint;
+
+/// What a limit counts by; nothing means one bucket for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// In the order written.
+    pub parts: Vec<Part>,
+}
+
+/// One thing to count by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Who sent it.
+    Client,
+    /// The network that it came from.
+    Address,
+    /// Its path without the query.
+    Path,
+    /// Its method.
+    Method,
+    /// All values of this header.
+    Header(Vec<u8>),
+}
+
+impl Identity {
+    /// The fingerprint of this request's values.
+    pub fn fingerprint(&self, exchange: &dyn Exchange, sources: &ClientSources) -> Fingerprint {
+        let mut print = exchange.fingerprinter().start();
+        let headers = || exchange.request_headers();
+        for part in &self.parts {
+            match part {
+                Part::Client => sources.client(exchange).parts().map(|bytes| print.add(bytes)),
+                Part::Address => {
+                    let network = sources.network(exchange);
+                    [b"address".as_slice(), network.as_ref().map_or(b"", |bytes| bytes)]
+                        .map(|bytes| print.add(bytes))
+                }
+                Part::Path => [b"path", headers().path()].map(|bytes| print.add(bytes)),
+                Part::Method => [b"method", headers().method()].map(|bytes| print.add(bytes)),
+                Part::Header(name) => {
+                    let count = headers().all(name).count().to_le_bytes();
+                    headers().all(name).for_each(|value| print.add(value));
+                    [name.as_slice(), &count].map(|bytes| print.add(bytes))
+                }
+            };
+        }
+        print.finish()
+    }
+}

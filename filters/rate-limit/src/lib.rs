@@ -1,0 +1,13 @@
+//! Token-bucket limits on requests, exact across all workers of a proxy.
+//!
+//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it.
+//! [`identity`]: whose bucket a limit charges. [`admission`]: how buckets in several places of the shared store
+//! are charged together or not at all. [`answer`]: what a refused client is told.
+
+pub mod admission;
+pub mod answer;
+pub mod config;
+pub mod filter;
+pub mod identity;
+
+pub use filter::RateLimit;

@@ -1,0 +1,97 @@
+//! A request's headers as bytes, read from the host once. Values may hold any byte and names may occur more
+//! than once; both are the caller's to judge.
+
+use core::ops::Range;
+
+/// Names (lower case, pseudo-headers included) and values, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderMap {
+    text: Vec<u8>,
+    fields: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl HeaderMap {
+    /// Fields whose names and values lie at these ranges of `text`. A range beyond it reads as empty.
+    pub const fn new(text: Vec<u8>, fields: Vec<(Range<usize>, Range<usize>)>) -> Self {
+        Self { text, fields }
+    }
+
+    /// All fields.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|(name, value)| (self.slice(name), self.slice(value)))
+    }
+
+    /// Every value of `name`.
+    pub fn all<'a>(&'a self, name: &[u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The value of `name`, if it occurs just once.
+    pub fn only(&self, name: &[u8]) -> Option<&[u8]> {
+        let mut all = self.all(name);
+        let first = all.next()?;
+        all.next().is_none().then_some(first)
+    }
+
+    /// The path without its query; empty if there is none.
+    pub fn path(&self) -> &[u8] {
+        let target = self.only(b":path").unwrap_or_default();
+        target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+    }
+
+    /// The method; empty if there is none.
+    pub fn method(&self) -> &[u8] {
+        self.only(b":method").unwrap_or_default()
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderMap {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let mut map = Self::default();
+        let append = |text: &mut Vec<u8>, bytes: &[u8]| {
+            let from = text.len();
+            text.extend_from_slice(bytes);
+            from..text.len()
+        };
+        for (name, value) in pairs {
+            let name = append(&mut map.text, name.as_ref());
+            let value = append(&mut map.text, value.as_ref());
+            map.fields.push((name, value));
+        }
+        map
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_occurs_twice_has_no_only_value() {
+        let map: HeaderMap = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        assert_eq!(map.only(b"a"), None);
+        assert_eq!(map.only(b"b"), Some(b"2".as_slice()));
+        assert_eq!(map.all(b"a").collect::<Vec<_>>(), [b"1", b"3"]);
+    }
+
+    #[test]
+    fn the_path_ends_where_the_query_begins() {
+        let path = |target: &str| {
+            let map: HeaderMap = [(":path", target)].into_iter().collect();
+            String::from_utf8(map.path().to_vec()).unwrap()
+        };
+        assert_eq!(path("/v1/chat?x=1"), "/v1/chat");
+        assert_eq!(path("/v1/chat#x"), "/v1/chat");
+        assert_eq!(path("*"), "*");
+    }
+
+    #[test]
+    fn a_range_beyond_the_text_is_empty() {
+        let map = HeaderMap::new(b"ab".to_vec(), vec![(0..1, 1..9)]);
+        assert_eq!(map.only(b"a"), Some(b"".as_slice()));
+    }
+}

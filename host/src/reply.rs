@@ -1,0 +1,141 @@
+//! Our own answers: always the OpenAI error shape, which all SDKs of the field read, and honest about whether
+//! and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
+//! (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1); beyond that, and where no wait helps,
+//! `x-should-retry: false` stops them, since some would sleep it out.
+
+use core::time::Duration;
+use tidegate_policy::hint::MAX_RETRY;
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What the proxy's access log calls it, `tidegate.<module>.<rule>`.
+    pub details: String,
+}
+
+/// The members of the OpenAI error object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorObject<'a> {
+    /// In plain words, for a human.
+    pub message: &'a str,
+    /// The class, such as `rate_limit_error`.
+    pub kind: &'a str,
+    /// The case, such as `rate_limit_exceeded`.
+    pub code: &'a str,
+    /// The request's member at fault, if it is one.
+    pub param: Option<&'a str>,
+}
+
+impl Reply {
+    /// An error answer.
+    pub fn error(status: u16, error: ErrorObject<'_>, details: String) -> Self {
+        let body = serde_json::json!({ "error": {
+            "message": error.message, "type": error.kind, "param": error.param, "code": error.code,
+        }});
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { status, headers, body: body.to_string().into_bytes(), details }
+    }
+
+    /// With a header more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With the time after which to come back.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        let millis = wait.as_nanos().div_ceil(1_000_000).max(1);
+        let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+        let told = self.with("retry-after-ms", millis.to_string()).with("retry-after", seconds.to_string());
+        if wait > Duration::from_nanos(MAX_RETRY) {
+            told.with("x-should-retry", "false".to_owned())
+        } else {
+            told
+        }
+    }
+}
+
+/// A time as the `x-ratelimit-reset-*` headers give it, to the millisecond, rounded up: `120ms`, `1.5s`,
+/// `6m0s`, `1h0m0s`.
+pub fn reset_time(nanos: u64) -> String {
+    let millis = nanos.div_ceil(1_000_000);
+    let part = |unit: u64, of: u64| millis.checked_div(unit).and_then(|n| n.checked_rem(of)).unwrap_or(0);
+    let (hours, minutes, seconds, rest) =
+        (part(3_600_000, u64::MAX), part(60_000, 60), part(1_000, 60), part(1, 1_000));
+    let seconds = match rest {
+        0 => format!("{seconds}s"),
+        _ if millis < 1_000 => format!("{rest}ms"),
+        _ => format!("{seconds}.{rest:03}").trim_end_matches('0').to_owned() + "s",
+    };
+    match (hours, minutes) {
+        (0, 0) => seconds,
+        (0, _) => format!("{minutes}m{seconds}"),
+        _ => format!("{hours}h{minutes}m{seconds}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error() -> Reply {
+        let object = ErrorObject { message: "a \"b\"", kind: "t", code: "c", param: None };
+        Reply::error(429, object, "tidegate.test".to_owned())
+    }
+
+    fn header(reply: &Reply, name: &str) -> Option<String> {
+        reply.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn an_error_has_the_shape_that_the_sdks_read() {
+        let body: serde_json::Value = serde_json::from_slice(&error().body).unwrap();
+        assert_eq!(body["error"]["message"], "a \"b\"");
+        assert!(body["error"]["param"].is_null());
+    }
+
+    #[test]
+    fn the_wait_is_told_in_both_headers_rounded_up_and_never_zero() {
+        let reply = error().retry_after(Duration::from_micros(1_200_001));
+        assert_eq!(header(&reply, "retry-after-ms").as_deref(), Some("1201"));
+        assert_eq!(header(&reply, "retry-after").as_deref(), Some("2"));
+        let reply = error().retry_after(Duration::ZERO);
+        assert_eq!(header(&reply, "retry-after-ms").as_deref(), Some("1"));
+        assert_eq!(header(&reply, "retry-after").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn beyond_60_seconds_clients_are_told_to_stop() {
+        assert_eq!(header(&error().retry_after(Duration::from_secs(60)), "x-should-retry"), None);
+        let long = error().retry_after(Duration::from_millis(60_001));
+        assert_eq!(header(&long, "x-should-retry").as_deref(), Some("false"));
+        assert_eq!(header(&long, "retry-after").as_deref(), Some("61"));
+    }
+
+    #[test]
+    fn reset_times_are_written_as_openai_writes_them() {
+        for (millis, text) in [
+            (0, "0s"),
+            (120, "120ms"),
+            (1_000, "1s"),
+            (1_500, "1.5s"),
+            (8_640, "8.64s"),
+            (59_999, "59.999s"),
+            (360_000, "6m0s"),
+            (3_600_000, "1h0m0s"),
+            (90_061_007, "25h1m1.007s"),
+        ] {
+            assert_eq!(reset_time(millis * 1_000_000), text);
+        }
+        assert_eq!(reset_time(1), "1ms");
+        assert!(reset_time(u64::MAX).ends_with('s'));
+    }
+}

@@ -1,0 +1,186 @@
+//! State that all workers share, and the one way to change it: decide on the old value, swap in the new one if
+//! nobody was faster, else decide again on what the winner left. At most [`ATTEMPTS`] times; then losing is
+//! an answer of its own, which the filter maps by its failure mode and counts.
+
+use tidegate_policy::slots::SlotSet;
+
+/// How often a decision is made before it counts as contended.
+pub const ATTEMPTS: usize = 16;
+
+/// Which write of an entry was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+/// A map of entries that all workers share.
+pub trait Store {
+    /// The entry of `key` and its version, if there is one.
+    fn load(&self, key: &[u8]) -> Option<(Vec<u8>, Version)>;
+
+    /// Writes `value` if the entry is still at `expected`, `None` meaning absent. False if it is not.
+    fn swap(&self, key: &[u8], value: &[u8], expected: Option<Version>) -> bool;
+}
+
+/// What an entry holds. The default is what an absent entry means.
+pub trait State: Default {
+    /// From bytes that any version of this software may have written: never fails, drops what it cannot read.
+    fn from_bytes(bytes: Vec<u8>) -> Self;
+    /// For the store.
+    fn as_bytes(&self) -> &[u8];
+}
+
+impl State for SlotSet {
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::from_bytes(&bytes)
+    }
+    fn as_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// Every attempt lost its race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contended;
+
+/// An entry as it was when it was looked at.
+#[derive(Debug)]
+pub struct Seen<S> {
+    /// What it held.
+    pub state: S,
+    version: Option<Version>,
+}
+
+/// Looks at the entry of `key`: one host call.
+pub fn look<S: State>(store: &dyn Store, key: &[u8]) -> Seen<S> {
+    match store.load(key) {
+        Some((bytes, version)) => Seen { state: S::from_bytes(bytes), version: Some(version) },
+        None => Seen { state: S::default(), version: None },
+    }
+}
+
+/// Looks at the entry of `key`, decides, and stores what was decided, if anything: one host call, and one more
+/// if something is stored.
+pub fn update<S: State, T>(
+    store: &dyn Store,
+    key: &[u8],
+    decide: impl FnMut(S) -> (Option<S>, T),
+) -> Result<T, Contended> {
+    update_seen(store, key, look(store, key), decide)
+}
+
+/// As [`update`], on an entry that was looked at already.
+pub fn update_seen<S: State, T>(
+    store: &dyn Store,
+    key: &[u8],
+    mut seen: Seen<S>,
+    mut decide: impl FnMut(S) -> (Option<S>, T),
+) -> Result<T, Contended> {
+    for attempt in 1..=ATTEMPTS {
+        let (new, answer) = decide(seen.state);
+        let Some(new) = new else { return Ok(answer) };
+        if store.swap(key, new.as_bytes(), seen.version) {
+            return Ok(answer);
+        }
+        if attempt == ATTEMPTS {
+            break;
+        }
+        seen = look(store, key);
+    }
+    Err(Contended)
+}
+
+/// What every store must do, as statements that the fake and the real one are both held to.
+pub mod contract {
+    use super::{Store, Version};
+
+    /// Checks `store` with entries under `prefix`, which must be unused. The error is the first statement that
+    /// does not hold.
+    pub fn check(store: &dyn Store, prefix: &[u8]) -> Result<(), &'static str> {
+        let key = |name: &[u8]| [prefix, name].concat();
+        let holds = |statement, holds: bool| if holds { Ok(()) } else { Err(statement) };
+
+        let a = key(b"a");
+        holds("an absent entry is absent", store.load(&a).is_none())?;
+        holds("an absent entry can be created", store.swap(&a, b"one", None))?;
+        holds("an entry is created once", !store.swap(&a, b"two", None))?;
+        let (value, first) = store.load(&a).ok_or("what was written is there")?;
+        holds("what was written is read", value == b"one")?;
+        holds("an entry can be replaced at its version", store.swap(&a, b"three", Some(first)))?;
+        holds("a version holds for one write", !store.swap(&a, b"four", Some(first)))?;
+        let (value, second) = store.load(&a).ok_or("what was replaced is there")?;
+        holds("a lost swap writes nothing", value == b"three")?;
+        holds("a write makes a new version", first != second)?;
+
+        let b = key(b"b");
+        holds("another key is another entry", store.load(&b).is_none())?;
+        holds("an empty value is a value", store.swap(&b, b"", None))?;
+        let (value, version) = store.load(&b).ok_or("an empty entry is there")?;
+        holds("an empty value is empty", value.is_empty() && !store.swap(&b, b"x", None))?;
+
+        let long = vec![7; 1 << 16];
+        holds("64 KiB can be stored", store.swap(&b, &long, Some(version)))?;
+        holds("64 KiB come back", store.load(&b).is_some_and(|(value, _)| value == long))?;
+
+        let bytes: Vec<u8> = (0..=255).collect();
+        let c = key(&bytes);
+        holds("any bytes are a key and a value", store.swap(&c, &bytes, None))?;
+        holds("any bytes come back", store.load(&c).is_some_and(|(value, _)| value == bytes))?;
+        holds("a version never seen is refused", !store.swap(&c, b"x", Some(Version(u32::MAX))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeStore;
+
+    #[derive(Default)]
+    struct Text(Vec<u8>);
+
+    impl State for Text {
+        fn from_bytes(bytes: Vec<u8>) -> Self {
+            Self(bytes)
+        }
+        fn as_bytes(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    fn append(store: &FakeStore, decided: &mut usize) -> Result<usize, Contended> {
+        update(store, b"k", |Text(mut old)| {
+            *decided = decided.saturating_add(1);
+            old.push(b'x');
+            let length = old.len();
+            (Some(Text(old)), length)
+        })
+    }
+
+    #[test]
+    fn the_fake_keeps_the_contract() {
+        assert_eq!(contract::check(&FakeStore::default(), b"test."), Ok(()));
+    }
+
+    #[test]
+    fn a_lost_race_decides_again_on_what_the_winner_left() {
+        let store = FakeStore::default();
+        store.lose_swap_of(b"k", 3, b"ww");
+        let mut decided = 0;
+        assert_eq!(append(&store, &mut decided), Ok(3));
+        assert_eq!(decided, 4);
+    }
+
+    #[test]
+    fn losing_every_race_is_an_answer() {
+        let store = FakeStore::default();
+        store.lose_swap_of(b"k", ATTEMPTS, b"w");
+        let mut decided = 0;
+        assert_eq!(append(&store, &mut decided), Err(Contended));
+        assert_eq!(decided, ATTEMPTS);
+    }
+
+    #[test]
+    fn a_refusal_writes_nothing() {
+        let store = FakeStore::default();
+        assert_eq!(update(&store, b"k", |_: Text| (None, "no")), Ok("no"));
+        assert_eq!((store.loads(), store.swaps()), (1, 0));
+    }
+}

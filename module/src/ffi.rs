@@ -1,0 +1,103 @@
+//! The calls to the host that the SDK does not make as they are needed here: with keys and values as bytes,
+//! without copies of every header, with response code details, on the monotonic clock. This is the only file
+//! with `unsafe`; each block upholds what the ABI asks: pointers and lengths of live slices in, and out a
+//! buffer that the host obtained from this module's own allocator (`proxy_on_memory_allocate`, which is a
+//! `Vec<u8>` of just that capacity) or nothing.
+//!
+//! Source: proxy-wasm ABI 0.2.1; WASI preview 1.
+#![allow(unsafe_code)]
+
+use core::ptr;
+
+/// What the host answers when all is well.
+const OK: u32 = 0;
+
+/// WASI's monotonic clock.
+const CLOCK_MONOTONIC: u32 = 1;
+
+/// The map of request headers.
+const REQUEST_HEADERS: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(buffer: *mut u8, size: usize) -> u16;
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
+}
+
+/// The request's headers in the ABI's serialised form; empty if they are not there.
+pub fn request_headers() -> Vec<u8> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &mut data, &mut size) };
+    if status == OK { unsafe { take(data, size) } } else { Vec::new() }
+}
+
+/// A shared entry and its version; `None` if there is none.
+pub fn shared_data(key: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let (mut data, mut size, mut cas) = (ptr::null_mut(), 0, 0);
+    let status = unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut cas) };
+    (status == OK).then(|| (unsafe { take(data, size) }, cas))
+}
+
+/// Writes a shared entry if it is still at version `cas`, or if there is none. False if it is at another.
+pub fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> bool {
+    let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    status == OK
+}
+
+/// Answers the current request; `headers` in the ABI's serialised form. False if the host would not.
+pub fn send_local_response(status: u16, details: &[u8], body: &[u8], headers: &[u8]) -> bool {
+    let answered = unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        )
+    };
+    answered == OK
+}
+
+/// 16 random bytes; `None` if the host has none.
+pub fn random_bytes() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let status = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    (status == 0).then_some(bytes)
+}
+
+/// Nanoseconds on the host's monotonic clock; `None` if it has none.
+pub fn monotonic_nanos() -> Option<u64> {
+    let mut nanos = 0;
+    let status = unsafe { clock_time_get(CLOCK_MONOTONIC, 1, &mut nanos) };
+    (status == 0).then_some(nanos)
+}
+
+unsafe fn take(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() { Vec::new() } else { unsafe { Vec::from_raw_parts(data, size, size) } }
+}

@@ -1,0 +1,141 @@
+//! Every call to the proxy, as values. Nothing else in this project reaches it.
+//!
+//! "Create if absent" is a write at version `u32::MAX`: the host writes an absent key whatever version is
+//! given, and refuses a present one at a version that is not its own, which that one never is.
+
+use crate::ffi;
+use core::net::IpAddr;
+use core::ops::Range;
+use core::time::Duration;
+use proxy_wasm::hostcalls as sdk;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::reply::Reply;
+use tidegate_host::store::{Store, Version};
+use tidegate_policy::identity;
+use tidegate_policy::timestamp::Timestamp;
+
+const ABSENT: u32 = u32::MAX;
+const HASH_KEY: &[u8] = b"tidegate-hash-key";
+
+/// Envoy's shared data.
+#[derive(Debug)]
+pub struct SharedData;
+
+impl Store for SharedData {
+    fn load(&self, key: &[u8]) -> Option<(Vec<u8>, Version)> {
+        ffi::shared_data(key).map(|(value, cas)| (value, Version(cas)))
+    }
+
+    fn swap(&self, key: &[u8], value: &[u8], expected: Option<Version>) -> bool {
+        ffi::set_shared_data(key, value, expected.map_or(ABSENT, |Version(cas)| cas))
+    }
+}
+
+/// Monotonic time.
+pub fn now() -> Timestamp {
+    Timestamp::from_nanos(ffi::monotonic_nanos().unwrap_or(0))
+}
+
+/// 64 random bits.
+pub fn random_seed() -> u64 {
+    let bytes = ffi::random_bytes().unwrap_or_default();
+    bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+/// The key under which names are hashed: made by whoever needs it first, the same for all workers.
+/// `None` if the host has no randomness or no shared data.
+pub fn hash_key() -> Option<[u8; 16]> {
+    let stored = || SharedData.load(HASH_KEY).and_then(|(key, _)| key.try_into().ok());
+    stored().or_else(|| {
+        SharedData.swap(HASH_KEY, &ffi::random_bytes()?, None);
+        stored()
+    })
+}
+
+/// The plugin's configuration.
+pub fn configuration(size: usize) -> Vec<u8> {
+    sdk::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// The request's headers.
+pub fn request_headers() -> HeaderMap {
+    let wire = ffi::request_headers();
+    let fields = fields(&wire).unwrap_or_default();
+    HeaderMap::new(wire, fields)
+}
+
+/// Sets a header of the response.
+pub fn set_response_header(name: &str, value: &str) {
+    let _ = sdk::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value.as_bytes()));
+}
+
+/// The address at the other end of the connection.
+pub fn peer() -> Option<IpAddr> {
+    let address = sdk::get_property(vec!["source", "address"]).ok().flatten()?;
+    identity::address(&address)
+}
+
+/// Answers the current request.
+pub fn reply(reply: &Reply) -> bool {
+    let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    ffi::send_local_response(reply.status, reply.details.as_bytes(), &reply.body, &wire(headers))
+}
+
+/// Lets the request of the context `id` go on. False if it is gone.
+pub fn resume_request(id: u32) -> bool {
+    sdk::set_effective_context(id).is_ok() && sdk::resume_http_request().is_ok()
+}
+
+/// Asks for a tick in every `period`, zero for none.
+pub fn tick_every(period: Duration) {
+    let _ = sdk::set_tick_period(period);
+}
+
+/// A counter's id; `None` if the host will not have it.
+pub fn define_counter(name: &str) -> Option<u32> {
+    sdk::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds to a counter.
+pub fn count(id: u32, by: u32) {
+    let _: Result<(), Status> = sdk::increment_metric(id, i64::from(by));
+}
+
+fn fields(wire: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+    let (count, sizes) = length(wire)?;
+    let mut at = count.checked_mul(8)?.checked_add(4)?;
+    let mut sizes = sizes.get(..count.checked_mul(8)?)?;
+    let mut fields = Vec::with_capacity(count);
+    let mut text = |size: usize| {
+        let range = at..at.checked_add(size)?;
+        at = range.end.checked_add(1)?;
+        Some(range)
+    };
+    while !sizes.is_empty() {
+        let (name, rest) = length(sizes)?;
+        let (value, rest) = length(rest)?;
+        fields.push((text(name)?, text(value)?));
+        sizes = rest;
+    }
+    Some(fields)
+}
+
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
+}
+
+fn wire<'a>(pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
+    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mut wire = u32::try_from(pairs.len()).unwrap_or(0).to_le_bytes().to_vec();
+    for (name, value) in pairs.clone() {
+        wire.extend(size(name));
+        wire.extend(size(value));
+    }
+    for bytes in pairs.flat_map(|(name, value)| [name, value]) {
+        wire.extend(bytes);
+        wire.push(0);
+    }
+    wire
+}

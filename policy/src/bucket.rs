@@ -1,0 +1,174 @@
+//! A token bucket kept as one instant: GCRA's theoretical arrival time (TAT), the moment at which the bucket
+//! is full again. Eight bytes, no refill timer, no drift. A request conforms when the TAT lies no further
+//! ahead than the burst tolerance; taking one token moves the TAT one emission interval ahead.
+//!
+//! A TAT further ahead than the bucket can have put it (the clock stepped back, or a reload made the bucket
+//! smaller) counts as an empty bucket, so no step of any clock locks a client out for longer than a refill.
+//!
+//! Source: ITU-T I.371, Annex A (virtual scheduling algorithm).
+
+use crate::timestamp::Timestamp;
+use core::fmt;
+use core::time::Duration;
+
+const NANOS_PER_MICRO: u64 = 1_000;
+
+/// The longest time a bucket may need to refill from empty, in nanoseconds: 31 days.
+pub const MAX_REFILL: u64 = 31 * 86_400 * 1_000_000_000;
+
+/// `requests` per `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub requests: u32,
+    /// In which time.
+    pub period: Duration,
+}
+
+/// A bucket that can be enforced: at most one token a microsecond, refilled from empty within 31 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    interval: u64,
+    refill: u64,
+    promised: u64,
+    capacity: u32,
+}
+
+/// Why a rate and a burst make no bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidBucket {
+    /// A rate of zero, or over no time, never admits or always does.
+    ZeroRate,
+    /// A bucket that holds nothing admits nothing.
+    ZeroBurst,
+    /// More than 1,000,000 per second.
+    RateTooHigh,
+    /// An empty bucket would need more than 31 days to fill.
+    RefillTooLong,
+}
+
+impl fmt::Display for InvalidBucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ZeroRate => "a rate of at least 1 is accepted",
+            Self::ZeroBurst => "a burst of at least 1 is accepted",
+            Self::RateTooHigh => "at most 1000000/s is accepted",
+            Self::RefillTooLong => {
+                "the burst would take more than 31 days to refill; a higher rate or a smaller burst is accepted"
+            }
+        })
+    }
+}
+
+/// What a bucket says to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// There is a token. `tat` is the bucket without it.
+    Now {
+        /// The bucket after this request.
+        tat: Timestamp,
+    },
+    /// There will be a token in `wait` nanoseconds, soon enough to be promised. `tat` is the bucket without it.
+    Later {
+        /// Nanoseconds until the token is there, at least 1.
+        wait: u64,
+        /// The bucket after this request.
+        tat: Timestamp,
+    },
+    /// There is no token; in `wait` nanoseconds, and not earlier, there will be. Nothing is taken.
+    NotYet {
+        /// Nanoseconds until a token is there, at least 1.
+        wait: u64,
+    },
+}
+
+/// How full a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Whole tokens that the bucket can hold.
+    pub capacity: u32,
+    /// Whole tokens left.
+    pub remaining: u32,
+    /// Nanoseconds until it is full.
+    pub reset: u64,
+}
+
+impl Bucket {
+    /// A bucket that holds `burst` tokens and refills at `rate`. The emission interval is rounded up to whole
+    /// nanoseconds: never faster than the rate, and slower by less than 1 ns a token.
+    pub fn new(rate: Rate, burst: u32) -> Result<Self, InvalidBucket> {
+        let period = u64::try_from(rate.period.as_nanos()).unwrap_or(u64::MAX);
+        let requests = u64::from(rate.requests);
+        if requests == 0 || period == 0 {
+            return Err(InvalidBucket::ZeroRate);
+        }
+        if burst == 0 {
+            return Err(InvalidBucket::ZeroBurst);
+        }
+        let interval = period.div_ceil(requests);
+        if interval < NANOS_PER_MICRO {
+            return Err(InvalidBucket::RateTooHigh);
+        }
+        match interval.checked_mul(u64::from(burst)) {
+            Some(refill) if refill <= MAX_REFILL => {
+                Ok(Self { interval, refill, promised: 0, capacity: burst })
+            }
+            _ => Err(InvalidBucket::RefillTooLong),
+        }
+    }
+
+    /// The same bucket, whose tokens may be promised up to `ahead` before they are there.
+    #[must_use]
+    pub fn promising(self, ahead: Duration) -> Self {
+        Self { promised: u64::try_from(ahead.as_nanos()).unwrap_or(MAX_REFILL).min(MAX_REFILL), ..self }
+    }
+
+    /// Nanoseconds in which one token comes.
+    pub const fn interval(&self) -> u64 {
+        self.interval
+    }
+
+    /// Whole tokens that fit.
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// How far ahead of now the TAT of a bucket with just one token lies, in nanoseconds: a request finds a
+    /// token if and only if `tat <= now + tolerance`.
+    pub const fn tolerance(&self) -> u64 {
+        self.refill.saturating_sub(self.interval)
+    }
+
+    /// Takes one token at `now` from the bucket `tat`; absent or past means full.
+    pub fn take(&self, tat: Option<Timestamp>, now: Timestamp) -> Take {
+        let found = self.plausible(tat, now);
+        let tat = found.plus(self.interval);
+        match found.nanos_since(now.plus(self.tolerance())) {
+            0 => Take::Now { tat },
+            wait if wait <= self.promised => Take::Later { wait, tat },
+            wait => Take::NotYet { wait },
+        }
+    }
+
+    /// How full the bucket `tat` is at `now`.
+    pub fn level(&self, tat: Option<Timestamp>, now: Timestamp) -> Level {
+        let reset = self.plausible(tat, now).nanos_since(now);
+        let tokens = self.refill.saturating_sub(reset).checked_div(self.interval).unwrap_or(0);
+        let remaining = u32::try_from(tokens).unwrap_or(self.capacity);
+        Level { capacity: self.capacity, remaining, reset }
+    }
+
+    /// The bucket `tat` with one token given back.
+    #[must_use]
+    pub const fn give_back(&self, tat: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(tat.as_nanos().saturating_sub(self.interval))
+    }
+
+    fn plausible(&self, tat: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let furthest = now.plus(self.refill.saturating_add(self.promised));
+        tat.unwrap_or(now).clamp(now, furthest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Many buckets in a fixed amount of memory: a table of sets, each a short row of records that share one entry
+//! of the store. A fingerprint's place chooses the set, its mark the record, so what a client sends decides
+//! neither how many entries exist nor how long one grows.
+//!
+//! A set that is full forgets what costs least to forget: a bucket that has refilled (its record says nothing
+//! that a missing one does not), else the one with the smallest part of its tokens spent, and never one that
+//! is refusing its client now. When every record of a set is refusing, the newcomer is told so instead.
+//!
+//! A record is 20 bytes: mark (8), TAT (8), burst tolerance in 2^20 ns (4), little-endian. A set is stored whole
+//! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
+//! heap.
+
+use crate::timestamp::Timestamp;
+
+/// Records in a set.
+pub const WAYS: usize = 16;
+
+const RECORD: usize = 20;
+
+const BYTES: usize = WAYS * RECORD;
+
+/// What a full set costs the host: its records and, as measured in Envoy, the map's node and the key.
+const SET_COST: u64 = 460;
+
+/// Which set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetIndex(pub u32);
+
+/// A table of as many sets as fit in a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    sets: u32,
+}
+
+impl Table {
+    /// The smallest memory that makes a table, in bytes.
+    pub const MIN_BYTES: u64 = 64 * SET_COST;
+
+    /// The table that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
+    pub fn within(bytes: u64) -> Option<Self> {
+        let sets = u32::try_from(bytes.checked_div(SET_COST)?).unwrap_or(u32::MAX);
+        (bytes >= Self::MIN_BYTES).then_some(Self { sets })
+    }
+
+    /// How many sets.
+    pub const fn sets(&self) -> u32 {
+        self.sets
+    }
+
+    /// The set of a fingerprint's place.
+    pub fn set(&self, place: u64) -> SetIndex {
+        let scaled = u128::from(place).saturating_mul(u128::from(self.sets)) >> 64;
+        SetIndex(u32::try_from(scaled).unwrap_or(0))
+    }
+}
+
+/// One bucket's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The bucket's fingerprint mark.
+    pub mark: u64,
+    /// The bucket.
+    pub tat: Timestamp,
+    /// Its burst tolerance, in nanoseconds.
+    pub tolerance: u64,
+}
+
+/// What became of a record that was put into a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is there, and nothing was lost.
+    Stored,
+    /// It is there, and a client that had spent part of its bucket was forgotten.
+    Evicted,
+    /// It is not: every record of the set is refusing its client now.
+    Full,
+}
+
+/// One set, as the bytes that the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotSet {
+    bytes: [u8; BYTES],
+}
+
+impl Default for SlotSet {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+impl SlotSet {
+    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut set = Self::default();
+        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
+            place.copy_from_slice(record);
+        }
+        set
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bucket of `mark`.
+    pub fn find(&self, mark: u64) -> Option<Timestamp> {
+        let mark = mark.to_le_bytes();
+        let record = self.bytes.chunks_exact(RECORD).find(|record| record.starts_with(&mark))?;
+        Some(decode(record)?.tat)
+    }
+
+    /// Puts `record` in the place of the one with its mark, else of a refilled one, else of the one that costs
+    /// least to forget; but never of one whose mark is in `keep`.
+    pub fn put(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
+        let mut refilled = None;
+        let mut least: Option<(usize, Loss)> = None;
+        for (way, bytes) in self.bytes.chunks_exact(RECORD).enumerate() {
+            let Some(old) = decode(bytes) else { continue };
+            if old.mark == record.mark {
+                self.write(way, record);
+                return Put::Stored;
+            }
+            match Loss::of(&old, now) {
+                None => refilled = refilled.or(Some(way)),
+                Some(_) if keep.contains(&old.mark) => {}
+                Some(loss) if loss.bearable() && least.is_none_or(|(_, best)| loss.less_than(best)) => {
+                    least = Some((way, loss));
+                }
+                Some(_) => {}
+            }
+        }
+        let (way, put) = match (refilled, least) {
+            (Some(way), _) => (way, Put::Stored),
+            (None, Some((way, _))) => (way, Put::Evicted),
+            (None, None) => return Put::Full,
+        };
+        self.write(way, record);
+        put
+    }
+
+    /// Changes the bucket of `mark` if it is there.
+    pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
+        let records = self.bytes.chunks_exact(RECORD).enumerate();
+        let found = records.filter_map(|(way, bytes)| Some((way, decode(bytes)?))).find(|(_, old)| old.mark == mark);
+        if let Some((way, record)) = found {
+            self.write(way, Record { tat: change(record.tat), ..record });
+        }
+    }
+
+    fn write(&mut self, way: usize, record: Record) {
+        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
+            place.copy_from_slice(&encode(record));
+        }
+    }
+}
+
+/// What forgetting a record would lose: `spent` of `tolerance` nanoseconds' worth of tokens.
+#[derive(Clone, Copy)]
+struct Loss {
+    spent: u64,
+    tolerance: u64,
+}
+
+impl Loss {
+    fn of(record: &Record, now: Timestamp) -> Option<Self> {
+        let spent = record.tat.nanos_since(now);
+        (spent > 0).then_some(Self { spent, tolerance: record.tolerance })
+    }
+
+    const fn bearable(&self) -> bool {
+        self.spent <= self.tolerance
+    }
+
+    fn less_than(&self, other: Self) -> bool {
+        let part = |of: u64, whole: u64| u128::from(of).saturating_mul(u128::from(whole));
+        part(self.spent, other.tolerance) < part(other.spent, self.tolerance)
+    }
+}
+
+fn encode(record: Record) -> [u8; RECORD] {
+    let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
+    let mut bytes = [0; RECORD];
+    let fields = record.mark.to_le_bytes().into_iter().chain(record.tat.as_nanos().to_le_bytes());
+    for (place, byte) in bytes.iter_mut().zip(fields.chain(tolerance.to_le_bytes())) {
+        *place = byte;
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Record> {
+    let (mark, rest) = bytes.split_first_chunk::<8>()?;
+    let (tat, rest) = rest.split_first_chunk::<8>()?;
+    let tolerance = rest.first_chunk::<4>()?;
+    Some(Record {
+        mark: u64::from_le_bytes(*mark),
+        tat: Timestamp::from_nanos(u64::from_le_bytes(*tat)),
+        tolerance: u64::from(u32::from_le_bytes(*tolerance)) << 20,
+    })
+}
+
+#[cfg(test)]
+mod tests;

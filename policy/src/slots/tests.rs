@@ -1,0 +1,90 @@
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+use super::*;
+use proptest::prelude::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn record(mark: u64, tat: u64) -> Record {
+    Record { mark, tat: at(tat), tolerance: 20 * SECOND }
+}
+
+fn full_set(tat: impl Fn(u64) -> u64) -> SlotSet {
+    let mut set = SlotSet::default();
+    for mark in 0..WAYS as u64 {
+        assert_eq!(set.put(record(mark, tat(mark)), at(0), &[]), Put::Stored);
+    }
+    set
+}
+
+#[test]
+fn a_refilled_bucket_is_forgotten_first_and_its_loss_is_no_loss() {
+    let mut set = full_set(|mark| if mark == 9 { 5 } else { 10 * SECOND });
+    assert_eq!(set.put(record(100, 12 * SECOND), at(5), &[]), Put::Stored);
+    assert_eq!(set.find(9), None);
+    assert_eq!(set.find(100), Some(at(12 * SECOND)));
+}
+
+#[test]
+fn among_used_buckets_the_least_spent_goes_and_is_counted() {
+    let mut set = full_set(|mark| (mark + 3) * SECOND);
+    assert_eq!(set.put(record(100, SECOND), at(1), &[]), Put::Evicted);
+    assert_eq!(set.find(0), None);
+    assert_eq!((1..16).filter(|mark| set.find(*mark).is_some()).count(), 15);
+}
+
+#[test]
+fn a_throttled_client_is_never_forgotten() {
+    let mut set = full_set(|mark| if mark == 3 { 19 * SECOND } else { 21 * SECOND });
+    assert_eq!(set.put(record(100, 30 * SECOND), at(1), &[]), Put::Evicted);
+    assert_eq!(set.find(3), None);
+    assert_eq!(set.put(record(101, SECOND), at(1), &[]), Put::Full);
+    assert_eq!((0..16).filter(|mark| set.find(*mark).is_some()).count(), 15);
+}
+
+#[test]
+fn what_one_request_has_just_written_is_kept() {
+    let mut set = full_set(|mark| (mark + 3) * SECOND);
+    assert_eq!(set.put(record(100, SECOND), at(0), &[100, 101]), Put::Evicted);
+    assert_eq!(set.put(record(101, SECOND), at(0), &[100, 101]), Put::Evicted);
+    assert!(set.find(100).is_some() && set.find(101).is_some());
+}
+
+#[test]
+fn a_table_takes_no_more_than_it_was_given() {
+    assert_eq!(Table::within(Table::MIN_BYTES - 1), None);
+    let table = Table::within(16 << 20).unwrap();
+    assert!(u64::from(table.sets()) * SET_COST <= 16 << 20);
+    assert_eq!(table.set(0), SetIndex(0));
+    assert_eq!(table.set(u64::MAX), SetIndex(table.sets() - 1));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_set(bytes: Vec<u8>, mark: u64, now: u64) {
+        let mut set = SlotSet::from_bytes(&bytes);
+        set.find(mark);
+        set.put(record(mark, now), at(now), &[]);
+        prop_assert_eq!(set.as_bytes().len(), WAYS * RECORD);
+        prop_assert_eq!(SlotSet::from_bytes(set.as_bytes()), set);
+    }
+
+    #[test]
+    fn a_set_agrees_with_a_plain_map_while_it_is_not_full(
+        puts in prop::collection::vec((1..=WAYS as u64, 1_u64..u64::MAX), 0..100),
+    ) {
+        let mut set = SlotSet::default();
+        let mut map = std::collections::BTreeMap::new();
+        for (mark, tat) in puts {
+            set.put(record(mark, tat), at(0), &[]);
+            map.insert(mark, at(tat));
+        }
+        for mark in 1..=WAYS as u64 {
+            prop_assert_eq!(set.find(mark), map.get(&mark).copied());
+        }
+    }
+}

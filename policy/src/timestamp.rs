@@ -1,0 +1,38 @@
+//! An instant on the host's monotonic clock, as nanoseconds since an arbitrary start.
+//!
+//! All arithmetic saturates: a clock that steps may make a decision late or early by one bucket, but can never
+//! overflow.
+
+use core::time::Duration;
+
+/// Nanoseconds since the host's arbitrary epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The instant `nanos` nanoseconds after the epoch.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The instant `nanos` nanoseconds later.
+    #[must_use]
+    pub const fn plus(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// Nanoseconds since `earlier`, or 0 if that lies in the future.
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Time until `later`, or zero if that has passed.
+    pub const fn until(self, later: Self) -> Duration {
+        Duration::from_nanos(later.nanos_since(self))
+    }
+}

@@ -1,0 +1,96 @@
+//! `exceed: {delay: …}`: held requests go in order, each when its token is there; none leaks.
+
+use serde_json::{Value, json};
+use std::thread;
+use std::time::{Duration, Instant};
+use tidegate_tests::bootstrap::{Listener, rate_limit};
+use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::{Connection, get, post};
+use tidegate_tests::upstream::Upstream;
+use tidegate_tests::wait_for;
+
+fn delaying(rate: &str, burst: u32, delay: &str, max_held: u32) -> Value {
+    rate_limit(&json!({ "max_held": max_held, "limits": [{
+        "name": "smooth", "per": [], "requests": { "rate": rate, "burst": burst }, "exceed": { "delay": delay },
+    }]}))
+}
+
+fn with_stop_iteration(mut filter: Value) -> Value {
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = json!(true);
+    filter
+}
+
+#[test]
+fn held_requests_reach_the_upstream_in_order_and_on_time() {
+    for stop_iteration in [false, true] {
+        let upstream = Upstream::start();
+        let filter = delaying("20/s", 2, "10s", 1_024);
+        let filter = if stop_iteration { with_stop_iteration(filter) } else { filter };
+        let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).start();
+        let mut connections: Vec<Connection> = (0..30).map(|_| envoy.connect()).collect();
+        for (n, connection) in connections.iter_mut().enumerate() {
+            let path = format!("/{n}");
+            let request = if n % 2 == 0 { get(&path, &[]) } else { post(&path, &[], &vec![b'x'; 10_000]) };
+            connection.send(&request).expect("sent");
+            let decided = n as u64 + 1;
+            wait_for("the request's decision", Duration::from_secs(5), || {
+                (envoy.counter("admitted") == decided).then_some(())
+            });
+        }
+        for connection in &mut connections {
+            assert_eq!(connection.receive().expect("an answer").status, 200);
+        }
+        let seen = upstream.seen();
+        let order: Vec<String> = seen.iter().map(|seen| seen.target.clone()).collect();
+        assert_eq!(order, (0..30).map(|n| format!("/{n}")).collect::<Vec<_>>());
+        assert!(seen.iter().enumerate().all(|(n, seen)| seen.body.len() == if n % 2 == 0 { 0 } else { 10_000 }));
+        for window in seen.windows(12) {
+            let time = window[11].at - window[0].at;
+            assert!(time >= Duration::from_millis(440), "12 requests in {time:?} at 20/s with a burst of 2");
+        }
+        assert!(envoy.counter("delayed") >= 20);
+        assert_eq!(envoy.counter("throttled"), 0);
+        envoy.assert_no_vm_restarted();
+    }
+}
+
+#[test]
+fn no_request_waits_longer_than_the_delay_nor_are_more_held_than_allowed() {
+    let envoy = Envoy::with(Listener::new([delaying("10/s", 1, "1s", 1_024)])).workers(2).start();
+    let start = Instant::now();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let ask = || envoy.connect().exchange(&get("/", &[])).expect("an answer").status;
+        let threads: Vec<_> = (0..40).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(start.elapsed() < Duration::from_secs(3));
+    let admitted = statuses.iter().filter(|status| **status == 200).count();
+    assert!((11..=13).contains(&admitted), "one at once, ten within 1 s, and what refills meanwhile: {admitted}");
+
+    let few = Envoy::with(Listener::new([delaying("1/s", 1, "60s", 3)])).workers(1).start();
+    let mut connections: Vec<Connection> = (0..10).map(|_| few.connect()).collect();
+    connections.iter_mut().for_each(|connection| connection.send(&get("/", &[])).expect("sent"));
+    wait_for("the refusals", Duration::from_secs(5), || (few.counter("throttled") == 6).then_some(()));
+    assert_eq!((few.counter("admitted"), few.counter("delayed")), (4, 3));
+}
+
+#[test]
+fn a_client_that_leaves_while_held_frees_its_place_and_reaches_no_upstream() {
+    let upstream = Upstream::start();
+    let filter = delaying("5/s", 1, "60s", 4);
+    let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).workers(1).start();
+    for round in 1..=10 {
+        let mut connections: Vec<Connection> = (0..4).map(|_| envoy.connect()).collect();
+        connections.iter_mut().for_each(|connection| connection.send(&get("/gone", &[])).expect("sent"));
+        wait_for("four more decisions", Duration::from_secs(5), || {
+            (envoy.counter("admitted") + envoy.counter("throttled") == round * 4).then_some(())
+        });
+        drop(connections);
+        wait_for("Envoy to notice", Duration::from_secs(5), || {
+            (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
+        });
+    }
+    assert_eq!(envoy.counter("throttled"), 0, "places of clients that left were not freed");
+    assert!(upstream.seen().len() <= 2, "requests of clients that left went on: {:?}", upstream.seen());
+    envoy.assert_no_vm_restarted();
+}

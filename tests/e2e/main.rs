@@ -1,0 +1,13 @@
+//! Every behaviour, shown in a real Envoy with more than one worker.
+
+mod answers;
+mod clock;
+mod configuration;
+mod delay;
+mod exactness;
+mod limits;
+mod memory;
+mod reload;
+mod sdk;
+mod store;
+mod survival;

@@ -1,0 +1,61 @@
+//! A limit is changed under load: nothing fails, the state is kept, the new limit holds.
+
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+use tidegate_tests::bootstrap::{Listener, rate_limit};
+use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::{Connection, get};
+use tidegate_tests::wait_for;
+
+fn listener(burst: u32) -> Listener {
+    let per_client = json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "1/h", "burst": burst } });
+    let all = json!({ "name": "all", "per": [], "requests": { "rate": "100000/s", "burst": 100_000 } });
+    Listener::new([rate_limit(&json!({ "limits": [per_client, all] }))])
+}
+
+#[test]
+fn a_limit_changed_under_load_fails_no_request_keeps_its_state_and_holds() {
+    let envoy = Envoy::with(listener(10)).start();
+    let ask = |client: &str| envoy.connect().exchange(&get("/", &[("x-api-key", client)])).expect("an answer");
+    assert_eq!((0..4).map(|_| ask("a").status).collect::<Vec<_>>(), [200; 4]);
+
+    let (go, served) = (AtomicBool::new(true), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for client in 0..16 {
+            let (envoy, go, served) = (&envoy, &go, &served);
+            scope.spawn(move || {
+                let mut connection = envoy.connect();
+                let mut number = 0;
+                while go.load(Ordering::Relaxed) {
+                    number += 1;
+                    let key = format!("{client}-{number}");
+                    let answer = connection.exchange(&get("/", &[("x-api-key", &key)])).expect("no request fails");
+                    assert_eq!(answer.status, 200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                    if answer.closes() {
+                        connection = Connection::open(envoy.front());
+                    }
+                }
+            });
+        }
+        for (update, burst) in [5, 20, 6].into_iter().enumerate() {
+            envoy.reload(&listener(burst));
+            wait_for("the new limit", Duration::from_secs(20), || {
+                let probe = format!("probe-{update}-{}", served.load(Ordering::Relaxed));
+                (ask(&probe).number("x-ratelimit-limit-requests") == u64::from(burst)).then_some(())
+            });
+            let at_least = served.load(Ordering::Relaxed) + 2_000;
+            wait_for("more requests", Duration::from_secs(20), || {
+                (served.load(Ordering::Relaxed) >= at_least).then_some(())
+            });
+        }
+        go.store(false, Ordering::Relaxed);
+    });
+
+    assert_eq!(ask("a").number("x-ratelimit-remaining-requests"), 1, "six, of which four were spent before");
+    assert_eq!([ask("a").status, ask("a").status], [200, 429]);
+    assert_eq!(envoy.stat("listener_manager.lds.update_rejected"), 0);
+    envoy.assert_no_vm_restarted();
+}

@@ -1,0 +1,44 @@
+//! Unmodified SDKs that meet the limit: they recover by themselves when the wait is short, and stop at once when
+//! they are told to.
+
+use serde_json::{Value, json};
+use std::process::{Command, Stdio};
+use tidegate_tests::bootstrap::{Listener, checkout, rate_limit};
+use tidegate_tests::envoy::Envoy;
+
+fn run(sdk: &str, envoy: &Envoy) -> Value {
+    let output = Command::new(checkout().join("tests/sdk/run.sh"))
+        .args([sdk, &format!("http://{}", envoy.front())])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("tests/sdk/run.sh runs");
+    assert!(output.status.success(), "tests/sdk/run.sh {sdk} failed");
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+fn envoy(rate: &str) -> Envoy {
+    let limit = json!({ "name": "per-client", "per": ["client"], "requests": { "rate": rate, "burst": 1 } });
+    Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).workers(2).start()
+}
+
+#[test]
+fn an_sdk_recovers_by_itself_when_the_wait_is_short() {
+    for sdk in ["openai", "anthropic"] {
+        let envoy = envoy("2/s");
+        let outcome = run(sdk, &envoy);
+        assert_eq!(outcome["calls"], json!(["ok", "ok", "ok"]), "{sdk}: {outcome}");
+        assert!(envoy.counter("throttled") >= 2, "{sdk} never met the limit, so it recovered from nothing");
+    }
+}
+
+#[test]
+fn an_sdk_stops_at_once_when_it_is_told_to() {
+    for sdk in ["openai", "anthropic"] {
+        let envoy = envoy("1/h");
+        let outcome = run(sdk, &envoy);
+        assert_eq!(outcome["calls"], json!(["ok", "RateLimitError", "RateLimitError"]), "{sdk}: {outcome}");
+        assert_eq!(outcome["messages"][1]["code"], "rate_limit_exceeded", "{sdk}: {outcome}");
+        assert_eq!(envoy.counter("throttled"), 2, "{sdk} retried although it was told not to");
+        assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 5.0), "{sdk}: {outcome}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Envoy's configuration for a test: one listener whose filter chain is the one to prove, in front of an
+//! upstream or of an answer that Envoy gives itself.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What listens, and what it does with a request.
+#[derive(Clone)]
+pub struct Listener {
+    filters: Vec<Value>,
+    upstream: Option<u16>,
+}
+
+/// The checkout.
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
+}
+
+/// A module as a filter: `product` is its path below `dist/`.
+pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
+    let file = checkout().join("dist").join(product);
+    assert!(file.exists(), "{} is missing: run `make build` first", file.display());
+    json!({
+        "name": root_id,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": root_id,
+                "root_id": root_id,
+                "failure_policy": "FAIL_RELOAD",
+                "vm_config": {
+                    "vm_id": "tidegate",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": file } },
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": configuration,
+                },
+            },
+        },
+    })
+}
+
+/// The `rate-limit` module.
+pub fn rate_limit(configuration: &Value) -> Value {
+    module("rate-limit.wasm", "rate-limit", &configuration.to_string())
+}
+
+impl Listener {
+    /// With these HTTP filters; answers 200 by itself.
+    pub fn new(filters: impl IntoIterator<Item = Value>) -> Self {
+        Self { filters: filters.into_iter().collect(), upstream: None }
+    }
+
+    /// Sends what passes to this port.
+    pub fn to(self, upstream: u16) -> Self {
+        Self { upstream: Some(upstream), ..self }
+    }
+
+    /// The listener as Envoy reads it, on a free port (0) or on one that is known already.
+    pub fn resource(&self, port: u16) -> Value {
+        let action = match self.upstream {
+            None => json!({ "direct_response": { "status": 200, "body": { "inline_string": "ok" } } }),
+            Some(_) => json!({ "route": { "cluster": "upstream", "timeout": "30s" } }),
+        };
+        let mut route = json!({ "match": { "prefix": "/" } });
+        let members = route.as_object_mut().expect("an object");
+        members.extend(action.as_object().expect("an object").clone());
+        let mut filters = self.filters.clone();
+        filters.push(json!({
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+        }));
+        json!({
+            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+            "name": "front",
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
+            "filter_chains": [{ "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    "stat_prefix": "front",
+                    "codec_type": "AUTO",
+                    "use_remote_address": true,
+                    "max_request_headers_kb": 96,
+                    "stream_idle_timeout": "60s",
+                    "access_log": [{
+                        "name": "envoy.access_loggers.file",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                            "path": "access.log",
+                            "log_format": { "text_format_source": {
+                                "inline_string": "%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n" } },
+                        },
+                    }],
+                    "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route] }] },
+                    "http_filters": filters,
+                },
+            }]}],
+        })
+    }
+
+    /// The whole configuration, whose listener is read from `listeners` and again whenever that file is
+    /// replaced.
+    pub(crate) fn bootstrap(&self, listeners: &Path) -> Value {
+        json!({
+            "node": { "id": "test", "cluster": "test" },
+            "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
+            "dynamic_resources": { "lds_config": { "path_config_source": { "path": listeners } } },
+            "static_resources": { "clusters": [{
+                "name": "upstream",
+                "connect_timeout": "1s",
+                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": [{
+                    "endpoint": { "address": { "socket_address": {
+                        "address": "127.0.0.1", "port_value": self.upstream.unwrap_or(1) } } } }] }] },
+            }]},
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! A real Envoy, ready when its listener is, ended on drop.
+
+use crate::bootstrap::{Listener, checkout};
+use crate::http::Connection;
+use crate::wait_for;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running Envoy.
+pub struct Envoy {
+    child: Child,
+    folder: TempDir,
+    admin: SocketAddr,
+    front: SocketAddr,
+}
+
+/// How it is started.
+pub struct Start {
+    listener: Listener,
+    workers: usize,
+    environment: Vec<(String, String)>,
+}
+
+impl Envoy {
+    /// With `listener`, on four workers unless said otherwise.
+    pub fn with(listener: Listener) -> Start {
+        Start { listener, workers: 4, environment: Vec::new() }
+    }
+
+    /// Where its listener is.
+    pub fn front(&self) -> SocketAddr {
+        self.front
+    }
+
+    /// A new connection to its listener.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.front)
+    }
+
+    /// The value of a statistic; 0 if there is none of that name.
+    pub fn stat(&self, name: &str) -> u64 {
+        let text = self.admin("GET", &format!("/stats?filter=^{}$", name.replace('.', "\\.")));
+        text.trim().rsplit_once(": ").map_or(0, |(_, value)| value.parse().expect("a number"))
+    }
+
+    /// The value of one of the rate limit's counters.
+    pub fn counter(&self, what: &str) -> u64 {
+        self.stat(&format!("wasmcustom.tidegate.rate_limit.{what}"))
+    }
+
+    /// Replaces the listener's configuration as an operator would: a new file, moved into place.
+    pub fn reload(&self, listener: &Listener) {
+        write_listeners(self.folder.path(), &listener.resource(self.front.port()));
+    }
+
+    /// What Envoy logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("envoy.log")).unwrap_or_default()
+    }
+
+    /// The lines `<status> <response code details>` of the access log.
+    pub fn access_log(&self) -> String {
+        self.admin("POST", "/reopen_logs");
+        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it is running");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        kib * 1024
+    }
+
+    /// Fails if a VM has trapped since it started.
+    pub fn assert_no_vm_restarted(&self) {
+        let restarts = ["vm_reload", "vm_reload_success", "vm_reload_backoff", "vm_reload_failure"]
+            .map(|what| self.stat(&format!("wasm.rate-limit.{what}")));
+        assert_eq!(restarts, [0; 4], "a VM was restarted; Envoy's log:\n{}", self.log());
+        assert!(!self.log().contains("in-VM backtrace"), "a VM trapped:\n{}", self.log());
+    }
+
+    fn admin(&self, method: &str, path: &str) -> String {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\n\r\n");
+        let answer = Connection::open(self.admin).exchange(request.as_bytes()).expect("the admin answers");
+        String::from_utf8(answer.body).expect("text")
+    }
+}
+
+impl Start {
+    /// On this many workers.
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// With a variable in its environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until its listener is there.
+    pub fn start(self) -> Envoy {
+        match self.launch(|envoy| envoy.listener_address()) {
+            Ok(envoy) => envoy,
+            Err(log) => panic!("Envoy did not start its listener:\n{log}"),
+        }
+    }
+
+    /// Starts it with a listener that it must refuse, and gives its log.
+    pub fn refused(self) -> String {
+        let refused = |envoy: &Envoy| match envoy.stat("listener_manager.lds.update_rejected") {
+            0 => None,
+            _ => Some(([127, 0, 0, 1], 0).into()),
+        };
+        self.launch(refused).map(|envoy| envoy.log()).unwrap_or_else(|log| log)
+    }
+
+    fn launch(self, ready: impl Fn(&Envoy) -> Option<SocketAddr>) -> Result<Envoy, String> {
+        let folder = tempfile::tempdir().expect("a folder for Envoy");
+        let path = |name: &str| folder.path().join(name);
+        write_listeners(folder.path(), &self.listener.resource(0));
+        fs::write(path("bootstrap.json"), self.listener.bootstrap(&path("listeners.json")).to_string())
+            .expect("bootstrap.json");
+        let child = Command::new(binary())
+            .args(["--config-path", "bootstrap.json", "--admin-address-path", "admin"])
+            .args(["--concurrency", &self.workers.to_string(), "--disable-hot-restart", "--log-path", "envoy.log"])
+            .args(["--drain-time-s", "2", "--log-level", "warning"])
+            .envs(self.environment)
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(path("envoy.err")).expect("envoy.err"))
+            .spawn()
+            .expect("Envoy starts");
+        let nowhere = ([127, 0, 0, 1], 0).into();
+        let mut envoy = Envoy { child, folder, admin: nowhere, front: nowhere };
+        envoy.admin = wait_for("Envoy's admin address", PATIENCE, || {
+            if let Ok(Some(status)) = envoy.child.try_wait() {
+                panic!("Envoy ended with {status}:\n{}", envoy.log());
+            }
+            fs::read_to_string(envoy.folder.path().join("admin")).ok()?.trim().parse().ok()
+        });
+        envoy.front = wait_for("Envoy's listener", PATIENCE, || {
+            let rejected = envoy.stat("listener_manager.lds.update_rejected") > 0;
+            ready(&envoy).map(Ok).or_else(|| rejected.then(|| Err(envoy.log())))
+        })?;
+        Ok(envoy)
+    }
+}
+
+impl Envoy {
+    fn listener_address(&self) -> Option<SocketAddr> {
+        if self.stat("listener_manager.workers_started") == 0 {
+            return None;
+        }
+        let listeners: Value = serde_json::from_str(&self.admin("GET", "/listeners?format=json")).ok()?;
+        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+        let port = u16::try_from(address["port_value"].as_u64()?).ok().filter(|port| *port > 0)?;
+        Some(([127, 0, 0, 1], port).into())
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("Envoy's log:\n{}", self.log());
+        }
+    }
+}
+
+fn write_listeners(folder: &Path, listener: &Value) {
+    let document = json!({ "version_info": "", "resources": [listener] });
+    fs::write(folder.join("next.json"), document.to_string()).expect("next.json");
+    fs::rename(folder.join("next.json"), folder.join("listeners.json")).expect("listeners.json");
+}
+
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let found = Command::new(checkout().join("envoy/find-envoy.sh"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("envoy/find-envoy.sh runs");
+        assert!(found.status.success(), "no Envoy: see the message above");
+        PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim())
+    })
+}

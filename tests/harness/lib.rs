@@ -1,0 +1,23 @@
+//! What the end-to-end tests stand on: a real Envoy as a child process ([`envoy`]), what it is configured with
+//! ([`bootstrap`]), clients that send any bytes and count what they get ([`http`], [`load`]), and an upstream
+//! that remembers what it saw ([`upstream`]). Everything binds free ports on 127.0.0.1 and ends with its test.
+
+pub mod bootstrap;
+pub mod envoy;
+pub mod http;
+pub mod load;
+pub mod upstream;
+
+use std::time::{Duration, Instant};
+
+/// Polls until `ready` gives something, for at most `limit`; then fails with `what`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

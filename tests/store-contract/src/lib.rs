@@ -1,0 +1,43 @@
+//! A filter for the tests: it answers every request with what the store contract says of the proxy that it
+//! runs in, 200 if all statements hold, 500 with the first that does not. Each request uses keys of its own.
+
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::reply::Reply;
+use tidegate_host::store::contract;
+
+/// The filter.
+#[derive(Debug)]
+pub struct StoreContract;
+
+impl Filter for StoreContract {
+    const ROOT_ID: &'static str = "store-contract";
+    type Stream = Self;
+
+    fn configure(_: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self)
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn stream(&self) -> Self {
+        Self
+    }
+}
+
+impl Stream for StoreContract {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        let (status, body) = match contract::check(exchange.store(), &exchange.random().to_le_bytes()) {
+            Ok(()) => (200, "the store keeps its contract"),
+            Err(statement) => (500, statement),
+        };
+        Flow::Reply(Reply {
+            status,
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+            details: "tidegate.store_contract".to_owned(),
+        })
+    }
+}
