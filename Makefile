@@ -20,7 +20,6 @@ unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
 e2e: ## run the tests against a real Envoy
 	./module/build.sh
 	./module/build.sh store-contract
-	./tests/prepare.sh
 	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
 
 lint: rust ## check format, lints and scripts

@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
+type Entry = (Vec<u8>, u32);
+
 /// A store in one map.
 #[derive(Debug, Default)]
 pub struct FakeStore {
-    entries: RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>,
+    entries: RefCell<BTreeMap<Vec<u8>, Entry>>,
     writes: Cell<u32>,
     rival: RefCell<Option<Rival>>,
     loads: Cell<u32>,
@@ -41,6 +43,11 @@ impl FakeStore {
     /// How often a write was tried.
     pub fn swaps(&self) -> u32 {
         self.swaps.get()
+    }
+
+    /// The bytes of an entry; none if it is absent.
+    pub fn load_entry(&self, key: &[u8]) -> Vec<u8> {
+        self.entries.borrow().get(key).map(|(value, _)| value.clone()).unwrap_or_default()
     }
 
     /// How many entries there are.
@@ -102,7 +109,12 @@ impl FakeProxy {
 
     /// A new exchange that starts with these headers.
     pub fn exchange(&self, headers: &[(&str, &str)]) -> FakeExchange<'_> {
-        FakeExchange { proxy: self, headers: headers.iter().copied().collect(), response: RefCell::default() }
+        self.exchange_of(headers.iter().copied().collect())
+    }
+
+    /// A new exchange that starts with these headers, whatever their bytes.
+    pub fn exchange_of(&self, headers: HeaderMap) -> FakeExchange<'_> {
+        FakeExchange { proxy: self, headers, response: RefCell::default() }
     }
 
     /// Lets time pass.

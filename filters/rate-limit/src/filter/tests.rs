@@ -1,1 +1,181 @@
 use super::*;
+use crate::admission::key;
+use crate::config::Config;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_host::fake::{FakeExchange, FakeProxy};
+use tidegate_host::reply::Reply;
+use tidegate_host::store::ATTEMPTS;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn filter(document: &Value) -> RateLimit {
+    RateLimit::configure(document.to_string().as_bytes()).expect("it is right")
+}
+
+fn one(change: impl FnOnce(&mut Value)) -> RateLimit {
+    let requests = json!({ "rate": "1/s", "burst": 2 });
+    let mut document = json!({ "limits": [{ "name": "a", "per": ["client"], "requests": requests }] });
+    change(&mut document);
+    filter(&document)
+}
+
+fn ask(filter: &RateLimit, proxy: &FakeProxy, key: &str) -> Flow {
+    filter.stream().on_request_headers(&proxy.exchange(&[(":path", "/v1/"), ("x-api-key", key)]))
+}
+
+fn reply(flow: Flow) -> Reply {
+    match flow {
+        Flow::Reply(reply) => reply,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
+    let found = reply.headers.iter().find(|(found, _)| *found == name);
+    found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no {name} in {reply:?}"))
+}
+
+#[test]
+fn a_client_that_spent_its_bucket_is_told_when_to_come_back() {
+    let (filter, proxy) = (one(|_| {}), FakeProxy::default());
+    assert_eq!([ask(&filter, &proxy, "k"), ask(&filter, &proxy, "k")], [Flow::Continue, Flow::Continue]);
+    let refused = reply(ask(&filter, &proxy, "k"));
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.details, "tidegate.rate_limit.a");
+    assert_eq!(header(&refused, "retry-after-ms"), "1000");
+    assert_eq!(header(&refused, "retry-after"), "1");
+    assert_eq!(header(&refused, "x-ratelimit-remaining-requests"), "0");
+    proxy.advance(SECOND - 1);
+    assert_ne!(ask(&filter, &proxy, "k"), Flow::Continue);
+    proxy.advance(1);
+    assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
+}
+
+#[test]
+fn an_admitted_answer_tells_the_level_and_an_unlimited_one_does_not() {
+    let filter = one(|d| d["limits"][0]["when"] = json!({ "path_prefix": "/v1/" }));
+    let proxy = FakeProxy::default();
+    let told = |path: &str| {
+        let exchange: FakeExchange<'_> = proxy.exchange(&[(":path", path)]);
+        let mut stream = filter.stream();
+        assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+        stream.on_response_headers(&exchange);
+        ["limit", "remaining", "reset"].map(|what| exchange.response_header(&format!("x-ratelimit-{what}-requests")))
+    };
+    assert_eq!(told("/v1/chat"), ["2", "1", "1s"].map(|value| Some(value.to_owned())));
+    assert_eq!(told("/health"), [None, None, None]);
+    assert_eq!((proxy.store.loads(), proxy.store.swaps()), (1, 1));
+}
+
+#[test]
+fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
+    for (mode, admits) in [("deny", false), ("allow", true)] {
+        let filter = one(|d| d["failure_mode"] = json!(mode));
+        let proxy = FakeProxy::running(&filter);
+        let exchange = proxy.exchange(&[("x-api-key", "k")]);
+        let charge = filter.worker.charges(&exchange)[0];
+        proxy.store.lose_swap_of(&key(charge.set), ATTEMPTS, b"");
+        let flow = filter.stream().on_request_headers(&exchange);
+        if admits {
+            assert_eq!(flow, Flow::Continue);
+        } else {
+            let refused = reply(flow);
+            assert_eq!((refused.status, refused.details.as_str()), (503, "tidegate.rate_limit.contended"));
+            assert_eq!(header(&refused, "retry-after"), "1");
+        }
+        assert_eq!(proxy.counter("tidegate.rate_limit.contended"), 1);
+        assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 0);
+    }
+}
+
+#[test]
+fn a_lost_race_does_not_admit_twice() {
+    let filter = one(|d| d["limits"][0]["requests"]["burst"] = json!(1));
+    let proxy = FakeProxy::default();
+    let exchange = proxy.exchange(&[("x-api-key", "k")]);
+    let charge = filter.worker.charges(&exchange)[0];
+    assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
+    let spent = proxy.store.load_entry(&key(charge.set));
+
+    let proxy = FakeProxy::default();
+    proxy.store.lose_swap_of(&key(charge.set), 1, &spent);
+    assert_eq!(reply(ask(&filter, &proxy, "k")).status, 429);
+}
+
+#[test]
+fn a_delayed_request_is_held_until_its_token_is_there() {
+    let filter = one(|d| d["limits"][0]["exceed"] = json!({ "delay": "2s" }));
+    let proxy = FakeProxy::running(&filter);
+    let held = |n: u64| Flow::Hold(Timestamp::from_nanos(n * SECOND));
+    let flows: Vec<Flow> = (0..4).map(|_| ask(&filter, &proxy, "k")).collect();
+    assert_eq!(flows, [Flow::Continue, Flow::Continue, held(1), held(2)]);
+    assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "3");
+    assert_eq!(proxy.counter("tidegate.rate_limit.delayed"), 2);
+}
+
+#[test]
+fn a_worker_that_can_hold_no_more_refuses_instead_and_promises_nothing() {
+    let filter = one(|d| d["limits"][0]["exceed"] = json!({ "delay": "2s" }));
+    let mut proxy = FakeProxy::default();
+    assert_eq!([ask(&filter, &proxy, "k"), ask(&filter, &proxy, "k")], [Flow::Continue, Flow::Continue]);
+    proxy.cannot_hold = true;
+    assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "1");
+    proxy.cannot_hold = false;
+    assert_eq!(ask(&filter, &proxy, "k"), Flow::Hold(Timestamp::from_nanos(SECOND)));
+}
+
+#[test]
+fn a_wait_of_more_than_a_minute_stops_the_client() {
+    let filter = one(|d| d["limits"][0]["requests"] = json!({ "rate": "1/h", "burst": 1 }));
+    let proxy = FakeProxy::default();
+    assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
+    assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "x-should-retry"), "false");
+}
+
+#[test]
+fn a_set_full_of_throttled_clients_turns_a_newcomer_away_and_forgets_none_of_them() {
+    let filter = filter(&json!({
+        "memory": "32KiB",
+        "limits": [{ "name": "a", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } }],
+    }));
+    let proxy = FakeProxy::running(&filter);
+    let clients: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
+    let flows: Vec<Flow> = clients.iter().map(|client| ask(&filter, &proxy, client)).collect();
+    let turned_away = proxy.counter("tidegate.rate_limit.saturated");
+    assert!(turned_away > 0, "the table was never full");
+    for (client, flow) in clients.iter().zip(flows) {
+        let status = if flow == Flow::Continue { 429 } else { 503 };
+        assert_eq!(reply(ask(&filter, &proxy, client)).status, status, "client {client}");
+    }
+    assert!(proxy.store.entries() <= 71, "{} entries", proxy.store.entries());
+}
+
+#[test]
+fn metrics_are_named_after_limits_and_never_after_clients() {
+    let names = one(|_| {}).metrics();
+    assert!(names.contains(&"tidegate.rate_limit.throttled.a".to_owned()));
+    assert_eq!(names.len(), TOTALS.len() + 2);
+}
+
+proptest! {
+    #[test]
+    fn no_header_value_traps_and_every_request_is_answered(
+        values in prop::collection::vec((0_usize..5, prop::collection::vec(any::<u8>(), 0..200)), 0..12),
+    ) {
+        let document = json!({ "address": { "trusted_hops": 1 }, "limits": [
+            { "name": "a", "per": ["client", "address", "path", "method", "header:x-a"],
+              "requests": { "rate": "1/s", "burst": 1 },
+              "overrides": [{ "sha256": "0".repeat(64), "requests": { "rate": "1/s", "burst": 9 } }] },
+        ]});
+        let config = Config::read(document.to_string().as_bytes()).unwrap();
+        let names = ["authorization", "x-api-key", "x-forwarded-for", "x-a", ":path"];
+        let headers = values.into_iter().map(|(name, value)| (names[name], value)).collect();
+        let proxy = FakeProxy::default();
+        let exchange = proxy.exchange_of(headers);
+        let filter = RateLimit { worker: Rc::new(Worker { config, crowds: RefCell::default() }) };
+        prop_assert_eq!(filter.stream().on_request_headers(&exchange), Flow::Continue);
+        let again = matches!(filter.stream().on_request_headers(&exchange), Flow::Reply(_));
+        prop_assert!(again);
+    }
+}
