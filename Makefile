@@ -34,7 +34,7 @@ demo: build ## a real model behind Tidegate, a flood, and a client that notices 
 
 bench: build ## CPU per request, side by side with Envoy alone, its own limiter and an empty filter
 	./module/build.sh empty
-	./tests/bench/run.sh
+	python3 tests/bench/bench.py
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

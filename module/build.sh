@@ -30,17 +30,22 @@ target_is_installed() {
     compgen -G "$libraries/libstd-*.rlib" >/dev/null
 }
 
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
 apt_install() {
-    local root=()
-    [ "$(id -u)" -eq 0 ] || root=(sudo)
     say "installing $*"
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" \
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" \
         >/dev/null || die "apt-get could not install $*"
 }
 
 is_installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
 
-debian_offers_rust() { has apt-get && apt-cache show rustc-web rust-web-src >/dev/null 2>&1; }
+debian_offers_rust() {
+    has apt-get || return 1
+    apt-cache show rustc-web rust-web-src >/dev/null 2>&1 && return
+    as_root apt-get update -qq >/dev/null 2>&1
+    apt-cache show rustc-web rust-web-src >/dev/null 2>&1
+}
 
 find_linker() {
     local name

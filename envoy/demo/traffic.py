@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from model import question
+from upstream import question
 
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 PATIENCE = 5.0

@@ -3,6 +3,7 @@
 
 use crate::config::ConfigError;
 use crate::exchange::Exchange;
+use crate::notation::Whole;
 use core::fmt;
 use core::net::IpAddr;
 use serde::de::value::MapAccessDeserializer;
@@ -16,7 +17,7 @@ pub struct AddressSource {
     /// 0: the other end of the connection; N: the Nth address of `x-forwarded-for` from the right, and the
     /// other end of the connection if there is none.
     #[serde(default)]
-    pub trusted_hops: u32,
+    pub trusted_hops: Whole,
 }
 
 /// One source as written: a header's name, `address`, or `{address: {trusted_hops: N}}`.
@@ -102,7 +103,7 @@ impl ClientSources {
         for (index, source) in written.into_iter().enumerate() {
             let path = format!("client[{index}]");
             let source = match source {
-                RawSource::Named(name) if name == "address" => Source::Address,
+                RawSource::Named(name) if name.eq_ignore_ascii_case("address") => Source::Address,
                 RawSource::Named(name) => Source::Header(header_name(&name, &path)?),
                 RawSource::Address(own) => {
                     if address.replace(own).is_some_and(|other| other != own) {
@@ -119,19 +120,32 @@ impl ClientSources {
         Ok(Self { sources, address: address.unwrap_or_default() })
     }
 
-    /// Who sent this request.
+    /// Who sent this request: the first source that is present. One that is present but could mean several clients
+    /// is not passed over for another header, which the client could choose at will: then its network counts.
     pub fn client<'a>(&self, exchange: &'a dyn Exchange) -> Client<'a> {
-        self.sources
-            .iter()
-            .find_map(|source| match source {
-                Source::Header(name) => {
-                    let mut values = exchange.request_headers().all(name);
-                    let first = values.next()?;
-                    if values.next().is_some() { None } else { identity::credential(first).map(Client::Key) }
+        for source in &self.sources {
+            let Source::Header(name) = source else { return self.by_network(exchange) };
+            let mut values =
+                exchange.request_headers().all(name).filter(|value| !value.trim_ascii().is_empty());
+            match (values.next(), values.next()) {
+                (None, _) => {}
+                (Some(value), None) => {
+                    return identity::credential(value)
+                        .map_or_else(|| self.by_network(exchange), Client::Key);
                 }
-                Source::Address => self.network(exchange).map(Client::Network),
-            })
-            .unwrap_or(Client::Unknown)
+                (Some(_), Some(_)) => return self.by_network(exchange),
+            }
+        }
+        Client::Unknown
+    }
+
+    /// Whether a client can be known by a key.
+    pub fn have_keys(&self) -> bool {
+        self.sources.iter().any(|source| *source != Source::Address)
+    }
+
+    fn by_network(&self, exchange: &dyn Exchange) -> Client<'static> {
+        self.network(exchange).map_or(Client::Unknown, Client::Network)
     }
 
     /// The network that this request came from.
@@ -141,20 +155,22 @@ impl ClientSources {
 
     fn forwarded(&self, exchange: &dyn Exchange) -> Option<IpAddr> {
         match self.address.trusted_hops {
-            0 => None,
-            hops => identity::forwarded(exchange.request_headers().all(b"x-forwarded-for"), hops),
+            Whole(0) => None,
+            Whole(hops) => identity::forwarded(exchange.request_headers().all(b"x-forwarded-for"), hops),
         }
     }
 }
 
-/// A header's name as written, in the lower case in which the proxy gives it.
+/// A header's name as written, in the form in which the proxy gives it: in lower case, and `host` as `:authority`.
 pub fn header_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
-        return Err(ConfigError::new(
-            path,
-            format!("found {name:?}, accepted is a header name such as x-api-key"),
-        ));
+        let problem =
+            format!("found {} characters, accepted is a header name such as x-api-key", name.chars().count());
+        return Err(ConfigError::new(path, problem));
+    }
+    if name.eq_ignore_ascii_case("host") {
+        return Ok(b":authority".to_vec());
     }
     Ok(name.to_ascii_lowercase().into_bytes())
 }
@@ -166,7 +182,7 @@ mod tests {
     use crate::fake::FakeProxy;
 
     fn sources(client: &str, address: Option<u32>) -> Result<ClientSources, ConfigError> {
-        let address = address.map(|trusted_hops| AddressSource { trusted_hops });
+        let address = address.map(|trusted_hops| AddressSource { trusted_hops: Whole(trusted_hops) });
         ClientSources::new(parse(client.as_bytes()).unwrap(), address)
     }
 
@@ -195,7 +211,16 @@ mod tests {
         let default = sources("null", None).unwrap();
         assert_eq!(client(&default, &[("authorization", "a"), ("authorization", "b")]), "10.1.2.3");
         let keys = sources(r#"["x-api-key"]"#, None).unwrap();
-        assert_eq!(client(&keys, &[("x-api-key", "a"), ("x-api-key", "b")]), "unknown");
+        assert_eq!(client(&keys, &[("x-api-key", "a"), ("x-api-key", "b")]), "10.1.2.3");
+        assert_eq!(client(&keys, &[]), "unknown");
+    }
+
+    #[test]
+    fn a_header_that_names_nobody_is_not_passed_over_for_one_that_the_client_could_choose() {
+        let default = sources("null", None).unwrap();
+        for ambiguous in ["Bearer a,Bearer a", "Bearer a b", "Bearer"] {
+            assert_eq!(client(&default, &[("authorization", ambiguous), ("x-api-key", "b")]), "10.1.2.3");
+        }
     }
 
     #[test]

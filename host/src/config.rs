@@ -29,14 +29,99 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Reads `document` as JSON of the shape `T`.
+/// Reads `document` as JSON of the shape `T`. What is found where keys of clients belong is not repeated: somebody may
+/// have written one in clear, and the error goes to a log.
 pub fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, ConfigError> {
     let mut json = serde_json::Deserializer::from_slice(document);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { path };
-        ConfigError::new(path, error.into_inner().to_string())
+        match error.into_inner() {
+            error if !error.is_data() => no_json(&error),
+            error if path == "." => ConfigError::new("", error.to_string()),
+            error => match above_keys(&path) {
+                Some(shown) => ConfigError::new(shown, without_found(&error.to_string())),
+                None => ConfigError::new(path, error.to_string()),
+            },
+        }
     })?;
-    json.end().map_err(|error| ConfigError::new("", error.to_string()))?;
+    json.end().map_err(|error| no_json(&error))?;
     Ok(value)
+}
+
+fn no_json(error: &serde_json::Error) -> ConfigError {
+    ConfigError::new(
+        "",
+        format!("found {error}; accepted is a JSON object, as a google.protobuf.StringValue"),
+    )
+}
+
+/// The part of `path` that can be shown, if keys of clients may be below it.
+fn above_keys(path: &str) -> Option<String> {
+    let mut shown = String::new();
+    let mut members = path.split('.');
+    for member in members.by_ref() {
+        shown.push_str(member);
+        if member.starts_with("overrides") || member.starts_with("client") {
+            return members.next().is_none_or(|below| below != "requests").then_some(shown);
+        }
+        shown.push('.');
+    }
+    None
+}
+
+fn without_found(problem: &str) -> String {
+    let expected = problem.split_once(", expected ").map_or("another form", |(_, expected)| expected);
+    format!("what was found is not shown, as it may be a key; accepted is {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Document {
+        rate: Option<u32>,
+        overrides: Option<Vec<Override>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Override {
+        sha256: String,
+    }
+
+    fn error(document: &str) -> String {
+        parse::<Document>(document.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_error_names_the_path_what_was_found_and_what_is_accepted() {
+        let error = error(r#"{"rate": "x"}"#);
+        assert!(error.starts_with("rate: ") && error.contains("\"x\"") && error.contains("u32"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_what_is() {
+        for document in ["", "{", "\n\u{4}rate", "{} {}"] {
+            let error = error(document);
+            assert!(error.contains("JSON object") && error.contains("StringValue"), "{document:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_clear_is_not_repeated() {
+        for document in [
+            r#"{"overrides": ["sk-live"]}"#,
+            r#"{"overrides": "sk-live"}"#,
+            r#"{"overrides": [{"sk-live": 1}]}"#,
+            r#"{"overrides": [{"sha256": ["sk-live"]}]}"#,
+        ] {
+            let error = error(document);
+            assert!(!error.contains("sk-live") && error.contains("accepted is"), "{error}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //! than once; both are the caller's to judge.
 
 use core::ops::Range;
+use std::borrow::Cow;
+use tidegate_policy::path;
 
 /// Names (lower case, pseudo-headers included) and values, in the order in which they came.
 #[derive(Clone, Debug, Default)]
@@ -33,10 +35,9 @@ impl HeaderMap {
         all.next().is_none().then_some(first)
     }
 
-    /// The path without its query; empty if there is none.
-    pub fn path(&self) -> &[u8] {
-        let target = self.only(b":path").unwrap_or_default();
-        target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+    /// The path in its canonical spelling; empty if there is none.
+    pub fn path(&self) -> Cow<'_, [u8]> {
+        path::canonical(self.only(b":path").unwrap_or_default())
     }
 
     /// The method; empty if there is none.
@@ -76,17 +77,6 @@ mod tests {
         assert_eq!(map.only(b"a"), None);
         assert_eq!(map.only(b"b"), Some(b"2".as_slice()));
         assert_eq!(map.all(b"a").collect::<Vec<_>>(), [b"1", b"3"]);
-    }
-
-    #[test]
-    fn the_path_ends_where_the_query_begins() {
-        let path = |target: &str| {
-            let map: HeaderMap = [(":path", target)].into_iter().collect();
-            String::from_utf8(map.path().to_vec()).unwrap()
-        };
-        assert_eq!(path("/v1/chat?x=1"), "/v1/chat");
-        assert_eq!(path("/v1/chat#x"), "/v1/chat");
-        assert_eq!(path("*"), "*");
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct WrittenSpan(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenSize(pub u64);
 
-/// A whole number, also as `20.0`: a protobuf `Struct` knows no integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A whole number, also as `20.0`: some tools that write JSON know no integers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole(pub u32);
 
 fn rate(text: &str) -> Option<Rate> {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_may_come_as_a_protobuf_struct_writes_them() {
+    fn whole_numbers_may_be_written_with_a_point() {
         assert_eq!(parse::<Whole>(b"20"), Ok(Whole(20)));
         assert_eq!(parse::<Whole>(b"20.0"), Ok(Whole(20)));
         assert_eq!(parse::<Whole>(b"2e1"), Ok(Whole(20)));

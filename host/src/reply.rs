@@ -4,7 +4,8 @@
 //! `x-should-retry: false` stops them, since some would sleep it out.
 
 use core::time::Duration;
-use tidegate_policy::hint::MAX_RETRY;
+use serde::Serialize;
+use tidegate_policy::refused::MAX_RETRY;
 
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,27 +20,30 @@ pub struct Reply {
     pub details: String,
 }
 
-/// The members of the OpenAI error object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The OpenAI error object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorObject<'a> {
     /// In plain words, for a human.
     pub message: &'a str,
     /// The class, such as `rate_limit_error`.
+    #[serde(rename = "type")]
     pub kind: &'a str,
-    /// The case, such as `rate_limit_exceeded`.
-    pub code: &'a str,
     /// The request's member at fault, if it is one.
     pub param: Option<&'a str>,
+    /// The case, such as `rate_limit_exceeded`.
+    pub code: &'a str,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: ErrorObject<'a>,
 }
 
 impl Reply {
     /// An error answer.
     pub fn error(status: u16, error: ErrorObject<'_>, details: String) -> Self {
-        let body = serde_json::json!({ "error": {
-            "message": error.message, "type": error.kind, "param": error.param, "code": error.code,
-        }});
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Self { status, headers, body: body.to_string().into_bytes(), details }
+        let body = serde_json::to_vec(&Body { error }).unwrap_or_default();
+        Self { status, headers: vec![("content-type", "application/json".to_owned())], body, details }
     }
 
     /// With a header more.

@@ -13,12 +13,27 @@ mod hostcalls;
 mod root;
 mod timer;
 
-#[cfg(all(feature = "rate-limit", not(feature = "store-contract")))]
-type Chosen = tidegate_rate_limit::RateLimit;
-#[cfg(feature = "store-contract")]
-type Chosen = tidegate_store_contract::StoreContract;
-#[cfg(not(any(feature = "rate-limit", feature = "store-contract")))]
-compile_error!("choose the filter by a feature: rate-limit");
+macro_rules! choose {
+    ($($feature:literal: $filter:ty,)+) => {
+        $(#[cfg(feature = $feature)]
+        type Chosen = $filter;)+
+        #[cfg(not(any($(feature = $feature),+)))]
+        compile_error!(concat!("choose the filter by a feature:" $(, " ", $feature)+));
+        choose!(one of $($feature)+);
+    };
+    (one of $first:literal $($other:literal)*) => {
+        $(#[cfg(all(feature = $first, feature = $other))]
+        compile_error!(concat!("choose one filter, not both ", $first, " and ", $other));)*
+        choose!(one of $($other)*);
+    };
+    (one of) => {};
+}
+
+choose! {
+    "header-limit": tidegate_header_limit::HeaderLimit,
+    "rate-limit": tidegate_rate_limit::RateLimit,
+    "store-contract": tidegate_store_contract::StoreContract,
+}
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -2,12 +2,11 @@
 //! enforced must admit, and a request that one of them refuses is charged to none. A limit in shadow decides
 //! and is charged like the others, but never refuses.
 //!
-//! Buckets of one identity share a set, so that limits on the same identity are settled in one step. Limits
-//! whose buckets lie in several sets are looked at first and charged one set after the other; what a lost
-//! race then refuses is given back.
+//! Buckets in one entry of the store are settled in one step. Where they lie in several, all are looked at first
+//! and charged one entry after the other; what a lost race then refuses is given back.
 
 use crate::bucket::{Bucket, Level, Take};
-use crate::slots::{Put, Record, SetIndex, SlotSet};
+use crate::slots::{Place, Put, Record, SlotSet};
 use crate::timestamp::Timestamp;
 
 /// What one limit charges for one request.
@@ -15,8 +14,8 @@ use crate::timestamp::Timestamp;
 pub struct Charge {
     /// Which limit, by its place in the configuration.
     pub limit: usize,
-    /// The set of its bucket.
-    pub set: SetIndex,
+    /// Where its bucket lives.
+    pub place: Place,
     /// The mark of its bucket.
     pub mark: u64,
     /// The bucket's size and rate.
@@ -38,8 +37,29 @@ pub struct Ruling {
     pub shadowed: Vec<usize>,
     /// Clients forgotten that had spent part of their bucket.
     pub evicted: u32,
-    /// Whether a bucket could not be kept, its set being full of clients that are refused now.
-    pub full: bool,
+    /// Why a bucket could not be decided on, if one could not.
+    pub undecided: Option<Undecided>,
+}
+
+/// Why a bucket could not be decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// Every attempt to charge it lost its race.
+    Contended,
+    /// There is no room for it: all buckets in its set are refusing their clients now.
+    Saturated {
+        /// Nanoseconds until there is room.
+        wait: u64,
+    },
+}
+
+/// On what terms a request may be charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Tokens may be promised, since the request can be held.
+    pub may_hold: bool,
+    /// A bucket that cannot be decided on admits.
+    pub lenient: bool,
 }
 
 /// One limit's no.
@@ -54,12 +74,12 @@ pub struct Refusal {
 }
 
 impl Ruling {
-    /// Whether every limit that is enforced admits.
-    pub const fn admits(&self) -> bool {
-        self.refusal.is_none() && !self.full
+    /// Whether the request may go on.
+    pub const fn admits(&self, terms: Terms) -> bool {
+        self.refusal.is_none() && (self.undecided.is_none() || terms.lenient)
     }
 
-    /// What this and the ruling on other sets say together.
+    /// What this and the ruling on other entries say together.
     pub fn join(&mut self, other: Self) {
         if let Some(refusal) = other.refusal {
             self.refuse(refusal);
@@ -70,7 +90,7 @@ impl Ruling {
         self.hold = self.hold.max(other.hold);
         self.shadowed.extend(other.shadowed);
         self.evicted = self.evicted.saturating_add(other.evicted);
-        self.full |= other.full;
+        self.undecided = self.undecided.or(other.undecided);
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -87,22 +107,27 @@ impl Ruling {
     }
 }
 
-/// Settles the charges on one set at `now`. The set that is returned is to be stored, if nobody has changed it
-/// meanwhile; none is when a charge is refused, or when there is nothing to charge. Tokens are promised ahead
-/// only if `may_hold`.
+/// Settles the charges on one entry of the store at `now`. The set that is returned is to be stored, if nobody has
+/// changed it meanwhile; none is when a charge is refused, or when there is nothing to charge. (A refusal is stored
+/// all the same when a bucket had to be amended, or it would be refused for ever.)
 pub fn settle(
     charges: &[Charge],
     mut set: SlotSet,
     now: Timestamp,
-    may_hold: bool,
+    terms: Terms,
 ) -> (Option<SlotSet>, Ruling) {
     let mut ruling = Ruling::default();
     let mut takes = Vec::with_capacity(charges.len());
+    let mut amended = false;
     for charge in charges {
         let tat = set.find(charge.mark);
+        if let Some(empty) = tat.and_then(|tat| charge.bucket.amended(tat, now)) {
+            set.amend(charge.mark, |_| empty);
+            amended = true;
+        }
         match charge.bucket.take(tat, now) {
             Take::Now { tat } => takes.push((charge, tat, 0)),
-            Take::Later { wait, tat } if may_hold || charge.shadow => takes.push((charge, tat, wait)),
+            Take::Later { wait, tat } if terms.may_hold || charge.shadow => takes.push((charge, tat, wait)),
             Take::Later { wait, .. } | Take::NotYet { wait } => {
                 let level = charge.bucket.level(tat, now);
                 if charge.shadow {
@@ -114,7 +139,7 @@ pub fn settle(
         }
     }
     if ruling.refusal.is_some() || takes.is_empty() {
-        return (None, ruling);
+        return (amended.then_some(set), ruling);
     }
     let marks: Vec<u64> = takes.iter().map(|(charge, ..)| charge.mark).collect();
     for (charge, tat, wait) in takes {
@@ -122,9 +147,12 @@ pub fn settle(
         match set.put(record, now, &marks) {
             Put::Stored => {}
             Put::Evicted => ruling.evicted = ruling.evicted.saturating_add(1),
-            Put::Full if charge.shadow => continue,
-            Put::Full => {
-                ruling.full = true;
+            Put::Full { .. } if charge.shadow => continue,
+            Put::Full { wait } => {
+                ruling.undecided = Some(Undecided::Saturated { wait });
+                if terms.lenient {
+                    continue;
+                }
                 return (None, ruling);
             }
         }
@@ -146,15 +174,19 @@ pub fn give_back(charges: &[Charge], ruling: &Ruling, mut set: SlotSet) -> SlotS
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
     use super::*;
     use crate::bucket::Rate;
     use core::time::Duration;
 
     fn charge(limit: usize, burst: u32) -> Charge {
         let rate = Rate { requests: 1, period: Duration::from_secs(1) };
-        let mark = u64::try_from(limit).unwrap();
-        Charge { limit, set: SetIndex(0), mark, bucket: Bucket::new(rate, burst).unwrap(), shadow: false }
+        let mark = u64::try_from(limit).unwrap() + 1;
+        Charge { limit, place: Place::Set(0), mark, bucket: Bucket::new(rate, burst).unwrap(), shadow: false }
     }
+
+    const REJECT: Terms = Terms { may_hold: false, lenient: false };
+    const HOLD: Terms = Terms { may_hold: true, lenient: false };
 
     fn start() -> Timestamp {
         Timestamp::default()
@@ -163,55 +195,89 @@ mod tests {
     #[test]
     fn a_request_refused_by_one_limit_is_charged_to_none() {
         let charges = [charge(0, 5), charge(1, 1)];
-        let (set, ruling) = settle(&charges, SlotSet::default(), start(), false);
-        assert!(ruling.admits());
+        let (set, ruling) = settle(&charges, SlotSet::default(), start(), REJECT);
+        assert!(ruling.admits(REJECT));
         let set = set.unwrap();
-        let (unchanged, ruling) = settle(&charges, set, start(), false);
+        let (unchanged, ruling) = settle(&charges, set, start(), REJECT);
         assert_eq!(unchanged, None);
         assert_eq!(ruling.refusal.map(|refusal| refusal.charge.limit), Some(1));
     }
 
     #[test]
     fn the_tightest_limit_is_reported() {
-        let (_, ruling) = settle(&[charge(0, 5), charge(1, 3)], SlotSet::default(), start(), false);
+        let (_, ruling) = settle(&[charge(0, 5), charge(1, 3)], SlotSet::default(), start(), REJECT);
         assert_eq!(ruling.tightest.map(|level| (level.capacity, level.remaining)), Some((3, 2)));
     }
 
     #[test]
     fn a_shadow_limit_refuses_nobody_and_spends_nothing_when_it_would() {
         let shadow = Charge { shadow: true, ..charge(1, 1) };
-        let (set, first) = settle(&[charge(0, 5), shadow], SlotSet::default(), start(), false);
+        let (set, first) = settle(&[charge(0, 5), shadow], SlotSet::default(), start(), REJECT);
         assert!(first.shadowed.is_empty());
-        let (set, second) = settle(&[charge(0, 5), shadow], set.unwrap(), start(), false);
-        assert!(second.admits());
+        let (set, second) = settle(&[charge(0, 5), shadow], set.unwrap(), start(), REJECT);
+        assert!(second.admits(REJECT));
         assert_eq!(second.shadowed, [1]);
         assert_eq!(second.tightest.map(|level| level.remaining), Some(3));
-        assert_eq!(set.unwrap().find(1), Some(start().plus(1_000_000_000)));
+        assert_eq!(set.unwrap().find(2), Some(start().plus(1_000_000_000)));
     }
 
     #[test]
     fn tokens_are_promised_only_to_a_request_that_can_be_held() {
         let slow = Charge { bucket: charge(0, 1).bucket.promising(Duration::from_secs(5)), ..charge(0, 1) };
-        let (set, _) = settle(&[slow], SlotSet::default(), start(), true);
+        let (set, _) = settle(&[slow], SlotSet::default(), start(), HOLD);
         let set = set.unwrap();
-        assert!(!settle(&[slow], set.clone(), start(), false).1.admits());
-        assert_eq!(settle(&[slow], set, start(), true).1.hold, 1_000_000_000);
+        assert!(!settle(&[slow], set.clone(), start(), REJECT).1.admits(REJECT));
+        assert_eq!(settle(&[slow], set, start(), HOLD).1.hold, 1_000_000_000);
     }
 
     #[test]
     fn what_was_charged_can_be_given_back() {
         let charges = [charge(0, 5), Charge { shadow: true, ..charge(1, 1) }];
-        let (before, _) = settle(&charges, SlotSet::default(), start(), false);
-        let (after, ruling) = settle(&charges, before.clone().unwrap(), start(), false);
+        let (before, _) = settle(&charges, SlotSet::default(), start(), REJECT);
+        let (after, ruling) = settle(&charges, before.clone().unwrap(), start(), REJECT);
         assert_eq!(give_back(&charges, &ruling, after.unwrap()), before.unwrap());
+    }
+
+    #[test]
+    fn a_limit_that_was_raised_admits_as_soon_as_its_own_bucket_would() {
+        let minutes = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 60).unwrap();
+        let slow = Charge { bucket: minutes, ..charge(0, 1) };
+        let mut set = SlotSet::default();
+        for _ in 0..60 {
+            set = settle(&[slow], set, start(), REJECT).0.unwrap();
+        }
+        let fast = charge(0, 5);
+        let (amended, ruling) = settle(&[fast], set, start(), REJECT);
+        let wait = ruling.refusal.map(|refusal| refusal.wait).unwrap();
+        assert_eq!(wait, 1_000_000_000);
+        let (_, ruling) = settle(&[fast], amended.unwrap(), start().plus(wait), REJECT);
+        assert!(ruling.admits(REJECT));
+    }
+
+    #[test]
+    fn where_there_is_no_room_only_lenient_terms_admit_and_the_other_limits_hold() {
+        let mut set = SlotSet::default();
+        for mark in 100..116 {
+            let spent = Charge { mark, ..charge(0, 1) };
+            set = settle(&[spent], set, start(), REJECT).0.unwrap();
+        }
+        let (unchanged, ruling) = settle(&[charge(0, 1)], set.clone(), start(), REJECT);
+        assert_eq!((unchanged, ruling.admits(REJECT)), (None, false));
+        assert_eq!(ruling.undecided, Some(Undecided::Saturated { wait: 1_000_000_000 }));
+        let lenient = Terms { lenient: true, ..REJECT };
+        let known = Charge { mark: 100, ..charge(1, 1) };
+        assert!(settle(&[charge(0, 1)], set.clone(), start(), lenient).1.admits(lenient));
+        assert!(!settle(&[charge(0, 1), known], set.clone(), start(), lenient).1.admits(lenient));
+        let shadow = Charge { shadow: true, ..charge(0, 1) };
+        assert!(settle(&[shadow], set, start(), REJECT).1.admits(REJECT));
     }
 
     #[test]
     fn of_two_refusals_the_longer_wait_is_told() {
         let slow = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 1).unwrap();
         let charges = [Charge { bucket: slow, ..charge(0, 1) }, charge(1, 1)];
-        let (set, _) = settle(&charges, SlotSet::default(), start(), false);
-        let (_, ruling) = settle(&charges, set.unwrap(), start(), false);
+        let (set, _) = settle(&charges, SlotSet::default(), start(), REJECT);
+        let (_, ruling) = settle(&charges, set.unwrap(), start(), REJECT);
         assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(60_000_000_000));
     }
 }

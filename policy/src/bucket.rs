@@ -3,7 +3,8 @@
 //! ahead than the burst tolerance; taking one token moves the TAT one emission interval ahead.
 //!
 //! A TAT further ahead than the bucket can have put it (the clock stepped back, or a reload made the bucket
-//! smaller) counts as an empty bucket, so no step of any clock locks a client out for longer than a refill.
+//! smaller) counts as an empty bucket and is to be replaced by one, so neither locks a client out for longer
+//! than a refill.
 //!
 //! Source: ITU-T I.371, Annex A (virtual scheduling algorithm).
 
@@ -105,10 +106,10 @@ impl Bucket {
         if burst == 0 {
             return Err(InvalidBucket::ZeroBurst);
         }
-        let interval = period.div_ceil(requests);
-        if interval < NANOS_PER_MICRO {
+        if period < requests.saturating_mul(NANOS_PER_MICRO) {
             return Err(InvalidBucket::RateTooHigh);
         }
+        let interval = period.div_ceil(requests);
         match interval.checked_mul(u64::from(burst)) {
             Some(refill) if refill <= MAX_REFILL => {
                 Ok(Self { interval, refill, promised: 0, capacity: burst })
@@ -139,13 +140,18 @@ impl Bucket {
         self.refill.saturating_sub(self.interval)
     }
 
+    /// Whether a token that is `wait` nanoseconds away may be promised.
+    pub const fn promises(&self, wait: u64) -> bool {
+        wait <= self.promised
+    }
+
     /// Takes one token at `now` from the bucket `tat`; absent or past means full.
     pub fn take(&self, tat: Option<Timestamp>, now: Timestamp) -> Take {
         let found = self.plausible(tat, now);
         let tat = found.plus(self.interval);
         match found.nanos_since(now.plus(self.tolerance())) {
             0 => Take::Now { tat },
-            wait if wait <= self.promised => Take::Later { wait, tat },
+            wait if self.promises(wait) => Take::Later { wait, tat },
             wait => Take::NotYet { wait },
         }
     }
@@ -164,9 +170,17 @@ impl Bucket {
         Timestamp::from_nanos(tat.as_nanos().saturating_sub(self.interval))
     }
 
+    /// The empty bucket that is to replace `tat` at `now`, if this bucket cannot have put it that far ahead.
+    pub fn amended(&self, tat: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        Some(self.furthest(now)).filter(|furthest| *furthest < tat)
+    }
+
     fn plausible(&self, tat: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        let furthest = now.plus(self.refill.saturating_add(self.promised));
-        tat.unwrap_or(now).clamp(now, furthest)
+        tat.unwrap_or(now).clamp(now, self.furthest(now))
+    }
+
+    const fn furthest(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.refill.saturating_add(self.promised))
     }
 }
 

@@ -7,23 +7,19 @@
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The key in the value of `authorization` or of an API-key header: what follows `Bearer`, else the whole
-/// value, without surrounding white space. `None` if nothing is left, or if a bearer token holds what none
-/// can hold (RFC 6750, section 2.1): proxies join repeated headers with a comma.
+/// The key in the value of `authorization` or of an API-key header: what follows the scheme (`Bearer`, `Basic`), or
+/// the whole value where there is none. `None` if nothing is left, or if it holds white space or a comma, which no
+/// token does (RFC 9110, section 11.2): proxies join repeated headers with a comma.
 pub fn credential(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
-    let key = match value.split_at_checked(6) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") && starts_blank(rest) => {
-            Some(rest.trim_ascii())
-                .filter(|token| !token.iter().any(|b| b.is_ascii_whitespace() || *b == b','))
-        }
-        _ => Some(value),
+    let key = match value.iter().position(u8::is_ascii_whitespace) {
+        Some(end) => value.get(end..)?.trim_ascii(),
+        None => value,
     };
-    key.filter(|key| !key.is_empty())
-}
-
-fn starts_blank(rest: &[u8]) -> bool {
-    rest.first().is_none_or(u8::is_ascii_whitespace)
+    let scheme_alone = key.eq_ignore_ascii_case(b"bearer") || key.eq_ignore_ascii_case(b"basic");
+    let whole =
+        !key.is_empty() && !scheme_alone && !key.iter().any(|b| b.is_ascii_whitespace() || *b == b',');
+    whole.then_some(key)
 }
 
 /// The address that `x-forwarded-for` (its values in order) has at `hops` from the right, 1 being the last.
@@ -58,7 +54,7 @@ mod tests {
         for value in ["Bearer sk-1", "bearer sk-1", "BEARER   sk-1  ", " Bearer\tsk-1", "sk-1"] {
             assert_eq!(credential(value.as_bytes()), Some(b"sk-1".as_slice()), "{value:?}");
         }
-        assert_eq!(credential(b"Basic dTpw"), Some(b"Basic dTpw".as_slice()));
+        assert_eq!(credential(b"Basic dTpw"), credential(b"basic   dTpw"));
         assert_eq!(credential(b"Bearersk-1"), Some(b"Bearersk-1".as_slice()));
     }
 

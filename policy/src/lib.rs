@@ -5,12 +5,19 @@
 //! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first.
 //! - [`admission`]: several limits, one answer.
 //! - [`identity`]: who a client is. [`fingerprint`]: how its name is kept without keeping it.
-//! - [`hint`]: when a refused client is told to come back, so that a crowd does not come back at once.
+//! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
+//! - [`path`]: one path, however it is spelt.
+//! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
+//! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
 pub mod bucket;
 pub mod fingerprint;
-pub mod hint;
+pub mod headers;
 pub mod identity;
+pub mod path;
+pub mod pattern;
+pub mod refused;
+pub mod request_head;
 pub mod slots;
 pub mod timestamp;

@@ -22,9 +22,14 @@ const BYTES: usize = WAYS * RECORD;
 /// What a full set costs the host: its records and, as measured in Envoy, the map's node and the key.
 const SET_COST: u64 = 460;
 
-/// Which set.
+/// Which entry of the store a bucket lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetIndex(pub u32);
+pub enum Place {
+    /// A set of the table, shared with other buckets.
+    Set(u32),
+    /// An entry of its own, for the few buckets that no client chooses.
+    Own(u64),
+}
 
 /// A table of as many sets as fit in a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +53,9 @@ impl Table {
     }
 
     /// The set of a fingerprint's place.
-    pub fn set(&self, place: u64) -> SetIndex {
+    pub fn set(&self, place: u64) -> Place {
         let scaled = u128::from(place).saturating_mul(u128::from(self.sets)) >> 64;
-        SetIndex(u32::try_from(scaled).unwrap_or(0))
+        Place::Set(u32::try_from(scaled).unwrap_or(0))
     }
 }
 
@@ -73,7 +78,10 @@ pub enum Put {
     /// It is there, and a client that had spent part of its bucket was forgotten.
     Evicted,
     /// It is not: every record of the set is refusing its client now.
-    Full,
+    Full {
+        /// Nanoseconds until one of them would not.
+        wait: u64,
+    },
 }
 
 /// One set, as the bytes that the store holds.
@@ -115,6 +123,7 @@ impl SlotSet {
     pub fn put(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         let mut refilled = None;
         let mut least: Option<(usize, Loss)> = None;
+        let mut wait = u64::MAX;
         for (way, bytes) in self.bytes.chunks_exact(RECORD).enumerate() {
             let Some(old) = decode(bytes) else { continue };
             if old.mark == record.mark {
@@ -127,13 +136,13 @@ impl SlotSet {
                 Some(loss) if loss.bearable() && least.is_none_or(|(_, best)| loss.less_than(best)) => {
                     least = Some((way, loss));
                 }
-                Some(_) => {}
+                Some(loss) => wait = wait.min(loss.unbearable_for()),
             }
         }
         let (way, put) = match (refilled, least) {
             (Some(way), _) => (way, Put::Stored),
             (None, Some((way, _))) => (way, Put::Evicted),
-            (None, None) => return Put::Full,
+            (None, None) => return Put::Full { wait },
         };
         self.write(way, record);
         put
@@ -142,7 +151,8 @@ impl SlotSet {
     /// Changes the bucket of `mark` if it is there.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
         let records = self.bytes.chunks_exact(RECORD).enumerate();
-        let found = records.filter_map(|(way, bytes)| Some((way, decode(bytes)?))).find(|(_, old)| old.mark == mark);
+        let found =
+            records.filter_map(|(way, bytes)| Some((way, decode(bytes)?))).find(|(_, old)| old.mark == mark);
         if let Some((way, record)) = found {
             self.write(way, Record { tat: change(record.tat), ..record });
         }
@@ -170,6 +180,10 @@ impl Loss {
 
     const fn bearable(&self) -> bool {
         self.spent <= self.tolerance
+    }
+
+    const fn unbearable_for(&self) -> u64 {
+        self.spent.saturating_sub(self.tolerance)
     }
 
     fn less_than(&self, other: Self) -> bool {

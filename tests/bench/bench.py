@@ -49,8 +49,9 @@ def main() -> int:
     return 0
 
 
-def measure(lanes: list[Lane], binary: Path, h2load: str, options: argparse.Namespace, stack: ExitStack,
-            samples: Samples) -> None:
+def measure(
+    lanes: list[Lane], binary: Path, h2load: str, options: argparse.Namespace, stack: ExitStack, samples: Samples
+) -> None:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     load = Load(h2load, WORKLOADS[options.workload], options.clients, directory)
 

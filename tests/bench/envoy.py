@@ -38,9 +38,24 @@ class Envoy:
         config = directory / "envoy.json"
         config.write_text(json.dumps(bootstrap(filters, upstream), indent=1))
         self._process = subprocess.Popen(
-            [binary, "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
-             "--log-path", self.log, "--admin-address-path", self._admin],
-            stdout=subprocess.DEVNULL, stderr=open(directory / "stderr", "w"), start_new_session=True)
+            [
+                binary,
+                "-c",
+                config,
+                "--concurrency",
+                "1",
+                "--disable-hot-restart",
+                "--log-level",
+                "warning",
+                "--log-path",
+                self.log,
+                "--admin-address-path",
+                self._admin,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=open(directory / "stderr", "w"),
+            start_new_session=True,
+        )
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -48,10 +63,13 @@ class Envoy:
             if self._process.poll() is not None:
                 raise StartFailed(f"Envoy of lane '{self.name}' ended at start:\n{self.last_words()}")
             if time.monotonic() > deadline:
-                raise StartFailed(f"Envoy of lane '{self.name}' was not ready after {START_TIMEOUT} s:\n{self.last_words()}")
+                raise StartFailed(
+                    f"Envoy of lane '{self.name}' was not ready after {START_TIMEOUT} s:\n{self.last_words()}"
+                )
             time.sleep(0.05)
         self.port = json.loads(self._ask("/listeners?format=json")[1])["listener_statuses"][0]["local_address"][
-            "socket_address"]["port_value"]
+            "socket_address"
+        ]["port_value"]
 
     def cpu_seconds(self) -> float:
         """User and system time of all threads so far, to the nanosecond: what clock_getcpuclockid(3) names."""
@@ -86,27 +104,40 @@ class Envoy:
 
 def bootstrap(filters: list[dict], upstream: int | None) -> dict:
     any_port = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-    answer = {"direct_response": {"status": 200, "body": {"inline_string": ANSWER}},
-              "response_headers_to_add": [{"header": {"key": "content-type", "value": "application/json"},
-                                           "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
+    answer = {
+        "direct_response": {"status": 200, "body": {"inline_string": ANSWER}},
+        "response_headers_to_add": [
+            {
+                "header": {"key": "content-type", "value": "application/json"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    }
     forward = {"route": {"cluster": "upstream"}}
-    router = {"name": "envoy.filters.http.router",
-              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
+    router = {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+    }
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
         "http_filters": [*filters, router],
-        "route_config": {"virtual_hosts": [{
-            "name": "bench",
-            "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, **(forward if upstream else answer)}],
-        }]},
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "bench",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, **(forward if upstream else answer)}],
+                }
+            ]
+        },
     }
     listener = {
         "name": "bench",
         "address": any_port,
-        "filter_chains": [{"filters": [{
-            "name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
     }
     return {
         "admin": {"address": any_port},

@@ -41,16 +41,18 @@ class Target:
 
 def native(bucket: dict) -> tuple[dict, ...]:
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    return ({
-        "name": "envoy.filters.http.local_ratelimit",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-            "stat_prefix": "native",
-            "token_bucket": bucket,
-            "filter_enabled": always,
-            "filter_enforced": always,
+    return (
+        {
+            "name": "envoy.filters.http.local_ratelimit",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+                "stat_prefix": "native",
+                "token_bucket": bucket,
+                "filter_enabled": always,
+                "filter_enforced": always,
+            },
         },
-    },)
+    )
 
 
 def wasm(module: Path, root_id: str, configuration: dict) -> dict:

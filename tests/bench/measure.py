@@ -35,8 +35,13 @@ class Load:
     def __init__(self, h2load: str, workload: Workload, clients: int, directory: Path):
         self._workload = workload
         headers = workload.headers | {":method": workload.method}
-        self._command = [h2load, "--h1", "-t1", f"-c{clients}",
-                         *(f"--header={name}: {value}" for name, value in headers.items())]
+        self._command = [
+            h2load,
+            "--h1",
+            "-t1",
+            f"-c{clients}",
+            *(f"--header={name}: {value}" for name, value in headers.items()),
+        ]
         if workload.body:
             body = directory / "body"
             body.write_text(workload.body)
@@ -51,20 +56,25 @@ class Load:
         spent = envoy.cpu_seconds() - before
         answered = statuses(output)
         if answered != {lane.status // 100: requests}:
-            raise Misbehaved(f"lane '{lane.name}': {requests} answers {lane.status // 100}xx expected, "
-                             f"h2load says:\n{output}\n{envoy.last_words()}")
+            raise Misbehaved(
+                f"lane '{lane.name}': {requests} answers {lane.status // 100}xx expected, "
+                f"h2load says:\n{output}\n{envoy.last_words()}"
+            )
         return spent / requests
 
     def probe(self, lane: Lane, envoy: Envoy) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", envoy.port, timeout=10)
-        connection.request(self._workload.method, self._workload.path, self._workload.body or None,
-                           self._workload.headers)
+        connection.request(
+            self._workload.method, self._workload.path, self._workload.body or None, self._workload.headers
+        )
         response = connection.getresponse()
         body = response.read().decode(errors="replace")
         connection.close()
         answer = f"{response.status} {dict(response.headers)} {body}"
         if response.status != lane.status:
-            raise Misbehaved(f"lane '{lane.name}': status {lane.status} expected, answered {answer}\n{envoy.last_words()}")
+            raise Misbehaved(
+                f"lane '{lane.name}': status {lane.status} expected, answered {answer}\n{envoy.last_words()}"
+            )
         for name in lane.shows:
             if name not in response.headers:
                 raise Misbehaved(f"lane '{lane.name}': header {name} expected, answered {answer}")

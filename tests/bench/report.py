@@ -1,9 +1,9 @@
 """Medians and ratios of a run, as a table to read and as JSON to keep.
 
 The turns of one round lie seconds apart and share the machine's mood, so an overhead is formed within its
-round; the median over all rounds is what counts, and a ratio is that of two medians. The span behind a
-ratio is the lowest and the highest that a single start of the Envoys gave: a process keeps the memory
-layout it got, and that alone moves a cost by some percent. A span that crosses its target decides nothing.
+round; the median over the rounds is what counts, and a ratio is that of two medians of one start of the
+Envoys. Shown is the median start's ratio, with the lowest and the highest of any start: a process keeps the
+memory layout it got, which alone moves a cost by some percent. A span across its target decides nothing.
 """
 
 import json
@@ -71,7 +71,7 @@ class Report:
         if not above or not below:
             return None
         by_start = [median(a) / median(b) for a, b in zip(above, below)]
-        return Ratio(median(chain(*above)) / median(chain(*below)), min(by_start), max(by_start))
+        return Ratio(median(by_start), min(by_start), max(by_start))
 
     def measured(self, lane: str, measure: str) -> list[list[float]] | None:
         costs, plain = self._samples.get(lane), self._samples.get(PLAIN)
@@ -85,14 +85,17 @@ def micro(seconds: float) -> float:
 
 
 def table(rows: list[dict]) -> str:
-    cells = [COLUMNS] + [(
-        row["lane"],
-        f"{row['requests']:,}",
-        "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"]),
-        "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}",
-        str(row["overhead_of_empty_wasm"] or "–"),
-        str(row["cost_of_native_refusing"] or "–"),
-    ) for row in rows]
+    cells = [COLUMNS] + [
+        (
+            row["lane"],
+            f"{row['requests']:,}",
+            "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"]),
+            "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}",
+            str(row["overhead_of_empty_wasm"] or "–"),
+            str(row["cost_of_native_refusing"] or "–"),
+        )
+        for row in rows
+    ]
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in cells]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -19,7 +19,9 @@ fn ask(envoy: &Envoy, client: &str) -> Answer {
 
 #[test]
 fn admitted_and_refused_answers_tell_the_limit_what_remains_and_when_it_resets() {
-    let envoy = start(json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "6/min", "burst": 2 } }));
+    let envoy = start(
+        json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "6/min", "burst": 2 } }),
+    );
     for remaining in [1, 0] {
         let answer = ask(&envoy, "a");
         assert_eq!(answer.status, 200);
@@ -58,7 +60,8 @@ fn admitted_and_refused_answers_tell_the_limit_what_remains_and_when_it_resets()
 
 #[test]
 fn a_client_is_admitted_when_it_comes_back_as_told() {
-    let envoy = start(json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "2/s", "burst": 1 } }));
+    let envoy =
+        start(json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "2/s", "burst": 1 } }));
     for _ in 0..5 {
         assert_eq!(ask(&envoy, "a").status, 200);
         let refused = ask(&envoy, "a");
@@ -69,7 +72,8 @@ fn a_client_is_admitted_when_it_comes_back_as_told() {
 
 #[test]
 fn a_wait_of_more_than_a_minute_tells_the_client_to_stop() {
-    let envoy = start(json!({ "name": "daily", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } }));
+    let envoy =
+        start(json!({ "name": "daily", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } }));
     assert_eq!(ask(&envoy, "a").status, 200);
     let refused = ask(&envoy, "a");
     assert_eq!(refused.header("x-should-retry"), Some("false"));

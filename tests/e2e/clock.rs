@@ -22,7 +22,8 @@ fn a_wall_clock_that_steps_by_hours_changes_no_decision() {
     assert!(compiled.is_ok_and(|status| status.success()), "cc could not compile tests/clock/step.c");
     let step = |hours: i64| fs::write(&offset, (hours * 3_600).to_le_bytes()).expect("written");
     step(0);
-    let limit = json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "1/min", "burst": 3 } });
+    let limit =
+        json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "1/min", "burst": 3 } });
     let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))]))
         .workers(2)
         .environment("LD_PRELOAD", library.to_str().expect("a path"))
@@ -37,8 +38,16 @@ fn a_wall_clock_that_steps_by_hours_changes_no_decision() {
         let before = hour();
         step(hours);
         wait_for("Envoy's clock to step", Duration::from_secs(10), || (hour() != before).then_some(()));
-        assert_eq!([1, 2, 3, 4].map(|_| ask(newcomer).status), [200, 200, 200, 429], "after a step to {hours} h");
+        assert_eq!(
+            [1, 2, 3, 4].map(|_| ask(newcomer).status),
+            [200, 200, 200, 429],
+            "after a step to {hours} h"
+        );
     }
-    assert_eq!([ask("a").status, ask("a").status], [200, 429], "one of three tokens was left, and no step refilled it");
+    assert_eq!(
+        [ask("a").status, ask("a").status],
+        [200, 429],
+        "one of three tokens was left, and no step refilled it"
+    );
     envoy.assert_no_vm_restarted();
 }

@@ -16,7 +16,8 @@ fn limit() -> Value {
 fn envoy_does_not_start_a_listener_on_a_wrong_configuration_and_says_why() {
     let mut unknown_per = limit();
     unknown_per["per"] = json!(["model"]);
-    let log = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [unknown_per] }))])).workers(2).refused();
+    let log =
+        Envoy::with(Listener::new([rate_limit(&json!({ "limits": [unknown_per] }))])).workers(2).refused();
     assert!(log.contains("rate-limit configuration refused: limits[0].per[0]: found \"model\""), "{log}");
 }
 

@@ -43,7 +43,9 @@ fn held_requests_reach_the_upstream_in_order_and_on_time() {
         let seen = upstream.seen();
         let order: Vec<String> = seen.iter().map(|seen| seen.target.clone()).collect();
         assert_eq!(order, (0..30).map(|n| format!("/{n}")).collect::<Vec<_>>());
-        assert!(seen.iter().enumerate().all(|(n, seen)| seen.body.len() == if n % 2 == 0 { 0 } else { 10_000 }));
+        assert!(
+            seen.iter().enumerate().all(|(n, seen)| seen.body.len() == if n % 2 == 0 { 0 } else { 10_000 })
+        );
         for window in seen.windows(12) {
             let time = window[11].at - window[0].at;
             assert!(time >= Duration::from_millis(440), "12 requests in {time:?} at 20/s with a burst of 2");
@@ -65,7 +67,10 @@ fn no_request_waits_longer_than_the_delay_nor_are_more_held_than_allowed() {
     });
     assert!(start.elapsed() < Duration::from_secs(3));
     let admitted = statuses.iter().filter(|status| **status == 200).count();
-    assert!((11..=13).contains(&admitted), "one at once, ten within 1 s, and what refills meanwhile: {admitted}");
+    assert!(
+        (11..=13).contains(&admitted),
+        "one at once, ten within 1 s, and what refills meanwhile: {admitted}"
+    );
 
     let few = Envoy::with(Listener::new([delaying("1/s", 1, "60s", 3)])).workers(1).start();
     let mut connections: Vec<Connection> = (0..10).map(|_| few.connect()).collect();

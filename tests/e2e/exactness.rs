@@ -14,7 +14,8 @@ const CONNECTIONS: usize = 64;
 fn a_bucket_of_n_admits_n_of_20000_racing_requests_on_50_fresh_keys_in_a_row() {
     const BURST: usize = 100;
     const REQUESTS: usize = 20_000;
-    let limit = json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "10/d", "burst": BURST } });
+    let limit =
+        json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "10/d", "burst": BURST } });
     let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).start();
     for key in 0..50 {
         let authorization = format!("Bearer sk-{key}");
@@ -33,7 +34,8 @@ fn over_ten_seconds_the_rate_is_kept_and_used() {
     let limit = json!({ "name": "all", "per": [], "requests": { "rate": "1000/s", "burst": 200 } });
     let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).start();
     let start = Instant::now();
-    let counts = flood(envoy.front(), CONNECTIONS, || start.elapsed() < Duration::from_secs(10), |_| get("/", &[]));
+    let counts =
+        flood(envoy.front(), CONNECTIONS, || start.elapsed() < Duration::from_secs(10), |_| get("/", &[]));
     let most = BURST + RATE * start.elapsed().as_secs_f64() + 1.0;
     let least = 0.99 * (BURST + RATE * 10.0);
     let admitted = counts[&200] as f64;
@@ -64,5 +66,8 @@ fn two_limits_that_race_admit_what_the_tighter_one_holds_and_charge_nobody_else(
         (answer().status == 200).then_some(())
     });
     let left = answer().number("x-ratelimit-remaining-requests");
-    assert!(left >= 190, "client c was charged by requests that the cluster limit refused: {left} of 200 left");
+    assert!(
+        left >= 190,
+        "client c was charged by requests that the cluster limit refused: {left} of 200 left"
+    );
 }

@@ -90,6 +90,54 @@ fn a_limit_applies_only_where_its_conditions_hold() {
 }
 
 #[test]
+fn another_spelling_of_a_path_dodges_no_limit() {
+    let spellings = [
+        "/v1/chat",
+        "//v1/chat",
+        "/./v1/chat",
+        "/x/../v1/chat",
+        "/%761/chat",
+        "/v%31/chat",
+        "/v1%2fchat",
+        "/v1//chat",
+        "/v1/ch%61t",
+        "http://test//v1/chat",
+        "/v1/chat?x=1",
+    ];
+    let mut under_v1 = one(json!([]));
+    under_v1["limits"][0]["when"] = json!({ "path_prefix": "/v1/" });
+    for configuration in [under_v1, one(json!(["path"]))] {
+        let envoy = start(&configuration);
+        assert_eq!(status(&envoy, "/v1/chat", &[]), 200);
+        for spelling in spellings {
+            assert_eq!(status(&envoy, spelling, &[]), 429, "{spelling}");
+        }
+        assert_eq!(status(&envoy, "/v2/chat", &[]), 200);
+    }
+}
+
+#[test]
+fn a_client_with_one_key_has_one_bucket_however_it_is_written() {
+    let envoy = start(&one(json!(["client"])));
+    assert_eq!(status(&envoy, "/", &[("authorization", "Bearer sk-1")]), 200);
+    assert_eq!(status(&envoy, "/", &[("authorization", "bearer   sk-1")]), 429);
+    assert_eq!(status(&envoy, "/", &[("authorization", "Basic sk-1")]), 429);
+    assert_eq!(status(&envoy, "/", &[("x-api-key", "sk-1")]), 429);
+
+    let twice = |n: u32| {
+        let random = n.to_string();
+        let headers =
+            [("authorization", "Bearer sk-1"), ("authorization", "Bearer sk-1"), ("x-api-key", &random)];
+        status(&envoy, "/", &headers)
+    };
+    assert_eq!(
+        [1, 2, 3].map(twice),
+        [200, 429, 429],
+        "a key that is sent twice is not believed: the address counts"
+    );
+}
+
+#[test]
 fn a_shadow_limit_counts_and_refuses_nobody() {
     let envoy = start(&json!({ "limits": [
         { "name": "trial", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 }, "shadow": true },

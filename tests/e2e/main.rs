@@ -5,6 +5,7 @@ mod clock;
 mod configuration;
 mod delay;
 mod exactness;
+mod header_limit;
 mod limits;
 mod memory;
 mod reload;

@@ -12,7 +12,8 @@ const MIB: u64 = 1 << 20;
 #[test]
 fn a_million_credentials_take_the_table_and_no_more_and_a_throttled_client_stays_throttled() {
     let limit = json!({ "name": "per-client", "per": ["client"], "requests": { "rate": "1/h", "burst": 5 } });
-    let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit], "memory": "16MiB" }))])).start();
+    let envoy =
+        Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit], "memory": "16MiB" }))])).start();
     let ask = |client: &str| {
         let authorization = format!("Bearer {client}");
         envoy.connect().exchange(&get("/", &[("authorization", &authorization)])).expect("an answer").status
@@ -31,7 +32,11 @@ fn a_million_credentials_take_the_table_and_no_more_and_a_throttled_client_stays
         get("/", &[("authorization", &format!("Bearer sk-flood-{n}"))])
     });
     let grown = envoy.resident().saturating_sub(before);
-    println!("a million clients: {:.1} MiB more, {} forgotten early", grown as f64 / MIB as f64, envoy.counter("evicted"));
+    println!(
+        "a million clients: {:.1} MiB more, {} forgotten early",
+        grown as f64 / MIB as f64,
+        envoy.counter("evicted")
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 10);
     assert_eq!(counts.get(&200), Some(&flood), "{counts:?}");
     assert!(grown <= 16 * MIB + 8 * MIB, "resident memory grew by {grown} bytes");

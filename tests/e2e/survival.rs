@@ -31,8 +31,14 @@ fn hostile() -> Vec<Vec<u8>> {
         b"unknown, _hidden, \"[::1]:80\"".to_vec(),
         b"0x7f.1, 1, -1, %00".to_vec(),
     ];
-    let names: [&[u8]; 6] =
-        [b"authorization", b"x-api-key", b"x-forwarded-for", b"x-team", b"x-stainless-retry-count", b"cookie"];
+    let names: [&[u8]; 6] = [
+        b"authorization",
+        b"x-api-key",
+        b"x-forwarded-for",
+        b"x-team",
+        b"x-stainless-retry-count",
+        b"cookie",
+    ];
     let mut requests = Vec::new();
     for name in names {
         for value in &values {
@@ -75,17 +81,26 @@ fn hostile_headers_are_answered_and_every_worker_serves_on() {
         for request in hostile() {
             let mut connection = envoy.connect();
             if let Ok(answer) = connection.exchange(&request) {
-                assert_ne!(answer.status, 503, "{:?}", String::from_utf8_lossy(&request[..request.len().min(200)]));
+                assert_ne!(
+                    answer.status,
+                    503,
+                    "{:?}",
+                    String::from_utf8_lossy(&request[..request.len().min(200)])
+                );
                 answered += 1;
             }
         }
         assert!(answered > 200, "only {answered} of the hostile requests were answered");
         envoy.assert_no_vm_restarted();
         let statuses: Vec<u16> = thread::scope(|scope| {
-            let serve = || envoy.connect().exchange(&get("/fine", &[("x-api-key", "new")])).expect("served").status;
+            let serve =
+                || envoy.connect().exchange(&get("/fine", &[("x-api-key", "new")])).expect("served").status;
             (0..16).map(|_| scope.spawn(serve)).map(|thread| thread.join().expect("no panic")).collect()
         });
         assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
-        assert!(!envoy.log().contains("second") && !envoy.log().contains("kkkk"), "a credential is in the log");
+        assert!(
+            !envoy.log().contains("second") && !envoy.log().contains("kkkk"),
+            "a credential is in the log"
+        );
     }
 }

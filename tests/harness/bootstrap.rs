@@ -58,7 +58,7 @@ impl Listener {
         Self { upstream: Some(upstream), ..self }
     }
 
-    /// The listener as Envoy reads it, on a free port (0) or on one that is known already.
+    /// The listener as Envoy reads it, on this port.
     pub fn resource(&self, port: u16) -> Value {
         let action = match self.upstream {
             None => json!({ "direct_response": { "status": 200, "body": { "inline_string": "ok" } } }),
@@ -84,6 +84,7 @@ impl Listener {
                     "codec_type": "AUTO",
                     "use_remote_address": true,
                     "max_request_headers_kb": 96,
+                    "common_http_protocol_options": { "max_headers_count": 1000 },
                     "stream_idle_timeout": "60s",
                     "access_log": [{
                         "name": "envoy.access_loggers.file",

@@ -1,78 +1,91 @@
-//! Charges one request to all its limits, or to none. Buckets in one set of the table are settled in one step:
-//! one host call if refused, two if admitted. Where they lie in several sets, all are looked at before any is
-//! charged, so that a refusal writes nothing; and what a race that was lost in between then refuses is given
-//! back in the sets that were charged before.
+//! Charges one request to all its limits, or to none. Buckets in one entry of the store are settled in one step: one
+//! host call if refused, two if admitted. Where they lie in several, all are looked at before any is charged, so
+//! that a refusal spends nothing; and what a race that was lost in between then refuses is given back in the
+//! entries that were charged before.
 
-use tidegate_host::store::{Contended, Store, look, update, update_seen};
-use tidegate_policy::admission::{Charge, Ruling, give_back, settle};
-use tidegate_policy::slots::{SetIndex, SlotSet};
+use tidegate_host::store::{Seen, Store, look, update, update_seen};
+use tidegate_policy::admission::{Charge, Ruling, Terms, Undecided, give_back, settle};
+use tidegate_policy::slots::{Place, SlotSet};
 use tidegate_policy::timestamp::Timestamp;
 
-const PREFIX: &[u8; 9] = b"tidegate.";
+const PREFIX: [u8; 12] = *b"tidegate.rl.";
 
-/// The store's key of a set.
-pub fn key(set: SetIndex) -> [u8; 13] {
-    let mut key = [0; 13];
-    let bytes = PREFIX.iter().copied().chain(set.0.to_le_bytes());
-    key.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+/// The store's key of a place.
+pub fn key(place: Place) -> Vec<u8> {
+    let mut key = Vec::with_capacity(PREFIX.len().saturating_add(8));
+    key.extend_from_slice(&PREFIX);
+    match place {
+        Place::Set(index) => key.extend_from_slice(&index.to_le_bytes()),
+        Place::Own(mark) => key.extend_from_slice(&mark.to_le_bytes()),
+    }
     key
 }
 
-/// Charges `charges` at `now`, promising tokens ahead only if `may_hold`.
-pub fn admit(
-    store: &dyn Store,
-    charges: &mut [Charge],
-    now: Timestamp,
-    may_hold: bool,
-) -> Result<Ruling, Contended> {
-    charges.sort_unstable_by_key(|charge| charge.set);
-    let settle_set = |set: &[Charge], slots: SlotSet| settle(set, slots, now, may_hold);
-    if let [first, .., last] | [first @ last] = &*charges
-        && first.set == last.set
-    {
-        return update(store, &key(first.set), |slots| settle_set(charges, slots));
+/// Charges `charges` at `now` on these terms.
+pub fn admit(store: &dyn Store, charges: &mut [Charge], now: Timestamp, terms: Terms) -> Ruling {
+    charges.sort_unstable_by_key(|charge| charge.place);
+    let mut places = charges.chunk_by(|a, b| a.place == b.place);
+    match (places.next(), places.next()) {
+        (Some(only), None) => {
+            update(store, &key_of(only), |set| settle(only, set, now, terms)).unwrap_or_else(contended)
+        }
+        _ => admit_each(store, charges, now, terms),
     }
+}
 
+fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Terms) -> Ruling {
     let mut verdict = Ruling::default();
     let mut looked = Vec::new();
-    for set in sets(charges) {
-        let seen = look::<SlotSet>(store, &set_key(set));
-        verdict.join(settle_set(set, seen.state.clone()).1);
-        looked.push((set, seen));
+    for charges in charges.chunk_by(|a, b| a.place == b.place) {
+        let seen = look::<SlotSet>(store, &key_of(charges));
+        verdict.join(settle(charges, seen.state.clone(), now, terms).1);
+        looked.push((charges, seen));
     }
-    if !verdict.admits() {
-        return Ok(verdict);
+    if !verdict.admits(terms) {
+        for (charges, seen) in looked {
+            amend(store, charges, seen, now, terms);
+        }
+        return verdict;
     }
 
     let mut verdict = Ruling::default();
     let mut charged: Vec<(&[Charge], Ruling)> = Vec::with_capacity(looked.len());
-    for (set, seen) in looked {
-        let settled = update_seen(store, &set_key(set), seen, |slots| settle_set(set, slots));
-        match &settled {
-            Ok(ruling) if ruling.admits() => charged.push((set, ruling.clone())),
-            _ => refund(store, &charged),
+    for (charges, seen) in looked {
+        let settled = update_seen(store, &key_of(charges), seen, |set| settle(charges, set, now, terms));
+        let ruling = settled.unwrap_or_else(contended);
+        if ruling.admits(terms) && ruling.undecided != Some(Undecided::Contended) {
+            charged.push((charges, ruling.clone()));
         }
-        verdict.join(settled?);
-        if !verdict.admits() {
+        verdict.join(ruling);
+        if !verdict.admits(terms) {
+            refund(store, &charged);
             break;
         }
     }
-    Ok(verdict)
+    verdict
 }
 
-fn sets(charges: &[Charge]) -> impl Iterator<Item = &[Charge]> {
-    charges.chunk_by(|a, b| a.set == b.set)
-}
-
-fn set_key(set: &[Charge]) -> [u8; 13] {
-    key(set.first().map_or(SetIndex(0), |charge| charge.set))
+/// Stores what a refusal amends, if it does.
+fn amend(store: &dyn Store, charges: &[Charge], seen: Seen<SlotSet>, now: Timestamp, terms: Terms) {
+    let _ = update_seen(store, &key_of(charges), seen, |set| {
+        let (set, ruling) = settle(charges, set, now, terms);
+        (set.filter(|_| ruling.refusal.is_some()), ())
+    });
 }
 
 /// Losing every race here leaves a token spent: too strict for one client, never too generous.
 fn refund(store: &dyn Store, charged: &[(&[Charge], Ruling)]) {
-    for (set, ruling) in charged {
-        let _ = update(store, &set_key(set), |slots| (Some(give_back(set, ruling, slots)), ()));
+    for (charges, ruling) in charged {
+        let _ = update(store, &key_of(charges), |set| (Some(give_back(charges, ruling, set)), ()));
     }
+}
+
+fn contended<E>(_: E) -> Ruling {
+    Ruling { undecided: Some(Undecided::Contended), ..Ruling::default() }
+}
+
+fn key_of(charges: &[Charge]) -> Vec<u8> {
+    key(charges.first().map_or(Place::Set(0), |charge| charge.place))
 }
 
 #[cfg(test)]
@@ -83,17 +96,28 @@ mod tests {
     use tidegate_host::store::ATTEMPTS;
     use tidegate_policy::bucket::{Bucket, Rate};
 
+    const STRICT: Terms = Terms { may_hold: false, lenient: false };
+    const LENIENT: Terms = Terms { lenient: true, ..STRICT };
+
+    fn bucket(requests: u32, burst: u32) -> Bucket {
+        Bucket::new(Rate { requests, period: Duration::from_secs(60) }, burst).unwrap()
+    }
+
     fn charge(limit: usize, set: u32, burst: u32) -> Charge {
-        let bucket = Bucket::new(Rate { requests: 1, period: Duration::from_secs(1) }, burst).unwrap();
-        Charge { limit, set: SetIndex(set), mark: u64::from(set), bucket, shadow: false }
+        let mark = u64::from(set).checked_add(1).unwrap();
+        Charge { limit, place: Place::Set(set), mark, bucket: bucket(60, burst), shadow: false }
     }
 
     fn admits(store: &FakeStore, charges: &mut [Charge]) -> bool {
-        admit(store, charges, Timestamp::default(), false).unwrap().admits()
+        admit(store, charges, Timestamp::default(), STRICT).admits(STRICT)
+    }
+
+    fn entry(store: &FakeStore, set: u32) -> Vec<u8> {
+        store.load_entry(&key(Place::Set(set)))
     }
 
     #[test]
-    fn one_set_costs_one_look_and_one_write_and_a_refusal_one_look() {
+    fn one_place_costs_one_look_and_one_write_and_a_refusal_one_look() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 1)]));
         assert_eq!((store.loads(), store.swaps()), (1, 1));
@@ -102,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_in_one_set_writes_nothing_in_the_others() {
+    fn a_refusal_in_one_place_writes_nothing_in_the_others() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 9), charge(1, 2, 1)]));
         let before = store.swaps();
@@ -111,26 +135,60 @@ mod tests {
     }
 
     #[test]
+    fn a_place_without_room_spends_nothing_in_the_others() {
+        let store = FakeStore::default();
+        for mark in 100..116 {
+            assert!(admits(&store, &mut [Charge { mark, ..charge(1, 2, 1) }]));
+        }
+        assert!(!admits(&store, &mut [charge(0, 1, 9), charge(1, 2, 1)]));
+        assert_eq!(entry(&store, 1), Vec::<u8>::new());
+    }
+
+    #[test]
     fn what_a_lost_race_refuses_is_given_back() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(1, 2, 1)]));
-        let (spent, _) = store.load(&key(SetIndex(2))).unwrap();
+        let spent = entry(&store, 2);
 
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
-        let (before, _) = store.load(&key(SetIndex(1))).unwrap();
-        store.lose_swap_of(&key(SetIndex(2)), 1, &spent);
+        let before = entry(&store, 1);
+        store.lose_swap_of(&key(Place::Set(2)), 1, &spent);
         assert!(!admits(&store, &mut [charge(0, 1, 2), charge(1, 2, 1)]));
-        assert_eq!(store.load(&key(SetIndex(1))).unwrap().0, before);
+        assert_eq!(entry(&store, 1), before);
     }
 
     #[test]
     fn losing_every_race_is_contended_and_charges_nothing() {
         let store = FakeStore::default();
-        store.lose_swap_of(&key(SetIndex(2)), ATTEMPTS, b"");
-        let mut charges = [charge(0, 1, 2), charge(1, 2, 1)];
-        assert_eq!(admit(&store, &mut charges, Timestamp::default(), false), Err(Contended));
+        store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
+        let ruling = admit(&store, &mut [charge(0, 1, 2), charge(1, 2, 1)], Timestamp::default(), STRICT);
+        assert_eq!((ruling.undecided, ruling.admits(STRICT)), (Some(Undecided::Contended), false));
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
+    }
+
+    #[test]
+    fn lenient_terms_forgive_the_limit_that_is_contended_and_no_other() {
+        for (burst, admitted) in [(2, true), (1, false)] {
+            let store = FakeStore::default();
+            assert!(admits(&store, &mut [charge(0, 3, burst)]));
+            store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
+            let mut charges = [charge(0, 3, burst), charge(1, 2, 1)];
+            let ruling = admit(&store, &mut charges, Timestamp::default(), LENIENT);
+            assert_eq!(ruling.admits(LENIENT), admitted);
+        }
+    }
+
+    #[test]
+    fn a_limit_that_was_raised_is_amended_also_beside_another() {
+        let store = FakeStore::default();
+        let slow = Charge { bucket: bucket(1, 60), ..charge(0, 1, 1) };
+        (0..60).for_each(|_| assert!(admits(&store, &mut [slow])));
+        let mut fast = [charge(0, 1, 5), charge(1, 2, 60)];
+        let refusal = admit(&store, &mut fast, Timestamp::default(), STRICT).refusal.unwrap();
+        assert_eq!(refusal.wait, 1_000_000_000);
+        let then = Timestamp::default().plus(refusal.wait);
+        assert!(admit(&store, &mut fast, then, STRICT).admits(STRICT));
     }
 }

@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
+use tidegate_policy::admission::Undecided;
 use tidegate_policy::bucket::Level;
+
+const SECOND: u64 = 1_000_000_000;
 
 /// The headers by which a client sees how full its bucket is.
 pub fn level_headers(level: Level) -> [(&'static str, String); 3] {
@@ -24,13 +27,20 @@ pub fn throttled(name: &str, text: &str, level: Level, wait: Duration) -> Reply 
     level_headers(level).into_iter().fold(reply, |reply, (name, value)| reply.with(name, value))
 }
 
-/// 503: the limits could not be decided, for `reason` (`contended`, `saturated`); `wait` is a guess.
-pub fn undecided(reason: &str, wait: Duration) -> Reply {
+/// 503: a limit could not be decided. A request that lost its races may come back in a second, one for which there
+/// is no room when there is; `random` spreads the crowd over one second more.
+pub fn undecided(why: Undecided, random: u64) -> Reply {
+    let (reason, wait) = match why {
+        Undecided::Contended => ("contended", SECOND),
+        Undecided::Saturated { wait } => ("saturated", wait.max(SECOND)),
+    };
+    let jitter = random.checked_rem(SECOND).unwrap_or(0);
     let error = ErrorObject {
         message: "The rate limits could not be checked because too many requests came at once. Please try again.",
         kind: "server_error",
         code: "rate_limit_undecided",
         param: None,
     };
-    Reply::error(503, error, format!("tidegate.rate_limit.{reason}")).retry_after(wait)
+    let reply = Reply::error(503, error, format!("tidegate.rate_limit.{reason}"));
+    reply.retry_after(Duration::from_nanos(wait.saturating_add(jitter)))
 }

@@ -2,15 +2,19 @@
 //! enforced is refused here, with its path, what was found and what is accepted.
 
 use crate::identity::{Identity, Part};
+use core::fmt;
 use core::time::Duration;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use std::collections::BTreeMap;
 use tidegate_host::client::{AddressSource, ClientSources, RawSource, header_name};
 use tidegate_host::config::{ConfigError, parse};
-use tidegate_host::headers::HeaderMap;
+use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::path::is_canonical;
 use tidegate_policy::slots::Table;
 
 const MAX_LIMITS: usize = 256;
@@ -18,7 +22,7 @@ const MAX_MEMORY: u64 = 1 << 30;
 const DEFAULT_MEMORY: u64 = 16 << 20;
 const MAX_DELAY: Duration = Duration::from_secs(60);
 const MAX_HELD: u32 = 65_536;
-const DEFAULT_HELD: u32 = 1_024;
+const DEFAULT_HELD: u32 = 128;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,12 +77,39 @@ struct RawHeader {
     value: Option<String>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Default)]
 enum Exceed {
     #[default]
     Reject,
     Delay(WrittenSpan),
+}
+
+impl<'de> Deserialize<'de> for Exceed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Delay {
+            delay: WrittenSpan,
+        }
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = Exceed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"reject\" or {\"delay\": \"2s\"}")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Exceed, E> {
+                match text {
+                    "reject" => Ok(Exceed::Reject),
+                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+                }
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exceed, M::Error> {
+                Delay::deserialize(MapAccessDeserializer::new(map))
+                    .map(|written| Exceed::Delay(written.delay))
+            }
+        }
+        from.deserialize_any(Written)
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,12 +189,15 @@ struct When {
 
 impl Limit {
     /// Whether it applies to a request.
-    pub fn applies(&self, headers: &HeaderMap) -> bool {
+    pub fn applies(&self, exchange: &dyn Exchange) -> bool {
+        let headers = || exchange.request_headers();
         let When { path_prefix, methods, headers: wanted } = &self.when;
-        path_prefix.as_ref().is_none_or(|prefix| headers.path().starts_with(prefix))
-            && methods.as_ref().is_none_or(|methods| methods.iter().any(|method| method == headers.method()))
+        path_prefix.as_ref().is_none_or(|prefix| headers().path().starts_with(prefix.as_slice()))
+            && methods
+                .as_ref()
+                .is_none_or(|methods| methods.iter().any(|method| method == headers().method()))
             && wanted.iter().all(|(name, value)| {
-                headers.all(name).any(|found| value.as_ref().is_none_or(|value| value == found))
+                headers().all(name).any(|found| value.as_ref().is_none_or(|value| value == found))
             })
     }
 }
@@ -185,6 +219,7 @@ impl Config {
             return Err(refuse("max_held", format!("found {max_held}, accepted is 1 to {MAX_HELD}")));
         }
 
+        let clients = ClientSources::new(raw.client, raw.address)?;
         let mut identities = Vec::new();
         let mut limits: Vec<Limit> = Vec::with_capacity(raw.limits.len());
         for (index, written) in raw.limits.into_iter().enumerate() {
@@ -193,12 +228,12 @@ impl Config {
                 let problem = format!("found {:?} a second time, accepted is each name once", written.name);
                 return Err(refuse(format!("{path}.name"), problem));
             }
-            limits.push(limit(written, &path, &mut identities)?);
+            limits.push(limit(written, &path, &clients, &mut identities)?);
         }
         Ok(Self {
             limits,
             identities,
-            clients: ClientSources::new(raw.client, raw.address)?,
+            clients,
             table,
             max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
             failure_mode: raw.failure_mode,
@@ -207,16 +242,23 @@ impl Config {
     }
 }
 
-fn limit(raw: RawLimit, path: &str, identities: &mut Vec<Identity>) -> Result<Limit, ConfigError> {
+fn limit(
+    raw: RawLimit,
+    path: &str,
+    clients: &ClientSources,
+    identities: &mut Vec<Identity>,
+) -> Result<Limit, ConfigError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.bytes().all(plain) {
         let problem = format!("found {:?}, accepted are 1 to 64 letters, digits, - and _", raw.name);
         return Err(refuse(format!("{path}.name"), problem));
     }
     let identity = identity(&raw.per, path)?;
-    if !raw.overrides.is_empty() && !identity.parts.contains(&Part::Client) {
-        let problem =
-            format!("found overrides on per: {:?}, accepted are they where per names client", raw.per);
+    if !raw.overrides.is_empty() && !(identity.parts.contains(&Part::Client) && clients.have_keys()) {
+        let problem = format!(
+            "found overrides on per: {:?}, accepted are they where per names client and clients are known by a key",
+            raw.per
+        );
         return Err(refuse(format!("{path}.overrides"), problem));
     }
     let promised = match raw.exceed {
@@ -304,8 +346,12 @@ fn requests(raw: &RawRequests, promised: Duration, path: &str) -> Result<Request
 }
 
 fn when(raw: RawWhen, path: &str) -> Result<When, ConfigError> {
-    if let Some(prefix) = raw.path_prefix.as_ref().filter(|prefix| !prefix.starts_with('/')) {
-        let problem = format!("found {prefix:?}, accepted is a prefix that starts with /");
+    let unmatchable = |prefix: &&String| !prefix.starts_with('/') || !is_canonical(prefix.as_bytes());
+    if let Some(prefix) = raw.path_prefix.as_ref().filter(unmatchable) {
+        let problem = format!(
+            "found {prefix:?}, accepted is a prefix that starts with / and holds no %, ?, #, // or dot segment: \
+             requests are matched in that spelling"
+        );
         return Err(refuse(format!("{path}.when.path_prefix"), problem));
     }
     for (index, method) in raw.methods.iter().flatten().enumerate() {

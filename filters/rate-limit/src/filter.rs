@@ -10,11 +10,11 @@ use std::rc::Rc;
 use tidegate_host::client::Client;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
-use tidegate_host::store::Contended;
-use tidegate_policy::admission::{Charge, Refusal, Ruling};
+use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::fingerprint::Fingerprint;
-use tidegate_policy::hint::Crowds;
+use tidegate_policy::refused::Refused;
+use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
 const ADMITTED: usize = 0;
@@ -39,7 +39,7 @@ pub struct RateLimit {
 #[derive(Debug)]
 struct Worker {
     config: Config,
-    crowds: RefCell<Crowds>,
+    refused: RefCell<Refused>,
 }
 
 /// One request against the limits.
@@ -55,7 +55,7 @@ impl Filter for RateLimit {
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::read(document)?;
-        Ok(Self { worker: Rc::new(Worker { config, crowds: RefCell::default() }) })
+        Ok(Self { worker: Rc::new(Worker { config, refused: RefCell::default() }) })
     }
 
     fn metrics(&self) -> Vec<String> {
@@ -83,13 +83,15 @@ impl Stream for RateLimitStream {
             return Flow::Continue;
         }
         let now = exchange.now();
-        match admit(exchange.store(), &mut charges, now, exchange.can_hold()) {
-            Ok(ruling) => {
-                self.level = ruling.tightest;
-                worker.answer(exchange, &ruling, now)
-            }
-            Err(Contended) => worker.undecided(exchange, CONTENDED, "contended"),
+        if let Some(refusal) = worker.recall(&charges, now) {
+            return worker.refuse(exchange, &refusal, now);
         }
+        let lenient = worker.config.failure_mode == FailureMode::Allow;
+        let terms = Terms { may_hold: exchange.can_hold(), lenient };
+        let ruling = admit(exchange.store(), &mut charges, now, terms);
+        self.level =
+            ruling.tightest.map(|level| Level { reset: level.reset.saturating_sub(ruling.hold), ..level });
+        worker.answer(exchange, &ruling, terms, now)
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) {
@@ -108,7 +110,7 @@ impl Worker {
         let mut key_hash = None;
         let mut charges = Vec::with_capacity(limits.len());
         for (place, limit) in limits.iter().enumerate() {
-            if !limit.applies(exchange.request_headers()) {
+            if !limit.applies(exchange) {
                 continue;
             }
             let (Some(identity), Some(print)) =
@@ -122,13 +124,23 @@ impl Worker {
                 .flatten();
             charges.push(Charge {
                 limit: place,
-                set: table.set(print.place),
+                place: match identity.parts.as_slice() {
+                    [] => Place::Own(limit.mark),
+                    _ => table.set(print.place ^ limit.mark),
+                },
                 mark: print.mark ^ limit.mark,
                 bucket: requests(limit, own).bucket,
                 shadow: limit.shadow,
             });
         }
         charges
+    }
+
+    fn recall(&self, charges: &[Charge], now: Timestamp) -> Option<Refusal> {
+        let refused = self.refused.try_borrow().ok()?;
+        let enforced = charges.iter().filter(|charge| !charge.shadow);
+        let known = enforced.filter_map(|charge| refused.recall(charge, now));
+        known.max_by_key(|refusal| refusal.wait)
     }
 
     fn key_hash(&self, exchange: &dyn Exchange) -> Option<[u8; 32]> {
@@ -138,62 +150,46 @@ impl Worker {
         }
     }
 
-    fn answer(&self, exchange: &dyn Exchange, ruling: &Ruling, now: Timestamp) -> Flow {
-        let count = |metric, by| exchange.count(metric, by);
+    fn answer(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Flow {
         for limit in &ruling.shadowed {
-            count(SHADOWED, 1);
-            count(self.metric_of(self.config.limits.len().saturating_add(*limit)), 1);
+            exchange.count(SHADOWED, 1);
+            exchange.count(metric_of(self.config.limits.len().saturating_add(*limit)), 1);
         }
         if ruling.evicted > 0 {
-            count(EVICTED, ruling.evicted);
+            exchange.count(EVICTED, ruling.evicted);
         }
-        if let Some(refusal) = &ruling.refusal {
-            count(THROTTLED, 1);
-            count(self.metric_of(refusal.charge.limit), 1);
-            return self.refuse(exchange, refusal, now);
+        if let Some(undecided) = ruling.undecided {
+            exchange.count(if undecided == Undecided::Contended { CONTENDED } else { SATURATED }, 1);
         }
-        if ruling.full {
-            return self.undecided(exchange, SATURATED, "saturated");
+        match (&ruling.refusal, ruling.undecided) {
+            (Some(refusal), _) => return self.refuse(exchange, refusal, now),
+            (None, Some(why)) if !terms.lenient => return Flow::Reply(undecided(why, exchange.random())),
+            (None, _) => exchange.count(ADMITTED, 1),
         }
-        count(ADMITTED, 1);
         if ruling.hold == 0 {
             return Flow::Continue;
         }
-        count(DELAYED, 1);
+        exchange.count(DELAYED, 1);
         Flow::Hold(now.plus(ruling.hold))
     }
 
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
         let Refusal { charge, wait, level } = refusal;
         let Some(limit) = self.config.limits.get(charge.limit) else { return Flow::Continue };
-        let told = match self.crowds.try_borrow_mut() {
-            Ok(mut crowds) => {
-                crowds.spread(charge.mark, charge.bucket.interval(), *wait, now, exchange.random())
-            }
+        exchange.count(THROTTLED, 1);
+        exchange.count(metric_of(charge.limit), 1);
+        let told = match self.refused.try_borrow_mut() {
+            Ok(mut refused) => refused.remember(refusal, now, exchange.random()),
             Err(_) => *wait,
         };
         let own = limit.overrides.values().find(|own| own.bucket == charge.bucket);
         let text = &own.unwrap_or(&limit.requests).text;
         Flow::Reply(throttled(&limit.name, text, *level, Duration::from_nanos(told)))
     }
+}
 
-    fn undecided(&self, exchange: &dyn Exchange, metric: usize, reason: &str) -> Flow {
-        exchange.count(metric, 1);
-        match self.config.failure_mode {
-            FailureMode::Allow => Flow::Continue,
-            FailureMode::Deny => {
-                let jitter = exchange.random().checked_rem(1_000_000_000).unwrap_or(0);
-                Flow::Reply(undecided(
-                    reason,
-                    Duration::from_secs(1).saturating_add(Duration::from_nanos(jitter)),
-                ))
-            }
-        }
-    }
-
-    fn metric_of(&self, place: usize) -> usize {
-        TOTALS.len().saturating_add(place)
-    }
+fn metric_of(place: usize) -> usize {
+    TOTALS.len().saturating_add(place)
 }
 
 fn requests(limit: &Limit, key_hash: Option<[u8; 32]>) -> &Requests {

@@ -1,5 +1,5 @@
-//! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts
-//! without its query, which a client can vary at will; an absent header is a value like any other.
+//! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts in its
+//! canonical spelling and without its query, which a client can vary at will; an absent header is a value too.
 
 use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
@@ -40,7 +40,7 @@ impl Identity {
                     [b"address".as_slice(), network.as_ref().map_or(b"", |bytes| bytes)]
                         .map(|bytes| print.add(bytes))
                 }
-                Part::Path => [b"path", headers().path()].map(|bytes| print.add(bytes)),
+                Part::Path => [b"path".as_slice(), &headers().path()].map(|bytes| print.add(bytes)),
                 Part::Method => [b"method", headers().method()].map(|bytes| print.add(bytes)),
                 Part::Header(name) => {
                     let count = headers().all(name).count().to_le_bytes();

@@ -22,8 +22,8 @@ fn what_cannot_be_enforced_cannot_be_built() {
     assert_eq!(Bucket::new(rate(0, SECOND), 1), Err(InvalidBucket::ZeroRate));
     assert_eq!(Bucket::new(rate(1, Duration::ZERO), 1), Err(InvalidBucket::ZeroRate));
     assert_eq!(Bucket::new(rate(1, SECOND), 0), Err(InvalidBucket::ZeroBurst));
-    assert_eq!(Bucket::new(rate(1_000_001, SECOND), 1).map(|b| b.interval()), Ok(1_000));
-    assert_eq!(Bucket::new(rate(1_001_002, SECOND), 1), Err(InvalidBucket::RateTooHigh));
+    assert_eq!(Bucket::new(rate(1_000_000, SECOND), 1).map(|bucket| bucket.interval()), Ok(1_000));
+    assert_eq!(Bucket::new(rate(1_000_001, SECOND), 1), Err(InvalidBucket::RateTooHigh));
     assert_eq!(Bucket::new(rate(1, Duration::from_secs(86_400)), 32), Err(InvalidBucket::RefillTooLong));
     assert_eq!(Bucket::new(rate(1, Duration::MAX), u32::MAX), Err(InvalidBucket::RefillTooLong));
 }

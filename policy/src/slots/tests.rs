@@ -42,7 +42,10 @@ fn a_throttled_client_is_never_forgotten() {
     let mut set = full_set(|mark| if mark == 3 { 19 * SECOND } else { 21 * SECOND });
     assert_eq!(set.put(record(100, 30 * SECOND), at(1), &[]), Put::Evicted);
     assert_eq!(set.find(3), None);
-    assert_eq!(set.put(record(101, SECOND), at(1), &[]), Put::Full);
+    assert_eq!(
+        set.put(record(101, SECOND), at(1), &[]),
+        Put::Full { wait: 999_999_999 + (20 * SECOND) % (1 << 20) }
+    );
     assert_eq!((0..16).filter(|mark| set.find(*mark).is_some()).count(), 15);
 }
 
@@ -59,8 +62,8 @@ fn a_table_takes_no_more_than_it_was_given() {
     assert_eq!(Table::within(Table::MIN_BYTES - 1), None);
     let table = Table::within(16 << 20).unwrap();
     assert!(u64::from(table.sets()) * SET_COST <= 16 << 20);
-    assert_eq!(table.set(0), SetIndex(0));
-    assert_eq!(table.set(u64::MAX), SetIndex(table.sets() - 1));
+    assert_eq!(table.set(0), Place::Set(0));
+    assert_eq!(table.set(u64::MAX), Place::Set(table.sets() - 1));
 }
 
 proptest! {

@@ -48,7 +48,7 @@ fn limits_on_one_identity_share_it_and_have_marks_of_their_own() {
 #[test]
 fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &[&str]); 25] = [
+    let cases: [(Change, &[&str]); 28] = [
         (|d| d["limts"] = json!([]), &["limts", "unknown field", "limits"]),
         (|d| d["limits"] = json!([]), &["limits: ", "found 0", "1 to 256"]),
         (|d| d["limits"] = json!([limit(), limit()]), &["limits[1].name", "\"a\"", "once"]),
@@ -60,10 +60,22 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (|d| d["limits"][0]["per"] = json!(["ip"]), &["limits[0].per[0]", "\"ip\"", "address"]),
         (|d| d["limits"][0]["per"] = json!(["header:"]), &["limits[0].per[0]", "header name"]),
         (|d| d["limits"][0]["per"] = json!(["path", "path"]), &["limits[0].per[1]", "once"]),
-        (|d| d["limits"][0]["requests"]["rate"] = json!("10/fortnight"), &["requests.rate", "10/fortnight", "10/s"]),
-        (|d| d["limits"][0]["requests"]["rate"] = json!("0/s"), &["limits[0].requests", "found 0", "at least 1"]),
-        (|d| d["limits"][0]["requests"]["rate"] = json!("4294967295/s"), &["limits[0].requests", "1000000/s"]),
-        (|d| d["limits"][0]["requests"]["burst"] = json!(0), &["limits[0].requests", "burst of 0", "at least 1"]),
+        (
+            |d| d["limits"][0]["requests"]["rate"] = json!("10/fortnight"),
+            &["requests.rate", "10/fortnight", "10/s"],
+        ),
+        (
+            |d| d["limits"][0]["requests"]["rate"] = json!("0/s"),
+            &["limits[0].requests", "found 0", "at least 1"],
+        ),
+        (
+            |d| d["limits"][0]["requests"]["rate"] = json!("4294967295/s"),
+            &["limits[0].requests", "1000000/s"],
+        ),
+        (
+            |d| d["limits"][0]["requests"]["burst"] = json!(0),
+            &["limits[0].requests", "burst of 0", "at least 1"],
+        ),
         (|d| d["limits"][0]["requests"]["burst"] = json!(-1), &["requests.burst", "-1", "whole number"]),
         (|d| d["limits"][0]["requests"]["burst"] = json!(1.5), &["requests.burst", "1.5", "whole number"]),
         (
@@ -71,9 +83,21 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
             &["limits[0].requests", "1 per day", "31 days"],
         ),
         (|d| d["limits"][0]["exceed"] = json!("queue"), &["exceed", "queue", "reject"]),
-        (|d| d["limits"][0]["exceed"] = json!({ "delay": "2h" }), &["limits[0].exceed.delay", "7200s", "60s"]),
+        (
+            |d| d["limits"][0]["exceed"] = json!({ "delay": "2h" }),
+            &["limits[0].exceed.delay", "7200s", "60s"],
+        ),
         (|d| d["limits"][0]["when"] = json!({ "path_prefix": "v1" }), &["when.path_prefix", "\"v1\"", "/"]),
-        (|d| d["limits"][0]["when"] = json!({ "methods": ["post"] }), &["when.methods[0]", "\"post\"", "POST"]),
+        (
+            |d| d["limits"][0]["when"] = json!({ "methods": ["post"] }),
+            &["when.methods[0]", "\"post\"", "POST"],
+        ),
+        (
+            |d| d["limits"][0]["when"] = json!({ "path_prefix": "/v1/../x" }),
+            &["when.path_prefix", "dot segment"],
+        ),
+        (|d| d["limits"][0]["when"] = json!({ "path_prefix": "/v1?x" }), &["when.path_prefix", "\"/v1?x\""]),
+        (|d| d["limits"][0]["exceed"] = json!("delay"), &["exceed", "\"delay\"", "reject"]),
         (|d| d["memory"] = json!("1KiB"), &["memory", "1024B", "1GiB"]),
         (|d| d["max_held"] = json!(0), &["max_held", "found 0", "1 to"]),
         (|d| d["failure_mode"] = json!("open"), &["failure_mode", "open", "deny"]),
@@ -105,11 +129,18 @@ fn overrides_are_given_by_hash_and_a_key_in_clear_is_not_repeated() {
         d["limits"][0]["overrides"] = own(&hash);
     });
     assert!(nobody.contains("limits[0].overrides") && nobody.contains("client"), "{nobody}");
+    let addresses = error(|d| {
+        d["client"] = json!(["address"]);
+        d["limits"][0]["overrides"] = own(&hash);
+    });
+    assert!(addresses.contains("limits[0].overrides") && addresses.contains("key"), "{addresses}");
 }
 
 #[test]
 fn no_document_panics() {
-    for text in ["", "null", "[]", "{", "{}", "\u{0}", "{\"limits\":null}", "{\"limits\":[{}]}", "{\"limits\":[]}x"] {
+    for text in
+        ["", "null", "[]", "{", "{}", "\u{0}", "{\"limits\":null}", "{\"limits\":[{}]}", "{\"limits\":[]}x"]
+    {
         assert!(Config::read(text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(Config::read(b"\xff\xfe").is_err());

@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects)]
+
 use super::*;
 use crate::admission::key;
 use crate::config::Config;
@@ -53,6 +55,18 @@ fn a_client_that_spent_its_bucket_is_told_when_to_come_back() {
 }
 
 #[test]
+fn a_client_that_is_known_to_be_refused_costs_no_look_at_the_store() {
+    let (filter, proxy) = (one(|_| {}), FakeProxy::default());
+    (0..3).for_each(|_| drop(ask(&filter, &proxy, "k")));
+    let loads = proxy.store.loads();
+    assert_eq!(reply(ask(&filter, &proxy, "k")).status, 429);
+    assert_eq!(proxy.store.loads(), loads);
+    proxy.advance(SECOND);
+    assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
+    assert_eq!(proxy.store.loads(), loads + 1);
+}
+
+#[test]
 fn an_admitted_answer_tells_the_level_and_an_unlimited_one_does_not() {
     let filter = one(|d| d["limits"][0]["when"] = json!({ "path_prefix": "/v1/" }));
     let proxy = FakeProxy::default();
@@ -61,7 +75,8 @@ fn an_admitted_answer_tells_the_level_and_an_unlimited_one_does_not() {
         let mut stream = filter.stream();
         assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
         stream.on_response_headers(&exchange);
-        ["limit", "remaining", "reset"].map(|what| exchange.response_header(&format!("x-ratelimit-{what}-requests")))
+        ["limit", "remaining", "reset"]
+            .map(|what| exchange.response_header(&format!("x-ratelimit-{what}-requests")))
     };
     assert_eq!(told("/v1/chat"), ["2", "1", "1s"].map(|value| Some(value.to_owned())));
     assert_eq!(told("/health"), [None, None, None]);
@@ -75,17 +90,17 @@ fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
         let proxy = FakeProxy::running(&filter);
         let exchange = proxy.exchange(&[("x-api-key", "k")]);
         let charge = filter.worker.charges(&exchange)[0];
-        proxy.store.lose_swap_of(&key(charge.set), ATTEMPTS, b"");
+        proxy.store.lose_swap_of(&key(charge.place), ATTEMPTS, b"");
         let flow = filter.stream().on_request_headers(&exchange);
         if admits {
             assert_eq!(flow, Flow::Continue);
+            assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 1);
         } else {
             let refused = reply(flow);
             assert_eq!((refused.status, refused.details.as_str()), (503, "tidegate.rate_limit.contended"));
             assert_eq!(header(&refused, "retry-after"), "1");
         }
         assert_eq!(proxy.counter("tidegate.rate_limit.contended"), 1);
-        assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 0);
     }
 }
 
@@ -96,10 +111,10 @@ fn a_lost_race_does_not_admit_twice() {
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
     let charge = filter.worker.charges(&exchange)[0];
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
-    let spent = proxy.store.load_entry(&key(charge.set));
+    let spent = proxy.store.load_entry(&key(charge.place));
 
     let proxy = FakeProxy::default();
-    proxy.store.lose_swap_of(&key(charge.set), 1, &spent);
+    proxy.store.lose_swap_of(&key(charge.place), 1, &spent);
     assert_eq!(reply(ask(&filter, &proxy, "k")).status, 429);
 }
 
@@ -152,6 +167,70 @@ fn a_set_full_of_throttled_clients_turns_a_newcomer_away_and_forgets_none_of_the
 }
 
 #[test]
+fn clients_without_room_leave_the_limit_on_all_of_them_alone() {
+    for mode in ["deny", "allow"] {
+        let filter = filter(&json!({ "memory": "32KiB", "failure_mode": mode, "limits": [
+            { "name": "each", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } },
+            { "name": "all", "per": [], "requests": { "rate": "10/h", "burst": 3_000 } },
+        ]}));
+        let proxy = FakeProxy::running(&filter);
+        let admitted = (0..9_000).filter(|n| ask(&filter, &proxy, &n.to_string()) == Flow::Continue).count();
+        assert!(proxy.counter("tidegate.rate_limit.saturated") > 0, "{mode}: the table was never full");
+        assert!(
+            if mode == "allow" { admitted == 3_000 } else { admitted < 1_200 },
+            "{mode}: {admitted} admitted"
+        );
+    }
+}
+
+#[test]
+fn many_limits_on_one_identity_forget_nobody_while_there_is_room() {
+    let limits: Vec<Value> = (0..40)
+        .map(|n| json!({ "name": n.to_string(), "per": ["client"], "requests": { "rate": "1/h", "burst": 20 } }))
+        .collect();
+    let filter = filter(&json!({ "limits": limits }));
+    let proxy = FakeProxy::running(&filter);
+    for client in 0..64 {
+        let admitted =
+            (0..60).filter(|_| ask(&filter, &proxy, &client.to_string()) == Flow::Continue).count();
+        assert_eq!(admitted, 20, "client {client}");
+    }
+    assert_eq!(proxy.counter("tidegate.rate_limit.evicted"), 0);
+}
+
+#[test]
+fn values_of_several_headers_do_not_run_together() {
+    let filter = one(|d| {
+        d["limits"][0]["per"] = json!(["header:a", "header:b"]);
+        d["limits"][0]["requests"]["burst"] = json!(1);
+    });
+    let proxy = FakeProxy::default();
+    let headers: [&[(&str, &str)]; 6] = [
+        &[("a", "1"), ("b", "2")],
+        &[("a", "2"), ("b", "1")],
+        &[("a", "1"), ("a", "2")],
+        &[("b", "1"), ("b", "2")],
+        &[("a", "12")],
+        &[],
+    ];
+    for headers in headers {
+        let flow = filter.stream().on_request_headers(&proxy.exchange(headers));
+        assert_eq!(flow, Flow::Continue, "{headers:?}");
+    }
+}
+
+#[test]
+fn a_named_client_has_its_own_bucket_and_an_overlong_key_has_none() {
+    let hash = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let long = "k".repeat(MAX_KEY + 1);
+    let own = |key: &str| json!({ "sha256": hash(key), "requests": { "rate": "1/s", "burst": 3 } });
+    let filter = one(|d| d["limits"][0]["overrides"] = json!([own("vip"), own(&long)]));
+    let proxy = FakeProxy::default();
+    let admitted = |key: &str| (0..9).filter(|_| ask(&filter, &proxy, key) == Flow::Continue).count();
+    assert_eq!([admitted("vip"), admitted("other"), admitted(&long)], [3, 2, 2]);
+}
+
+#[test]
 fn metrics_are_named_after_limits_and_never_after_clients() {
     let names = one(|_| {}).metrics();
     assert!(names.contains(&"tidegate.rate_limit.throttled.a".to_owned()));
@@ -173,7 +252,7 @@ proptest! {
         let headers = values.into_iter().map(|(name, value)| (names[name], value)).collect();
         let proxy = FakeProxy::default();
         let exchange = proxy.exchange_of(headers);
-        let filter = RateLimit { worker: Rc::new(Worker { config, crowds: RefCell::default() }) };
+        let filter = RateLimit { worker: Rc::new(Worker { config, refused: RefCell::default() }) };
         prop_assert_eq!(filter.stream().on_request_headers(&exchange), Flow::Continue);
         let again = matches!(filter.stream().on_request_headers(&exchange), Flow::Reply(_));
         prop_assert!(again);

@@ -8,7 +8,6 @@ limits that fit it.
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +45,11 @@ def question(number):
     }
 
 
-def start(children):
-    """Serves the model from a process of our own; answers with its address."""
+def start(children, python):
+    """Serves the model from a process of our own, run by `python`; answers with its address."""
     server = children.start(
         "model server",
-        [sys.executable, "-B", str(Path(__file__).with_name("model_server.py"))],
+        [python, "-B", str(Path(__file__).with_name("model_server.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -85,7 +84,8 @@ async def find(address, server=None):
                 raise Failure(f"{address} lists no model; load one, then run this again.")
             model = Model(address, wanted or names[0], key)
             answer = await client.chat.completions.create(model=model.name, **question(0))
-            answer.choices[0].message
+            if not answer.choices:
+                raise ValueError("an answer without choices")
         except openai.APIConnectionError as error:
             why = str(error.__cause__ or "") or error
             raise Failure(f"{address} does not answer ({why}); is the server running?") from error

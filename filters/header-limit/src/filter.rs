@@ -1,0 +1,68 @@
+//! One request against the rules: which refuses, and which would have.
+
+use crate::answer::refusal;
+use crate::config::{Answer, Config};
+use std::rc::Rc;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_policy::headers::{Field, judge};
+
+const ADMITTED: usize = 0;
+const EACH: usize = 1;
+
+/// Limits on the number, size, repetition and content of request headers.
+#[derive(Debug)]
+pub struct HeaderLimit {
+    config: Rc<Config>,
+}
+
+/// One request against the rules.
+#[derive(Debug)]
+pub struct HeaderLimitStream {
+    config: Rc<Config>,
+}
+
+impl Filter for HeaderLimit {
+    const ROOT_ID: &'static str = "header-limit";
+    type Stream = HeaderLimitStream;
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self { config: Rc::new(Config::read(document)?) })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        let each = |what| {
+            let name = move |Answer { label, .. }: &Answer| format!("tidegate.header_limit.{what}.{label}");
+            self.config.answers.iter().map(name)
+        };
+        let admitted = "tidegate.header_limit.admitted".to_owned();
+        core::iter::once(admitted).chain(each("rejected")).chain(each("shadowed")).collect()
+    }
+
+    fn stream(&self) -> HeaderLimitStream {
+        HeaderLimitStream { config: Rc::clone(&self.config) }
+    }
+}
+
+impl Stream for HeaderLimitStream {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        let Config { rules, answers } = &*self.config;
+        let fields = exchange.request_headers().iter().map(|(name, value)| Field::new(name, value));
+        let verdict = judge(rules, &fields.collect::<Vec<_>>());
+        for rule in &verdict.shadowed {
+            exchange.count(EACH.saturating_add(rules.len()).saturating_add(*rule), 1);
+        }
+        let refused = verdict.refusal.and_then(|breach| {
+            let (rule, answer) = (rules.get(breach.rule)?, answers.get(breach.rule)?);
+            exchange.count(EACH.saturating_add(breach.rule), 1);
+            Some(Flow::Reply(refusal(answer, &rule.check, &breach.found)))
+        });
+        refused.unwrap_or_else(|| {
+            exchange.count(ADMITTED, 1);
+            Flow::Continue
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! A path as the server behind will most likely read it, so that another spelling of it dodges no limit: without
+//! query and fragment, percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
+//!
+//! Source: RFC 3986, sections 6.2.2.2 and 5.2.4.
+
+use std::borrow::Cow;
+
+/// The path of a request target. One pass, and no copy of a path that is canonical as it is.
+pub fn canonical(target: &[u8]) -> Cow<'_, [u8]> {
+    let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    if !path.starts_with(b"/") || is_canonical(path) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(resolved(&decoded(path)))
+}
+
+/// Whether a path is spelt as [`canonical`] spells it.
+pub fn is_canonical(path: &[u8]) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/').peekable();
+    segments.next();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        if segment.contains(&b'%') || segment == b"." || segment == b".." || (segment.is_empty() && !last) {
+            return false;
+        }
+    }
+    !path.iter().any(|byte| matches!(byte, b'?' | b'#'))
+}
+
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, left) = escaped(rest).unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = left;
+    }
+    bytes
+}
+
+fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
+    let ([b'%', high, low], rest) = text.split_first_chunk::<3>()? else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some((digit(*high)? << 4 | digit(*low)?, rest))
+}
+
+fn resolved(path: &[u8]) -> Vec<u8> {
+    let mut resolved: Vec<u8> = Vec::with_capacity(path.len());
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"" | b"." if !last => {}
+            b"" | b"." => resolved.push(b'/'),
+            b".." => {
+                let parent = resolved.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                resolved.truncate(parent);
+                if last {
+                    resolved.push(b'/');
+                }
+            }
+            segment => {
+                resolved.push(b'/');
+                resolved.extend_from_slice(segment);
+            }
+        }
+    }
+    resolved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_spelling_of_a_path_is_the_same_path() {
+        for spelling in [
+            "/v1/chat",
+            "//v1/chat",
+            "/./v1/chat",
+            "/x/../v1/chat",
+            "/v1/./chat",
+            "/../v1//chat",
+            "/%761/chat",
+            "/v%31/chat",
+            "/v1%2fchat",
+            "/v1%2Fchat",
+            "/v1/x/%2e%2e/chat",
+            "/v1/chat?x=/../y",
+            "/v1/chat#y",
+        ] {
+            assert_eq!(canonical(spelling.as_bytes()).as_ref(), b"/v1/chat", "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_last_slash_and_what_is_no_escape_are_kept_and_nothing_is_decoded_twice() {
+        for (spelling, path) in [
+            ("/v1/", "/v1/"),
+            ("/v1/.", "/v1/"),
+            ("/v1/x/..", "/v1/"),
+            ("/", "/"),
+            ("//", "/"),
+            ("/..", "/"),
+            ("/%zz%1", "/%zz%1"),
+            ("/%2576", "/%76"),
+            ("*", "*"),
+            ("", ""),
+        ] {
+            assert_eq!(canonical(spelling.as_bytes()).as_ref(), path.as_bytes(), "{spelling}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_is_too_strange(target: Vec<u8>) {
+            let path = canonical(&target);
+            prop_assert!(path.len() <= target.len().max(1));
+        }
+
+        #[test]
+        fn what_holds_no_escape_is_canonical_once_it_was_made_so(target in "/[a-c./]{0,20}") {
+            let once = canonical(target.as_bytes()).into_owned();
+            prop_assert!(is_canonical(&once), "{:?}", String::from_utf8_lossy(&once));
+            prop_assert_eq!(canonical(&once).into_owned(), once);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Regular expressions on raw bytes, for rules that an operator writes and a client tries to break. Time is
+//! linear in the bytes looked at, whatever the pattern; what a pattern compiles to is bounded, and so is the
+//! table that it fills while it runs. Text is not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and
+//! `(?i)` know ASCII, and any other byte is written `\xFF`. That also leaves Unicode's tables out of the modules.
+
+use core::fmt;
+use regex::bytes::{Regex, RegexBuilder};
+
+const MAX_COMPILED: usize = 128 << 10;
+const MAX_TABLE: usize = 512 << 10;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPattern(String);
+
+impl Pattern {
+    /// The longest text of a pattern, in bytes.
+    pub const MAX_LENGTH: usize = 1_024;
+
+    /// From its text.
+    pub fn new(text: &str) -> Result<Self, InvalidPattern> {
+        if text.len() > Self::MAX_LENGTH {
+            let (found, accepted) = (text.len(), Self::MAX_LENGTH);
+            return Err(InvalidPattern(format!("{found} bytes long, accepted are {accepted}")));
+        }
+        let mut builder = RegexBuilder::new(text);
+        builder.unicode(false).size_limit(MAX_COMPILED).dfa_size_limit(MAX_TABLE);
+        builder.build().map(Self).map_err(|error| InvalidPattern(reason(&error)))
+    }
+
+    /// Whether it occurs anywhere in `bytes`.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        self.0.is_match(bytes)
+    }
+}
+
+impl fmt::Display for InvalidPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn reason(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
+        other => {
+            let text = other.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(pattern: &str, bytes: &[u8]) -> bool {
+        Pattern::new(pattern).unwrap().matches(bytes)
+    }
+
+    #[test]
+    fn patterns_see_bytes() {
+        assert!(matches("(?i)sqlmap|nikto", b"x SQLmap/1.8"));
+        assert!(!matches("(?i)sqlmap|nikto", b"sql map"));
+        assert!(matches(r"^\xa1\xff$", b"\xa1\xff"));
+        assert!(matches("^a.b$", b"a\xffb"));
+        assert!(matches(r"[^\x20-\x7e]", "prix 5 €".as_bytes()));
+        assert!(!matches(r"\w", "é".as_bytes()));
+        assert!(matches("é", "né".as_bytes()));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused_in_one_line_that_says_why() {
+        for (text, why) in [
+            ("(a", "unclosed group"),
+            ("a{2,1}", "invalid repetition count range"),
+            (r"(a)\1", "backreferences are not supported"),
+            ("(?=a)", "look-around"),
+            ("[é]", "Unicode"),
+            (r"\pL", "Unicode"),
+            ("(?:a{999}){99}", "more than 131072 bytes"),
+            (&"a".repeat(1_025), "1025 bytes long, accepted are 1024"),
+        ] {
+            let error = Pattern::new(text).unwrap_err().to_string();
+            assert!(error.contains(why) && !error.contains('\n'), "{error}");
+        }
+        assert!(Pattern::new(&"a".repeat(1_024)).is_ok());
+        assert!(Pattern::new(&format!("(?i){}", "ab|".repeat(340))).is_ok());
+    }
+
+    #[test]
+    fn a_pattern_that_traps_backtracking_engines_is_answered() {
+        let value = b"a".repeat(96 << 10);
+        assert!(!matches("^(a+)+$b", &value));
+        assert!(!matches("(a|a)*(a|aa)+[^a]$", &value));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_and_no_bytes_panic(text in ".{0,40}", bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(pattern) = Pattern::new(&text) {
+                pattern.matches(&bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One HTTP/1 connection, byte by byte, as Envoy's parser (Balsa) reads it: where heads begin and end, how long
+//! bodies are, and nothing else.
+//!
+//! What Envoy accepts is followed exactly, oddities included: bare line feeds, folded values, request lines
+//! without a version. What it is certain to answer with an error and a close is [`State::Refused`]. What it may
+//! read in more than one way (a line of one byte can end a head, depending on how its reads were cut; carriage
+//! returns vanish from values after framing was decided) is [`State::Lost`]: never believed again.
+//!
+//! Source: quiche/balsa/balsa_frame.cc; Envoy, source/common/http/http1/{balsa_parser,codec_impl}.cc; each row
+//! of `what_envoy_was_seen_to_do` in the tests was run against Envoy 1.40.
+
+use super::Stage;
+use field::{Field, Framing};
+
+mod field;
+
+/// Blank lines before a request line that are no part of a head: one, as RFC 9112, section 2.2, asks for.
+const FREE_NEWLINES: u8 = 2;
+
+const CONNECT: &[u8] = b"CONNECT";
+const VERSION: &[u8] = b"HTTP/1.1";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Between requests, after so many newline bytes.
+    Between(u8),
+    /// Before a request line, with more newlines than are free, or on a new connection.
+    Blank,
+    RequestLine(RequestLine),
+    /// At the first byte of a line that may be a field, a continuation or the end.
+    LineStart,
+    LineCr,
+    Name,
+    /// A continuation line of which one byte has come.
+    Fold,
+    Value,
+    /// A line that no head may hold.
+    BadLine,
+    Body(u64),
+    ChunkStart,
+    ChunkSize(u64),
+    ChunkExtension(u64),
+    ChunkData(u64),
+    ChunkDataEnd,
+    ChunkDataLine,
+    /// After the last chunk; how much of an empty line the latest bytes are.
+    Trailers(LineEnd),
+    Tunnel,
+    Refused,
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineEnd {
+    None,
+    Lf,
+    LfCr,
+}
+
+/// Words of a request line, as far as they have come: a word is a run of bytes above the space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RequestLine {
+    words: u8,
+    in_word: bool,
+    /// Bytes of `CONNECT` that the method has matched, while it has matched them all.
+    connect: Option<u8>,
+    /// Bytes of the version that have matched, while they all have.
+    version: Option<u8>,
+    token: bool,
+}
+
+/// What an HTTP/1 connection is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Http1 {
+    state: State,
+    field: Field,
+    framing: Framing,
+}
+
+impl Http1 {
+    /// A connection on which nothing has come.
+    pub(super) const fn new() -> Self {
+        Self { state: State::Blank, field: Field::NONE, framing: Framing::NONE }
+    }
+
+    /// A connection between two requests.
+    pub(super) const fn between() -> Self {
+        Self { state: State::Between(0), ..Self::new() }
+    }
+
+    /// A connection that cannot be followed.
+    pub(super) const fn lost() -> Self {
+        Self { state: State::Lost, ..Self::new() }
+    }
+
+    pub(super) const fn is_between(&self) -> bool {
+        matches!(self.state, State::Between(_))
+    }
+
+    pub(super) const fn is_tunnel(&self) -> bool {
+        matches!(self.state, State::Tunnel)
+    }
+
+    /// Envoy has answered an error and closes the connection.
+    pub(super) const fn is_refused(&self) -> bool {
+        matches!(self.state, State::Refused)
+    }
+
+    /// Nothing that comes can change what is known.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self.state, State::Tunnel | State::Refused | State::Lost)
+    }
+
+    pub(super) const fn stage(&self) -> Stage {
+        match self.state {
+            State::Between(_) | State::Body(_) | State::ChunkData(_) | State::Tunnel => Stage::Elsewhere,
+            State::ChunkStart | State::ChunkDataEnd => Stage::Elsewhere,
+            State::ChunkSize(_) | State::ChunkExtension(_) | State::ChunkDataLine => Stage::Frame,
+            State::Trailers(_) | State::Refused | State::Lost => Stage::Frame,
+            State::Blank | State::RequestLine(_) | State::LineStart | State::LineCr => Stage::Head,
+            State::Name | State::Fold | State::Value | State::BadLine => Stage::Head,
+        }
+    }
+
+    /// How many of the next bytes need not be seen.
+    pub(super) const fn skippable(&self) -> u64 {
+        match self.state {
+            State::Body(left) | State::ChunkData(left) => left,
+            _ => 0,
+        }
+    }
+
+    /// Takes `count` of the bytes that need not be seen.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.state = match self.state {
+            State::Body(left) => match left.saturating_sub(count) {
+                0 => State::Between(0),
+                left => State::Body(left),
+            },
+            State::ChunkData(left) => match left.saturating_sub(count) {
+                0 => State::ChunkDataEnd,
+                left => State::ChunkData(left),
+            },
+            other => other,
+        };
+    }
+
+    /// Takes bytes up to the next change of stage or end of a request, and says how many: at least one, of
+    /// any, unless nothing more is to be known or the next ones can be skipped.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
+        let stage = self.stage();
+        let mut used: usize = 0;
+        while !self.is_final() && self.skippable() == 0 {
+            used = used.saturating_add(self.uneventful(bytes.get(used..).unwrap_or_default()));
+            let Some(byte) = bytes.get(used) else { break };
+            let between = self.is_between();
+            self.state = self.step(*byte);
+            used = used.saturating_add(1);
+            if self.stage() != stage || self.is_between() != between {
+                break;
+            }
+        }
+        used
+    }
+
+    /// How many of `bytes` come before anything that this state looks for.
+    fn uneventful(&self, bytes: &[u8]) -> usize {
+        let to_line_end = match self.state {
+            State::Value => self.field.is_other(),
+            State::BadLine | State::ChunkExtension(_) | State::ChunkDataLine => true,
+            _ => false,
+        };
+        if to_line_end { bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()) } else { 0 }
+    }
+
+    fn step(&mut self, byte: u8) -> State {
+        match (self.state, byte) {
+            (State::Between(seen), b'\r' | b'\n') if seen < FREE_NEWLINES => {
+                State::Between(seen.saturating_add(1))
+            }
+            (State::Between(_) | State::Blank, b'\r' | b'\n') => State::Blank,
+            (State::Between(_) | State::Blank, _) => self.begin(byte),
+            (State::RequestLine(line), b'\n') => self.request_line(line),
+            (State::RequestLine(line), _) => State::RequestLine(line.with(byte)),
+
+            (State::LineStart, b' ' | b'\t') => State::Fold,
+            (State::LineStart, b'\n') | (State::LineCr, b'\n') => self.end_of_head(),
+            (State::LineStart, b'\r') => State::LineCr,
+            (State::LineCr, _) => self.bad(),
+            (State::LineStart, b':') => State::Lost,
+            (State::LineStart, _) => {
+                self.framing.take(self.field);
+                self.field = Field::name(byte);
+                if byte < b' ' {
+                    self.framing.refuse();
+                }
+                State::Name
+            }
+            (State::Name, b':') => {
+                self.field = self.field.named();
+                State::Value
+            }
+            (State::Name, b'\n') if self.field.name_is_one_byte() => State::Lost,
+            (State::Name, b'\n') => {
+                self.framing.refuse();
+                State::LineStart
+            }
+            (State::Name, b'\0'..=b' ') => self.bad(),
+            (State::Name, _) => {
+                self.field.name_byte(byte);
+                State::Name
+            }
+            (State::Fold, b'\n') => State::Lost,
+            (State::Fold, _) if !self.field.is_some() => self.bad(),
+            (State::Fold, _) => {
+                self.field.value_byte(b' ');
+                self.value(byte)
+            }
+            (State::Value, _) => self.value(byte),
+            (State::BadLine, b'\n') => State::LineStart,
+            (State::BadLine, _) => State::BadLine,
+
+            (State::ChunkStart, _) => match digit(byte) {
+                Some(digit) => State::ChunkSize(digit),
+                None => State::Refused,
+            },
+            (State::ChunkSize(size), b'\t' | b'\r' | b' ' | b';') => State::ChunkExtension(size),
+            (State::ChunkSize(size) | State::ChunkExtension(size), b'\n') => match size {
+                0 => State::Trailers(LineEnd::Lf),
+                size => State::ChunkData(size),
+            },
+            (State::ChunkSize(size), _) => {
+                let larger = digit(byte).and_then(|digit| size.checked_mul(16)?.checked_add(digit));
+                larger.map_or(State::Refused, State::ChunkSize)
+            }
+            (State::ChunkExtension(size), _) => State::ChunkExtension(size),
+            (State::ChunkDataEnd | State::ChunkDataLine, b'\n') => State::ChunkStart,
+            (State::ChunkDataEnd | State::ChunkDataLine, _) => State::ChunkDataLine,
+
+            (State::Trailers(LineEnd::Lf | LineEnd::LfCr), b'\n') => State::Between(0),
+            (State::Trailers(LineEnd::None), b'\n') => State::Trailers(LineEnd::Lf),
+            (State::Trailers(LineEnd::Lf), b'\r') => State::Trailers(LineEnd::LfCr),
+            (State::Trailers(_), _) => State::Trailers(LineEnd::None),
+
+            (State::Body(_) | State::ChunkData(_) | State::Tunnel | State::Refused | State::Lost, _) => {
+                self.state
+            }
+        }
+    }
+
+    fn begin(&mut self, byte: u8) -> State {
+        self.field = Field::NONE;
+        self.framing = Framing::NONE;
+        if is_token(byte) { State::RequestLine(RequestLine::NONE.with(byte)) } else { State::Refused }
+    }
+
+    fn request_line(&mut self, line: RequestLine) -> State {
+        let connect = line.connect.is_some_and(|matched| usize::from(matched) == CONNECT.len());
+        let version = line.version.is_some_and(|matched| usize::from(matched) == VERSION.len());
+        match line.words {
+            _ if !line.token => State::Refused,
+            0 | 1 => State::Refused,
+            2 if connect => State::Tunnel,
+            2 => State::Between(0),
+            _ if !version => State::Refused,
+            _ => {
+                self.framing.connect = connect;
+                State::LineStart
+            }
+        }
+    }
+
+    fn bad(&mut self) -> State {
+        self.framing.refuse();
+        State::BadLine
+    }
+
+    fn value(&mut self, byte: u8) -> State {
+        self.field.value_byte(byte);
+        if byte == b'\n' { State::LineStart } else { State::Value }
+    }
+
+    fn end_of_head(&mut self) -> State {
+        self.framing.take(self.field);
+        self.field = Field::NONE;
+        match core::mem::replace(&mut self.framing, Framing::NONE).body() {
+            field::Body::None => State::Between(0),
+            field::Body::Length(length) => State::Body(length),
+            field::Body::Chunked => State::ChunkStart,
+            field::Body::Tunnel => State::Tunnel,
+            field::Body::Refused => State::Refused,
+            field::Body::Lost => State::Lost,
+        }
+    }
+}
+
+impl RequestLine {
+    const NONE: Self = Self { words: 0, in_word: false, connect: Some(0), version: Some(0), token: true };
+
+    /// A third word, and what follows it, must be a version.
+    fn with(mut self, byte: u8) -> Self {
+        let blank = byte <= b' ';
+        if !blank && !self.in_word {
+            self.words = self.words.saturating_add(1);
+        }
+        self.in_word = !blank;
+        match self.words {
+            1 if !blank => {
+                self.connect = self.connect.and_then(|at| matched(CONNECT, at, byte));
+                self.token &= is_token(byte);
+            }
+            3 if !blank => {
+                let digit = matches!(self.version, Some(5 | 7)) && byte.is_ascii_digit();
+                let expected = if digit { b'1' } else { byte };
+                self.version = self.version.and_then(|at| matched(VERSION, at, expected));
+            }
+            4.. => self.version = None,
+            _ => {}
+        }
+        self
+    }
+}
+
+/// One byte further in `word`, if `byte` is the next one.
+fn matched(word: &[u8], at: u8, byte: u8) -> Option<u8> {
+    (word.get(usize::from(at)) == Some(&byte)).then(|| at.saturating_add(1))
+}
+
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A client that sends any header fields over HTTP/2 and reads the status and body of what comes back. Like the
+//! one of [`crate::http`] it is no library's, since it must be able to send what no library would: fields go out
+//! as literals, in frames of the default size, one request to a connection. Of HPACK it reads what a status
+//! needs: the static table, and digits in plain or Huffman-coded text.
+
+use crate::http::Answer;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+const FRAME: usize = 16_384;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const HEADER_TABLE_SIZE: [u8; 6] = [0, 1, 0, 0, 0, 0];
+
+/// The fields of a GET of `path`, followed by `headers`.
+pub fn get<'a>(path: &'a [u8], headers: &[(&'a [u8], &'a [u8])]) -> Vec<(&'a [u8], &'a [u8])> {
+    let pseudo: [(&[u8], &[u8]); 4] =
+        [(b":method", b"GET"), (b":scheme", b"http"), (b":path", path), (b":authority", b"test")];
+    pseudo.into_iter().chain(headers.iter().copied()).collect()
+}
+
+/// Sends a request of these fields on a new connection. An error if the stream or the connection is reset.
+pub fn exchange(address: SocketAddr, fields: &[(&[u8], &[u8])]) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    request.extend(frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE));
+    let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+    let mut parts = block.chunks(FRAME).peekable();
+    let (mut kind, mut flags) = (HEADERS, END_STREAM);
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            flags |= END_HEADERS;
+        }
+        request.extend(frame(kind, flags, 1, part));
+        (kind, flags) = (CONTINUATION, 0);
+    }
+    stream.write_all(&request)?;
+    receive(&mut stream)
+}
+
+fn receive(stream: &mut TcpStream) -> io::Result<Answer> {
+    let mut answer = Answer { status: 0, headers: Vec::new(), body: Vec::new() };
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, ..] = head;
+        let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
+        stream.read_exact(&mut payload)?;
+        match kind {
+            HEADERS => answer.status = status(&payload).ok_or_else(|| io::Error::other("no status"))?,
+            DATA => answer.body.extend(payload),
+            RST_STREAM | GOAWAY => return Err(io::ErrorKind::ConnectionReset.into()),
+            _ => {}
+        }
+        if matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0 {
+            return Ok(answer);
+        }
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [&[0], length(name).as_slice(), name, &length(value), value].concat()
+}
+
+fn length(text: &[u8]) -> Vec<u8> {
+    let Some(mut rest) = text.len().checked_sub(127) else {
+        return vec![u8::try_from(text.len()).expect("short")];
+    };
+    let mut bytes = vec![127];
+    while rest >= 128 {
+        bytes.push(u8::try_from(rest % 128).expect("seven bits") | 128);
+        rest /= 128;
+    }
+    bytes.push(u8::try_from(rest).expect("seven bits"));
+    bytes
+}
+
+fn status(block: &[u8]) -> Option<u16> {
+    match block {
+        [0x20..=0x3f, rest @ ..] => status(rest),
+        [index @ 0x88..=0x8e, ..] => {
+            [200, 204, 206, 304, 400, 404, 500].get(usize::from(index - 0x88)).copied()
+        }
+        [0x08 | 0x18 | 0x48, 3, digits @ ..] => core::str::from_utf8(digits.get(..3)?).ok()?.parse().ok(),
+        [0x08 | 0x18 | 0x48, length @ 0x82..=0x83, text @ ..] => {
+            huffman(text.get(..usize::from(length & 3))?)
+        }
+        _ => None,
+    }
+}
+
+/// Three digits: `0`, `1` and `2` have five bits, the others six and begin at 25.
+fn huffman(text: &[u8]) -> Option<u16> {
+    let mut bits = text.iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)));
+    let mut number = 0;
+    for _ in 0..3 {
+        let five = (0..5).try_fold(0, |code, _| Some(code << 1 | bits.next()?))?;
+        let digit = if five < 3 { five } else { (five << 1 | bits.next()?).checked_sub(0x19)? + 3 };
+        number = number * 10 + digit;
+    }
+    Some(number)
+}
