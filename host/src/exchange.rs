@@ -36,6 +36,21 @@ pub trait Stream {
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 
+    /// So many bytes more of the request's body have come.
+    fn on_request_body(&mut self, _exchange: &dyn Exchange, _arrived: usize) -> Flow {
+        Flow::Keep
+    }
+
+    /// The request's body, or its trailers, have come to their end.
+    fn on_request_end(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Keep
+    }
+
+    /// The time that was set by [`Exchange::set_alarm`] has come. A held request goes on unless said otherwise.
+    fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Continue
+    }
+
     /// The response's headers are about to leave; not called for this filter's own [`Reply`].
     fn on_response_headers(&mut self, _exchange: &dyn Exchange) {}
 }
@@ -43,10 +58,12 @@ pub trait Stream {
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flow {
+    /// What was said last still holds.
+    Keep,
     /// It goes on.
     Continue,
-    /// It goes on at this time.
-    Hold(Timestamp),
+    /// It is held until a later callback says otherwise.
+    Hold,
     /// It ends here, with this answer.
     Reply(Reply),
 }
@@ -72,8 +89,15 @@ pub trait Exchange {
     /// The address at the other end of the connection. One host call the first time.
     fn peer(&self) -> Option<IpAddr>;
 
+    /// Whether more of the request is to come.
+    fn request_goes_on(&self) -> bool;
+
     /// Whether one more request can be held on this worker.
     fn can_hold(&self) -> bool;
+
+    /// Has [`Stream::on_alarm`] called at this time, rounded up to a millisecond, instead of at the one set before;
+    /// never, for `None`.
+    fn set_alarm(&self, at: Option<Timestamp>);
 
     /// Adds `by` to the counter at this place of [`Filter::metrics`]. One host call.
     fn count(&self, metric: usize, by: u32);

@@ -97,6 +97,8 @@ pub struct FakeProxy {
     pub peer: Option<IpAddr>,
     /// Whether no request can be held.
     pub cannot_hold: bool,
+    /// The alarm that was set last.
+    pub alarm: Cell<Option<Timestamp>>,
     names: Vec<String>,
     counts: RefCell<BTreeMap<usize, u32>>,
 }
@@ -114,7 +116,7 @@ impl FakeProxy {
 
     /// A new exchange that starts with these headers, whatever their bytes.
     pub fn exchange_of(&self, headers: HeaderMap) -> FakeExchange<'_> {
-        FakeExchange { proxy: self, headers, response: RefCell::default() }
+        FakeExchange { proxy: self, headers, response: RefCell::default(), request_goes_on: Cell::default() }
     }
 
     /// Lets time pass.
@@ -135,6 +137,8 @@ pub struct FakeExchange<'a> {
     proxy: &'a FakeProxy,
     headers: HeaderMap,
     response: RefCell<BTreeMap<String, String>>,
+    /// Whether more of its request is to come.
+    pub request_goes_on: Cell<bool>,
 }
 
 impl FakeExchange<'_> {
@@ -167,6 +171,14 @@ impl Exchange for FakeExchange<'_> {
 
     fn peer(&self) -> Option<IpAddr> {
         self.proxy.peer
+    }
+
+    fn request_goes_on(&self) -> bool {
+        self.request_goes_on.get()
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.proxy.alarm.set(at);
     }
 
     fn can_hold(&self) -> bool {

@@ -8,6 +8,7 @@ use tidegate_policy::bucket::Rate;
 
 const RATES: &str = "a rate such as 10/s, 600/min, 100/h or 50/d";
 const SPANS: &str = "a duration such as 250ms, 10s, 5m or 1h";
+const BYTE_RATES: &str = "a rate such as 500B/s or 2KiB/s";
 const SIZES: &str = "a size such as 512B, 16KiB or 1MiB";
 
 /// A rate as written.
@@ -17,6 +18,10 @@ pub struct WrittenRate(pub Rate);
 /// A duration as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenSpan(pub Duration);
+
+/// A rate in bytes per second as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenByteRate(pub u32);
 
 /// A size in bytes as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +65,10 @@ fn size(text: &str) -> Option<u64> {
     }
 }
 
+fn byte_rate(text: &str) -> Option<u32> {
+    u32::try_from(size(text.strip_suffix("/s")?)?).ok()
+}
+
 fn quantity(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at_checked(digits)?;
@@ -100,6 +109,7 @@ macro_rules! written {
 written!(WrittenRate, RATES, rate);
 written!(WrittenSpan, SPANS, span);
 written!(WrittenSize, SIZES, size);
+written!(WrittenByteRate, BYTE_RATES, byte_rate);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

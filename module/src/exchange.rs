@@ -1,4 +1,4 @@
-//! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once.
+//! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
 
 use crate::hostcalls::{self, SharedData};
 use crate::timer::Timer;
@@ -10,10 +10,12 @@ use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
-/// What all exchanges of one worker have in common.
+/// What all streams of one worker have in common.
 pub struct Worker {
-    /// Its held requests.
+    /// Its alarms.
     pub timer: Timer,
+    /// How many requests it holds.
+    pub held: Cell<usize>,
     /// How many it may hold.
     pub max_held: usize,
     /// How names become keys.
@@ -24,23 +26,31 @@ pub struct Worker {
     pub random: Cell<u64>,
 }
 
-/// One exchange. The request's headers are there while the filter looks at them.
+/// One exchange during one callback.
 pub struct WasmExchange<'a> {
     worker: &'a Worker,
+    request_goes_on: bool,
+    now: Option<Timestamp>,
+    alarm: &'a Cell<Option<Timestamp>>,
     headers: OnceCell<HeaderMap>,
     peer: OnceCell<Option<IpAddr>>,
 }
 
 impl<'a> WasmExchange<'a> {
-    /// On this worker.
-    pub const fn new(worker: &'a Worker) -> Self {
-        Self { worker, headers: OnceCell::new(), peer: OnceCell::new() }
+    /// On this worker; `now` if it is known, and `alarm` for the alarm that is set.
+    pub const fn new(
+        worker: &'a Worker,
+        request_goes_on: bool,
+        now: Option<Timestamp>,
+        alarm: &'a Cell<Option<Timestamp>>,
+    ) -> Self {
+        Self { worker, request_goes_on, now, alarm, headers: OnceCell::new(), peer: OnceCell::new() }
     }
 }
 
 impl Exchange for WasmExchange<'_> {
     fn now(&self) -> Timestamp {
-        hostcalls::now()
+        self.now.unwrap_or_else(hostcalls::now)
     }
 
     fn random(&self) -> u64 {
@@ -66,8 +76,16 @@ impl Exchange for WasmExchange<'_> {
         *self.peer.get_or_init(hostcalls::peer)
     }
 
+    fn request_goes_on(&self) -> bool {
+        self.request_goes_on
+    }
+
     fn can_hold(&self) -> bool {
-        self.worker.timer.held() < self.worker.max_held
+        self.worker.held.get() < self.worker.max_held
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.alarm.set(at);
     }
 
     fn count(&self, metric: usize, by: u32) {

@@ -82,9 +82,14 @@ pub fn reply(reply: &Reply) -> bool {
     ffi::send_local_response(reply.status, reply.details.as_bytes(), &reply.body, &wire(headers))
 }
 
-/// Lets the request of the context `id` go on. False if it is gone.
-pub fn resume_request(id: u32) -> bool {
-    sdk::set_effective_context(id).is_ok() && sdk::resume_http_request().is_ok()
+/// Makes the stream of the context `id` the one that calls are about. False if it is gone.
+pub fn act_for(id: u32) -> bool {
+    sdk::set_effective_context(id).is_ok()
+}
+
+/// Lets the paused request of the current stream go on.
+pub fn resume_request() {
+    let _ = sdk::resume_http_request();
 }
 
 /// Asks for a tick in every `period`, zero for none.

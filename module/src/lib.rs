@@ -1,9 +1,9 @@
 //! The filters as proxy-wasm modules: the only crate that knows proxy-wasm. A Cargo feature chooses the filter
 //! that the module holds.
 //!
-//! [`root`] turns a filter into proxy-wasm contexts, [`exchange`] is the port that it sees, [`timer`] lets held
-//! requests go; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make
-//! as they are needed here.
+//! [`root`] and [`stream`] turn a filter into proxy-wasm contexts, [`exchange`] is the port that it sees, [`timer`]
+//! wakes streams; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make as
+//! they are needed here.
 
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 
@@ -11,6 +11,7 @@ mod exchange;
 mod ffi;
 mod hostcalls;
 mod root;
+mod stream;
 mod timer;
 
 macro_rules! choose {
@@ -32,6 +33,7 @@ macro_rules! choose {
 choose! {
     "header-limit": tidegate_header_limit::HeaderLimit,
     "rate-limit": tidegate_rate_limit::RateLimit,
+    "slow-client": tidegate_slow_client::SlowClient,
     "store-contract": tidegate_store_contract::StoreContract,
 }
 

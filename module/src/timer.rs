@@ -1,68 +1,66 @@
-//! Lets held requests go when their time has come, in order. There is no wheel that turns while nothing is
-//! held: the proxy is asked for one tick, at the earliest time that somebody waits for, rounded up to whole
-//! milliseconds, so that nobody goes early.
+//! Wakes streams when their time has come, in order. Nothing turns while nobody waits: the proxy is asked for one
+//! tick, at the earliest time that somebody waits for, rounded up to whole milliseconds, so that nobody is early.
+//! An alarm that is taken back leaves its tick set, which saves a host call for each request that ends in time.
 
 use crate::hostcalls;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use tidegate_policy::timestamp::Timestamp;
 
-/// The requests that one worker holds.
-#[derive(Debug, Default)]
+/// What can be woken.
+pub trait Sleeper {
+    /// Its alarm has gone off.
+    fn wake(self: Rc<Self>, now: Timestamp);
+}
+
+/// The alarms of one worker, by time and context id.
+#[derive(Default)]
 pub struct Timer {
-    held: RefCell<BTreeSet<(Timestamp, u32)>>,
-    set_for: Cell<Option<Timestamp>>,
+    alarms: RefCell<BTreeMap<(Timestamp, u32), Rc<dyn Sleeper>>>,
+    tick_at: Cell<Option<Timestamp>>,
 }
 
 impl Timer {
-    /// How many are held.
-    pub fn held(&self) -> usize {
-        self.held.try_borrow().map_or(usize::MAX, |held| held.len())
-    }
-
-    /// Whether the request of the context `id` is held until `due`.
-    pub fn holds(&self, id: u32, due: Timestamp) -> bool {
-        self.held.try_borrow().is_ok_and(|held| held.contains(&(due, id)))
-    }
-
-    /// Holds the request of the context `id` until `due`.
-    pub fn hold(&self, id: u32, due: Timestamp, now: Timestamp) {
-        if let Ok(mut held) = self.held.try_borrow_mut() {
-            held.insert((due, id));
+    /// Wakes `sleeper`, the stream of the context `id`, at `at`.
+    pub fn set(&self, at: Timestamp, id: u32, sleeper: Rc<dyn Sleeper>) {
+        if let Ok(mut alarms) = self.alarms.try_borrow_mut() {
+            alarms.insert((at, id), sleeper);
         }
-        if self.set_for.get().is_none_or(|set| due < set) {
-            self.set(now);
+        if self.tick_at.get().is_none_or(|tick| at < tick) {
+            self.ask_for_tick(hostcalls::now());
         }
     }
 
-    /// Forgets a request that is gone.
-    pub fn forget(&self, id: u32, due: Timestamp) {
-        if let Ok(mut held) = self.held.try_borrow_mut() {
-            held.remove(&(due, id));
+    /// Takes an alarm back.
+    pub fn clear(&self, at: Timestamp, id: u32) {
+        if let Ok(mut alarms) = self.alarms.try_borrow_mut() {
+            alarms.remove(&(at, id));
         }
     }
 
-    /// Lets those go whose time has come.
-    pub fn release(&self, now: Timestamp) {
-        while let Some((_, id)) = self.next_due(now) {
-            hostcalls::resume_request(id);
+    /// Wakes those whose time has come.
+    pub fn tick(&self, now: Timestamp) {
+        while let Some(sleeper) = self.next_due(now) {
+            sleeper.wake(now);
         }
-        self.set(now);
+        self.ask_for_tick(now);
     }
 
-    fn next_due(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
-        let mut held = self.held.try_borrow_mut().ok()?;
-        held.first().filter(|(due, _)| *due <= now)?;
-        held.pop_first()
+    fn next_due(&self, now: Timestamp) -> Option<Rc<dyn Sleeper>> {
+        let mut alarms = self.alarms.try_borrow_mut().ok()?;
+        let due = alarms.first_entry().filter(|first| first.key().0 <= now)?;
+        Some(due.remove())
     }
 
-    fn set(&self, now: Timestamp) {
-        let next = self.held.try_borrow().ok().and_then(|held| held.first().map(|(due, _)| *due));
-        let millis = next.map_or(0, |due| due.nanos_since(now).div_ceil(1_000_000).max(1));
-        if next.is_some() || self.set_for.get().is_some() {
+    fn ask_for_tick(&self, now: Timestamp) {
+        let next =
+            self.alarms.try_borrow().ok().and_then(|alarms| alarms.first_key_value().map(|((at, _), _)| *at));
+        let millis = next.map_or(0, |at| at.nanos_since(now).div_ceil(1_000_000).max(1));
+        if next.is_some() || self.tick_at.get().is_some() {
             hostcalls::tick_every(Duration::from_millis(millis));
         }
-        self.set_for.set(next);
+        self.tick_at.set(next);
     }
 }

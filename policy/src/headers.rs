@@ -59,14 +59,6 @@ pub enum Check {
 /// The name under which rules know `host` and `:authority`.
 pub const HOST: &[u8] = b"host";
 
-/// One header field of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
-    added: bool,
-}
-
 /// What the rules say together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict<'a> {
@@ -112,35 +104,154 @@ pub enum Found<'a> {
     Match(&'a [u8]),
 }
 
+/// Rules in the order in which they are asked.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    list: Vec<Rule>,
+    singletons: u64,
+}
+
+impl Rules {
+    /// In this order.
+    pub fn new(list: Vec<Rule>) -> Self {
+        let singletons = list.iter().fold(0, |bits, rule| match &rule.check {
+            Check::Repeated(names) => names.iter().fold(bits, |bits, name| bits | name_bit(name)),
+            _ => bits,
+        });
+        Self { list, singletons }
+    }
+
+    /// As they stand.
+    pub fn list(&self) -> &[Rule] {
+        &self.list
+    }
+
+    /// Asks them about a request: one glance at its fields, and a closer look at what a rule may find there.
+    pub fn judge<'a, I>(&self, fields: impl Fn() -> I) -> Verdict<'a>
+    where
+        I: Iterator<Item = (&'a [u8], &'a [u8])>,
+    {
+        let mut glance = Glance::default();
+        for (name, value) in fields() {
+            glance.take(name, value, self.singletons);
+        }
+        let fields = || fields().map(|(name, value)| Field::new(name, value));
+        let mut verdict = Verdict::default();
+        for (rule, Rule { check, shadow }) in self.list.iter().enumerate() {
+            let found = if glance.suspects(check) { check.breach(fields) } else { None };
+            match found {
+                Some(_) if *shadow => verdict.shadowed.push(rule),
+                Some(found) => {
+                    verdict.refusal = Some(Breach { rule, found });
+                    break;
+                }
+                None => {}
+            }
+        }
+        verdict
+    }
+}
+
+/// What is cheap to see of all fields, and never less than what is there.
+#[derive(Default)]
+struct Glance {
+    count: usize,
+    total: usize,
+    longest: usize,
+    control: bool,
+    names: u64,
+    repeated: bool,
+}
+
+impl Glance {
+    fn take(&mut self, name: &[u8], value: &[u8], singletons: u64) {
+        self.count = self.count.saturating_add(1);
+        self.total = self.total.saturating_add(name.len()).saturating_add(value.len());
+        self.longest = self.longest.max(value.len());
+        self.control |= may_hold_control_byte(value);
+        let bit = name_bit(name);
+        if singletons & bit != 0 {
+            self.repeated |= self.names & bit != 0 || value.contains(&b',');
+        }
+        self.names |= bit;
+    }
+
+    fn suspects(&self, check: &Check) -> bool {
+        match check {
+            Check::Count(max) => self.count > *max,
+            Check::Total(max) => self.total > *max,
+            Check::Value { max, .. } | Check::Field { max, .. } => self.longest > *max,
+            Check::Repeated(_) => self.repeated,
+            Check::ControlByte => self.control,
+            Check::Match { name, .. } => self.names & name_bit(name) != 0,
+        }
+    }
+}
+
+impl Check {
+    fn breach<'a, I: Iterator<Item = Field<'a>>>(&self, fields: impl Fn() -> I) -> Option<Found<'a>> {
+        let counted = || fields().filter(Field::counts);
+        match self {
+            Self::Count(max) => Some(counted().count()).filter(|count| count > max).map(Found::Count),
+            Self::Total(max) => {
+                let total = counted().map(|field| field.size()).fold(0, usize::saturating_add);
+                (total > *max).then_some(Found::Total(total))
+            }
+            Self::Value { max, except } => fields()
+                .filter(|field| field.value.len() > *max && !field.is_added())
+                .find(|field| !except.iter().any(|name| name == field.name))
+                .map(Field::measured),
+            Self::Field { name, max } => {
+                fields().find(|field| field.name == name && field.value.len() > *max).map(Field::measured)
+            }
+            Self::Repeated(names) => names.iter().find_map(|name| {
+                let mut named = fields().filter(|field| field.name == name);
+                let first = named.next()?;
+                (first.is_joined() || named.next().is_some()).then_some(Found::Repeated(first.name))
+            }),
+            Self::ControlByte => fields().find_map(Field::control_byte),
+            Self::Match { name, pattern } => fields()
+                .find(|field| field.name == name && pattern.matches(field.value))
+                .map(|field| Found::Match(field.name)),
+        }
+    }
+}
+
+struct Field<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
 impl<'a> Field<'a> {
-    /// As the proxy gives it.
-    pub fn new(name: &'a [u8], value: &'a [u8]) -> Self {
-        let name = if name == b":authority" { HOST } else { name };
-        let added = value.len() <= LONGEST_ADDED
+    fn new(name: &'a [u8], value: &'a [u8]) -> Self {
+        Self { name: known_name(name), value }
+    }
+
+    fn is_added(&self) -> bool {
+        self.value.len() <= LONGEST_ADDED
             && matches!(
-                name,
+                self.name,
                 b"x-forwarded-for"
                     | b"x-forwarded-proto"
                     | b"x-request-id"
                     | b"x-envoy-internal"
                     | b"x-envoy-external-address"
-            );
-        Self { name, value, added }
+            )
     }
 
     fn counts(&self) -> bool {
-        !self.added && self.name != HOST && !self.name.starts_with(b":")
+        !self.is_added() && self.name != HOST && !self.name.starts_with(b":")
     }
 
     const fn size(&self) -> usize {
         self.name.len().saturating_add(self.value.len())
     }
 
-    const fn measured(&self) -> Found<'a> {
+    const fn measured(self) -> Found<'a> {
         Found::Value { name: self.name, size: self.value.len() }
     }
 
-    fn control_byte(&self) -> Option<Found<'a>> {
+    fn control_byte(self) -> Option<Found<'a>> {
         let byte = self.value.iter().copied().find(|byte| byte.is_ascii_control() && *byte != b'\t')?;
         Some(Found::ControlByte { name: self.name, byte })
     }
@@ -156,55 +267,35 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Asks `rules` about a request of these fields.
-pub fn judge<'a>(rules: &[Rule], fields: &[Field<'a>]) -> Verdict<'a> {
-    let mut verdict = Verdict::default();
-    for (rule, Rule { check, shadow }) in rules.iter().enumerate() {
-        match check.breach(fields) {
-            Some(_) if *shadow => verdict.shadowed.push(rule),
-            Some(found) => {
-                verdict.refusal = Some(Breach { rule, found });
-                break;
-            }
-            None => {}
-        }
-    }
-    verdict
+fn known_name(name: &[u8]) -> &[u8] {
+    if name == b":authority" { HOST } else { name }
 }
 
-impl Check {
-    fn breach<'a>(&self, fields: &[Field<'a>]) -> Option<Found<'a>> {
-        let counted = || fields.iter().filter(|field| field.counts());
-        match self {
-            Self::Count(max) => Some(counted().count()).filter(|count| count > max).map(Found::Count),
-            Self::Total(max) => Some(counted().map(Field::size).fold(0, usize::saturating_add))
-                .filter(|total| total > max)
-                .map(Found::Total),
-            Self::Value { max, except } => fields
-                .iter()
-                .filter(|field| field.value.len() > *max && !field.added)
-                .find(|field| !except.iter().any(|name| name == field.name))
-                .map(Field::measured),
-            Self::Field { name, max } => {
-                all(fields, name).find(|field| field.value.len() > *max).map(Field::measured)
-            }
-            Self::Repeated(names) => names.iter().find_map(|name| repeated(fields, name)),
-            Self::ControlByte => fields.iter().find_map(Field::control_byte),
-            Self::Match { name, pattern } => all(fields, name)
-                .find(|field| pattern.matches(field.value))
-                .map(|field| Found::Match(field.name)),
-        }
+/// One of 64 bits, the same for the same name; the default singletons share theirs with no usual header.
+fn name_bit(name: &[u8]) -> u64 {
+    let name = known_name(name);
+    let (first, last) = (name.first().copied().unwrap_or(0), name.last().copied().unwrap_or(0));
+    let place = u32::from(first).wrapping_add(u32::from(last).wrapping_mul(7));
+    1_u64.rotate_left(u32::try_from(name.len()).unwrap_or(0).wrapping_add(place) & 63)
+}
+
+fn may_hold_control_byte(value: &[u8]) -> bool {
+    let suspect = |word: &[u8; 8]| may_hold_control(u64::from_le_bytes(*word));
+    match value.last_chunk() {
+        Some(last) => suspect(last) || value.as_chunks().0.iter().any(suspect),
+        None => value.iter().any(u8::is_ascii_control),
     }
 }
 
-fn all<'f, 'a>(fields: &'f [Field<'a>], name: &'f [u8]) -> impl Iterator<Item = &'f Field<'a>> {
-    fields.iter().filter(move |field| field.name == name)
-}
-
-fn repeated<'a>(fields: &[Field<'a>], name: &[u8]) -> Option<Found<'a>> {
-    let mut named = all(fields, name);
-    let first = named.next()?;
-    (first.is_joined() || named.next().is_some()).then_some(Found::Repeated(first.name))
+/// Whether one of eight bytes is a control byte, tabs included: below a space, or a DEL.
+const fn may_hold_control(bytes: u64) -> bool {
+    const ALL: u64 = u64::from_le_bytes([1; 8]);
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    const DELS: u64 = u64::from_le_bytes([0x7f; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let below_space = bytes.wrapping_sub(SPACES) & !bytes;
+    let del = (bytes ^ DELS).wrapping_sub(ALL) & !(bytes ^ DELS);
+    (below_space | del) & HIGH != 0
 }
 
 /// The parts of `value` between commas outside quotes; quotes that never close are none.

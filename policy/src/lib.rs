@@ -6,11 +6,13 @@
 //! - [`admission`]: several limits, one answer.
 //! - [`identity`]: who a client is. [`fingerprint`]: how its name is kept without keeping it.
 //! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
+//! - [`body_rate`]: when a request body is too slow.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
+pub mod body_rate;
 pub mod bucket;
 pub mod fingerprint;
 pub mod headers;

@@ -59,9 +59,9 @@ struct Reading {
     since: Timestamp,
     first: Timestamp,
     bytes: u64,
-    /// A request has ended in this read.
-    passed_an_end: bool,
-    /// What is in progress began behind that end.
+    /// How many bytes of this read have come behind the end of a request, if one has ended in it.
+    tail: Option<u64>,
+    /// What is in progress began there.
     behind: bool,
 }
 
@@ -108,7 +108,7 @@ impl Tracker {
         now: Timestamp,
         mut show: impl FnMut(usize, usize) -> Option<B>,
     ) {
-        self.begin(now);
+        self.begin(length, now);
         let mut at: usize = 0;
         while let Some(left) = length.checked_sub(at).filter(|left| *left > 0) {
             let taken = match self.need() {
@@ -149,9 +149,9 @@ impl Tracker {
             && matches!(&self.going_on.protocol, Protocol::Http1(http1) if http1.is_tunnel())
     }
 
-    fn begin(&mut self, now: Timestamp) {
+    fn begin(&mut self, length: usize, now: Timestamp) {
         let mut restart = false;
-        self.each(|reading| restart |= reading.begin(now));
+        self.each(|reading| restart |= reading.begin(wide(length), now));
         if restart && self.starting_over.is_some() {
             self.lose(now);
         } else if restart {
@@ -194,16 +194,17 @@ impl Tracker {
 
 impl Reading {
     const fn new(protocol: Protocol, now: Timestamp) -> Self {
-        Self { protocol, since: now, first: now, bytes: 0, passed_an_end: false, behind: false }
+        Self { protocol, since: now, first: now, bytes: 0, tail: None, behind: false }
     }
 
-    /// A read begins. True if it may show again what the last one showed.
-    fn begin(&mut self, now: Timestamp) -> bool {
-        let unread = self.passed_an_end && !self.is_between();
+    /// A read of `length` bytes begins. True if it may show again what the last one showed: that would be the
+    /// whole of what came behind a request, and more.
+    fn begin(&mut self, length: u64, now: Timestamp) -> bool {
+        let unread = self.tail.is_some_and(|tail| tail <= length) && !self.is_between();
         if self.behind {
             (self.since, self.first) = (now, now);
         }
-        (self.passed_an_end, self.behind) = (false, false);
+        (self.tail, self.behind) = (None, false);
         unread
     }
 
@@ -257,12 +258,15 @@ impl Reading {
     /// `used` bytes have come and changed what there was `before`.
     fn count(&mut self, used: usize, before: (Stage, bool), now: Timestamp) {
         let (stage, between) = before;
-        self.passed_an_end |= !between && self.is_between();
+        self.tail = match self.tail {
+            _ if !between && self.is_between() => Some(0),
+            tail => tail.map(|tail| tail.saturating_add(wide(used))),
+        };
         match (stage, self.stage()) {
             (Stage::Elsewhere, Stage::Elsewhere) => {}
             (Stage::Elsewhere, _) => {
                 (self.since, self.first, self.bytes) = (now, now, wide(used));
-                self.behind = self.passed_an_end;
+                self.behind = self.tail.is_some();
             }
             (_, Stage::Elsewhere) => (self.bytes, self.behind) = (0, false),
             _ => {
@@ -316,7 +320,7 @@ impl Reading {
     fn merged(&self, other: &Self) -> Self {
         let older = if other.since < self.since { other } else { self };
         Self {
-            passed_an_end: self.passed_an_end || other.passed_an_end,
+            tail: [self.tail, other.tail].into_iter().flatten().min(),
             behind: self.behind && other.behind,
             ..*older
         }

@@ -10,5 +10,6 @@ mod limits;
 mod memory;
 mod reload;
 mod sdk;
+mod slow_client;
 mod store;
 mod survival;

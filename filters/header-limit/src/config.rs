@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use tidegate_host::client::header_name;
 use tidegate_host::config::{ConfigError, parse};
 use tidegate_host::notation::{Whole, WrittenSize};
-use tidegate_policy::headers::{Check, HOST, Rule};
+use tidegate_policy::headers::{Check, HOST, Rule, Rules};
 use tidegate_policy::pattern::Pattern;
 
 const MAX_LIST: usize = 64;
@@ -129,7 +129,7 @@ fn singletons() -> Vec<String> {
 #[derive(Debug)]
 pub struct Config {
     /// In the order in which they are asked.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// What is said of the rule at the same place.
     pub answers: Vec<Answer>,
 }
@@ -175,7 +175,7 @@ impl Config {
         });
         let deny = deny_rules(&raw.deny, &shadow)?;
         let (answers, rules) = fields.into_iter().chain(general).chain(deny).unzip();
-        Ok(Self { rules, answers })
+        Ok(Self { rules: Rules::new(rules), answers })
     }
 }
 

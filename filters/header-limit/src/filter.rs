@@ -5,7 +5,6 @@ use crate::config::{Answer, Config};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
-use tidegate_policy::headers::{Field, judge};
 
 const ADMITTED: usize = 0;
 const EACH: usize = 1;
@@ -47,13 +46,13 @@ impl Filter for HeaderLimit {
 impl Stream for HeaderLimitStream {
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let Config { rules, answers } = &*self.config;
-        let fields = exchange.request_headers().iter().map(|(name, value)| Field::new(name, value));
-        let verdict = judge(rules, &fields.collect::<Vec<_>>());
+        let headers = exchange.request_headers();
+        let verdict = rules.judge(|| headers.iter());
         for rule in &verdict.shadowed {
-            exchange.count(EACH.saturating_add(rules.len()).saturating_add(*rule), 1);
+            exchange.count(EACH.saturating_add(rules.list().len()).saturating_add(*rule), 1);
         }
         let refused = verdict.refusal.and_then(|breach| {
-            let (rule, answer) = (rules.get(breach.rule)?, answers.get(breach.rule)?);
+            let (rule, answer) = (rules.list().get(breach.rule)?, answers.get(breach.rule)?);
             exchange.count(EACH.saturating_add(breach.rule), 1);
             Some(Flow::Reply(refusal(answer, &rule.check, &breach.found)))
         });

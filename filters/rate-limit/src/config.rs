@@ -254,7 +254,8 @@ fn limit(
         return Err(refuse(format!("{path}.name"), problem));
     }
     let identity = identity(&raw.per, path)?;
-    if !raw.overrides.is_empty() && !(identity.parts.contains(&Part::Client) && clients.have_keys()) {
+    let by_key = identity.parts.contains(&Part::Client) && clients.have_keys();
+    if !raw.overrides.is_empty() && !by_key {
         let problem = format!(
             "found overrides on per: {:?}, accepted are they where per names client and clients are known by a key",
             raw.per

@@ -170,7 +170,8 @@ impl Worker {
             return Flow::Continue;
         }
         exchange.count(DELAYED, 1);
-        Flow::Hold(now.plus(ruling.hold))
+        exchange.set_alarm(Some(now.plus(ruling.hold)));
+        Flow::Hold
     }
 
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {

@@ -3,12 +3,12 @@ use proptest::prelude::*;
 
 type Text<'a> = (&'a str, &'a [u8]);
 
-fn fields<'a>(texts: &[Text<'a>]) -> Vec<Field<'a>> {
-    texts.iter().map(|(name, value)| Field::new(name.as_bytes(), value)).collect()
+fn judge<'a>(rules: &[Rule], texts: &[Text<'a>]) -> Verdict<'a> {
+    Rules::new(rules.to_vec()).judge(|| texts.iter().map(|(name, value)| (name.as_bytes(), *value)))
 }
 
 fn found<'a>(check: Check, texts: &[Text<'a>]) -> Option<Found<'a>> {
-    judge(&[Rule { check, shadow: false }], &fields(texts)).refusal.map(|breach| breach.found)
+    judge(&[Rule { check, shadow: false }], texts).refusal.map(|breach| breach.found)
 }
 
 fn names(names: &[&str]) -> Vec<Vec<u8>> {
@@ -128,6 +128,31 @@ fn every_control_byte_but_the_tab_is_found() {
 }
 
 #[test]
+fn a_control_byte_is_found_wherever_it_stands_among_any_others() {
+    for size in 1..40 {
+        for place in 0..size {
+            for filler in [b'a', b' ', b'~', b'\t', 0x80, 0xff] {
+                let mut value = vec![filler; size];
+                assert_eq!(found(Check::ControlByte, &[("x", &value)]), None, "{value:?}");
+                value[place] = 0x1f;
+                assert!(found(Check::ControlByte, &[("x", &value)]).is_some(), "{value:?}");
+                value[place] = 0x7f;
+                assert!(found(Check::ControlByte, &[("x", &value)]).is_some(), "{value:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_every_length_are_watched() {
+    for length in 1..200 {
+        let name = "n".repeat(length);
+        let twice: [Text; 3] = [(&name, b"a"), ("other", b"a"), (&name, b"b")];
+        assert_eq!(found(Check::Repeated(names(&[&name])), &twice), Some(Found::Repeated(name.as_bytes())));
+    }
+}
+
+#[test]
 fn a_pattern_looks_at_all_values_of_its_header_and_at_no_other() {
     let check =
         || Check::Match { name: b"user-agent".to_vec(), pattern: Pattern::new("(?i)sqlmap").unwrap() };
@@ -148,10 +173,10 @@ fn of_several_broken_rules_the_first_that_is_enforced_refuses() {
         rule(Check::Count(0), false),
         rule(Check::Count(0), true),
     ];
-    let verdict = judge(&rules, &fields(&[("a", b"\x01"), ("b", b"")])).refusal.map(|breach| breach.rule);
+    let verdict = judge(&rules, &[("a", b"\x01"), ("b", b"")]).refusal.map(|breach| breach.rule);
     assert_eq!(verdict, Some(2));
-    assert_eq!(judge(&rules, &fields(&[("a", b"\x01"), ("b", b"")])).shadowed, [1]);
-    let admitted = judge(&rules, &fields(&[(":path", b"/")]));
+    assert_eq!(judge(&rules, &[("a", b"\x01"), ("b", b"")]).shadowed, [1]);
+    let admitted = judge(&rules, &[(":path", b"/")]);
     assert_eq!(admitted, Verdict::default());
 }
 
@@ -161,7 +186,7 @@ proptest! {
         texts in prop::collection::vec(("[a-c:,]{0,3}|authorization|content-type|host", prop::collection::vec(any::<u8>(), 0..20)), 0..20),
         max in 0_usize..60,
     ) {
-        let fields: Vec<Field> = texts.iter().map(|(name, value)| Field::new(name.as_bytes(), value)).collect();
+        let fields: Vec<Text> = texts.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let counted: Vec<_> = texts.iter().filter(|(name, _)| !name.starts_with(':') && name != "host").collect();
         let broken = |check| judge(&[Rule { check, shadow: false }], &fields).refusal.is_some();
         prop_assert_eq!(broken(Check::Count(max)), counted.len() > max);

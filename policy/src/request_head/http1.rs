@@ -57,7 +57,7 @@ enum LineEnd {
     LfCr,
 }
 
-/// Words of a request line, as far as they have come: a word is a run of bytes above the space.
+/// A request line, as far as it has come: words, which are runs of bytes above the space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RequestLine {
     words: u8,
@@ -67,6 +67,19 @@ struct RequestLine {
     /// Bytes of the version that have matched, while they all have.
     version: Option<u8>,
     token: bool,
+    target: Target,
+}
+
+/// What a request's target has begun as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// No byte of it has come.
+    None,
+    /// A path, `*`, or an absolute URL's scheme, colon and slashes.
+    Good,
+    /// A scheme, and how many bytes of what follows a scheme.
+    Scheme(u8),
+    Bad,
 }
 
 /// What an HTTP/1 connection is in the middle of.
@@ -259,6 +272,7 @@ impl Http1 {
         let version = line.version.is_some_and(|matched| usize::from(matched) == VERSION.len());
         match line.words {
             _ if !line.token => State::Refused,
+            2.. if line.target != Target::Good && !connect => State::Refused,
             0 | 1 => State::Refused,
             2 if connect => State::Tunnel,
             2 => State::Between(0),
@@ -295,7 +309,14 @@ impl Http1 {
 }
 
 impl RequestLine {
-    const NONE: Self = Self { words: 0, in_word: false, connect: Some(0), version: Some(0), token: true };
+    const NONE: Self = Self {
+        words: 0,
+        in_word: false,
+        connect: Some(0),
+        version: Some(0),
+        token: true,
+        target: Target::None,
+    };
 
     /// A third word, and what follows it, must be a version.
     fn with(mut self, byte: u8) -> Self {
@@ -309,6 +330,7 @@ impl RequestLine {
                 self.connect = self.connect.and_then(|at| matched(CONNECT, at, byte));
                 self.token &= is_token(byte);
             }
+            2 if !blank => self.target = self.target.with(byte),
             3 if !blank => {
                 let digit = matches!(self.version, Some(5 | 7)) && byte.is_ascii_digit();
                 let expected = if digit { b'1' } else { byte };
@@ -318,6 +340,20 @@ impl RequestLine {
             _ => {}
         }
         self
+    }
+}
+
+impl Target {
+    fn with(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Good, _) | (Self::None, b'/' | b'*') | (Self::Scheme(2), b'/') => Self::Good,
+            (Self::None, _) if byte.is_ascii_alphabetic() => Self::Scheme(0),
+            (Self::Scheme(0), b'+' | b'-' | b'.') => self,
+            (Self::Scheme(0), _) if byte.is_ascii_alphanumeric() => self,
+            (Self::Scheme(0), b':') => Self::Scheme(1),
+            (Self::Scheme(1), b'/') => Self::Scheme(2),
+            _ => Self::Bad,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ fn read(document: &Value) -> Result<Config, ConfigError> {
 
 fn rules(document: &Value) -> Vec<(String, u16, bool)> {
     let Config { rules, answers } = read(document).unwrap();
-    let shadows = rules.iter().map(|rule| rule.shadow);
+    let shadows = rules.list().iter().map(|rule| rule.shadow);
     answers.into_iter().zip(shadows).map(|(answer, shadow)| (answer.label, answer.status, shadow)).collect()
 }
 
@@ -62,22 +62,6 @@ fn a_rule_is_in_shadow_when_it_or_all_are() {
         shadows(json!(["max_total", "control_bytes"])),
         [true, false, false, true, false, false, true, true]
     );
-}
-
-#[test]
-fn a_field_limit_in_shadow_leaves_the_general_one_in_force() {
-    let config = read(&json!({ "fields": [
-        { "name": "a", "max": "1B", "shadow": true }, { "name": "b", "max": "1B" }] }));
-    let except: Vec<_> = config
-        .unwrap()
-        .rules
-        .into_iter()
-        .filter_map(|rule| match rule.check {
-            Check::Value { except, .. } => Some(except),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(except, [[b"b".to_vec()]]);
 }
 
 #[test]

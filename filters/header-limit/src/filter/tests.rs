@@ -12,7 +12,7 @@ fn ask(filter: &HeaderLimit, proxy: &FakeProxy, headers: &[(&str, &str)]) -> Opt
     match filter.stream().on_request_headers(&proxy.exchange(headers)) {
         Flow::Continue => None,
         Flow::Reply(reply) => Some(reply),
-        Flow::Hold(_) => panic!("headers are never held"),
+        other => panic!("{other:?}: headers are never held"),
     }
 }
 
@@ -149,6 +149,18 @@ fn a_rule_in_shadow_counts_and_a_later_one_refuses() {
     {
         assert_eq!(proxy.counter(&format!("tidegate.header_limit.{what}")), times, "{what}");
     }
+}
+
+#[test]
+fn a_fields_own_limit_stands_in_place_of_the_general_one_unless_it_is_in_shadow() {
+    let document = |shadow: bool| json!({ "max_value": "3B", "fields": [{ "name": "cookie", "max": "5B", "shadow": shadow }] });
+    let enforced = filter(&document(false));
+    assert_eq!(ask(&enforced, &FakeProxy::running(&enforced), &[("cookie", "12345")]), None);
+    assert_eq!(
+        refused(&document(false), &[("cookie", "123456")]).details,
+        "tidegate.header_limit.fields.cookie"
+    );
+    assert_eq!(refused(&document(true), &[("cookie", "1234")]).details, "tidegate.header_limit.max_value");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_head_ends_at_its_empty_line() {
     assert_eq!(after(whole.as_bytes()), After::Request);
 }
 
-/// Every row was sent to Envoy 1.40, behind which a second request showed where the first one ended.
+/// Every row was sent to Envoy 1.40, and behind it a second request, which showed where the first one ended.
 #[test]
 fn what_envoy_was_seen_to_do() {
     use After::{Body, Lost, Refused, Request, Tunnel};
@@ -135,8 +135,14 @@ fn request_lines_are_read_as_envoy_reads_them() {
         ("\r\n\n\r\nGET / HTTP/1.1\r\n\r\n", After::Request),
         ("GET /\r\n", After::Request),
         ("CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", After::Tunnel),
-        ("connect a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", After::Request),
+        ("connect a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", After::Refused),
+        ("OPTIONS * HTTP/1.1\r\n\r\n", After::Request),
+        ("GET https://a/ HTTP/2.0\r\n\r\n", After::Request),
         ("GET\r\n", After::Refused),
+        ("GET v1 HTTP/1.1\r\n", After::Refused),
+        ("GET http:/a HTTP/1.1\r\n", After::Refused),
+        ("GET 1://a HTTP/1.1\r\n", After::Refused),
+        ("GET a:80 HTTP/1.1\r\n", After::Refused),
         ("GET / x HTTP/1.1\r\n", After::Refused),
         ("GET / HTTP/1.11\r\n", After::Refused),
         ("GET / http/1.1\r\n", After::Refused),

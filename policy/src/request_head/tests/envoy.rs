@@ -65,6 +65,11 @@ impl Envoy {
         self.over
     }
 
+    /// For an answer, and reads nothing.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
     pub fn read(&mut self, bytes: &[u8], show: impl FnOnce(&[u8])) {
         self.unread.extend(bytes);
         if !self.waiting && !self.over {
@@ -152,6 +157,14 @@ fn message(bytes: &[u8], cuts: &[usize], fresh: bool) -> Message {
         return Refused;
     }
     let connect = words[0] == b"CONNECT";
+    let url = core::str::from_utf8(words[1]).unwrap_or_default();
+    let scheme = url.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    if !connect && !url.starts_with(['/', '*']) && !scheme {
+        return Refused;
+    }
     let mut at = start + first.len();
     if words.len() == 2 {
         return if connect { Tunnel } else { Complete(at) };

@@ -1,0 +1,241 @@
+//! One body against the rule. The alarm is set for the time at which the body is too slow if nothing comes, so
+//! silence is noticed too; whatever comes moves it on.
+
+use crate::config::Config;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::reply::{ErrorObject, Reply};
+use tidegate_policy::body_rate::{BodyWatch, TooSlow};
+
+const NAMES: [&str; 5] =
+    ["admitted", "rejected.rate", "rejected.timeout", "rejected.tiny_chunks", "shadowed"];
+const ADMITTED: usize = 0;
+const SHADOWED: usize = 4;
+
+/// Answers 408 to bodies that trickle.
+#[derive(Clone, Copy, Debug)]
+pub struct SlowClient {
+    config: Config,
+}
+
+/// One request's body.
+#[derive(Debug)]
+pub struct SlowClientStream {
+    config: Config,
+    watch: Option<BodyWatch>,
+}
+
+impl Filter for SlowClient {
+    const ROOT_ID: &'static str = "slow-client";
+    type Stream = SlowClientStream;
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self { config: Config::read(document)? })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        NAMES.iter().map(|what| format!("tidegate.slow_client.{what}")).collect()
+    }
+
+    fn stream(&self) -> SlowClientStream {
+        SlowClientStream { config: self.config, watch: None }
+    }
+}
+
+impl Stream for SlowClientStream {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        if !exchange.request_goes_on() {
+            return Flow::Continue;
+        }
+        let watch = BodyWatch::new(&self.config.rule, exchange.now());
+        exchange.set_alarm(Some(watch.next_check()));
+        self.watch = Some(watch);
+        if self.config.hold_headers { Flow::Hold } else { Flow::Continue }
+    }
+
+    fn on_request_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
+        let Some(watch) = &mut self.watch else { return Flow::Keep };
+        if !exchange.request_goes_on() {
+            return Flow::Keep;
+        }
+        let bytes = u64::try_from(arrived).unwrap_or(u64::MAX);
+        match watch.chunk(&self.config.rule, bytes, exchange.now()) {
+            Ok(()) => {
+                exchange.set_alarm(Some(watch.next_check()));
+                Flow::Keep
+            }
+            Err(why) => self.refuse(exchange, why),
+        }
+    }
+
+    fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        if self.watch.take().is_some() {
+            exchange.count(ADMITTED, 1);
+            exchange.set_alarm(None);
+        }
+        Flow::Continue
+    }
+
+    fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
+        let Some(watch) = &self.watch else { return Flow::Keep };
+        match watch.judge(exchange.now()) {
+            Ok(()) => {
+                exchange.set_alarm(Some(watch.next_check()));
+                Flow::Keep
+            }
+            Err(why) => self.refuse(exchange, why),
+        }
+    }
+}
+
+impl SlowClientStream {
+    fn refuse(&mut self, exchange: &dyn Exchange, why: TooSlow) -> Flow {
+        let rule = &self.config.rule;
+        let (metric, name, message) = match why {
+            TooSlow::Rate => (
+                1,
+                "rate",
+                format!("The request body came more slowly than {} bytes per second.", rule.min_rate),
+            ),
+            TooSlow::Timeout => {
+                let seconds = core::time::Duration::from_nanos(rule.timeout);
+                (2, "timeout", format!("The request body was not complete after {seconds:?}."))
+            }
+            TooSlow::TinyChunks => {
+                let least = rule.tiny_chunks.map_or(0, |tiny| tiny.min_average);
+                (
+                    3,
+                    "tiny_chunks",
+                    format!("The request body came in chunks of less than {least} bytes on average."),
+                )
+            }
+        };
+        self.watch = None;
+        exchange.set_alarm(None);
+        if self.config.shadow {
+            exchange.count(SHADOWED, 1);
+            return Flow::Keep;
+        }
+        exchange.count(metric, 1);
+        let error = ErrorObject {
+            message: &message,
+            kind: "invalid_request_error",
+            param: None,
+            code: "request_too_slow",
+        };
+        Flow::Reply(Reply::error(408, error, format!("tidegate.slow_client.{name}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tidegate_host::fake::{FakeExchange, FakeProxy};
+    use tidegate_policy::timestamp::Timestamp;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn filter(document: serde_json::Value) -> SlowClient {
+        SlowClient::configure(document.to_string().as_bytes()).expect("it is right")
+    }
+
+    fn begin<'a>(filter: &SlowClient, proxy: &'a FakeProxy) -> (SlowClientStream, FakeExchange<'a>, Flow) {
+        let exchange = proxy.exchange(&[]);
+        exchange.request_goes_on.set(true);
+        let mut stream = filter.stream();
+        let flow = stream.on_request_headers(&exchange);
+        (stream, exchange, flow)
+    }
+
+    fn status(flow: &Flow) -> u16 {
+        match flow {
+            Flow::Reply(reply) => reply.status,
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_body_is_not_watched() {
+        let proxy = FakeProxy::default();
+        let mut stream = filter(json!({ "hold_headers": true })).stream();
+        assert_eq!(stream.on_request_headers(&proxy.exchange(&[])), Flow::Continue);
+        assert_eq!(proxy.alarm.get(), None);
+    }
+
+    #[test]
+    fn silence_is_answered_when_the_grace_is_over() {
+        let filter = filter(json!({}));
+        let proxy = FakeProxy::running(&filter);
+        let (mut stream, exchange, flow) = begin(&filter, &proxy);
+        assert_eq!((flow, proxy.alarm.get()), (Flow::Continue, Some(Timestamp::from_nanos(5 * SECOND))));
+        proxy.advance(5 * SECOND);
+        let flow = stream.on_alarm(&exchange);
+        assert_eq!(status(&flow), 408);
+        assert_eq!(proxy.counter("tidegate.slow_client.rejected.rate"), 1);
+        assert_eq!(stream.on_request_body(&exchange, 9), Flow::Keep);
+    }
+
+    #[test]
+    fn what_comes_moves_the_alarm_and_the_end_takes_it_back() {
+        let filter = filter(json!({ "hold_headers": true }));
+        let proxy = FakeProxy::running(&filter);
+        let (mut stream, exchange, flow) = begin(&filter, &proxy);
+        assert_eq!(flow, Flow::Hold);
+        proxy.advance(2 * SECOND);
+        assert_eq!(stream.on_request_body(&exchange, 500), Flow::Keep);
+        assert_eq!(proxy.alarm.get(), Some(Timestamp::from_nanos(6 * SECOND)));
+        assert_eq!(stream.on_request_end(&exchange), Flow::Continue);
+        assert_eq!(proxy.alarm.get(), None);
+        assert_eq!(proxy.counter("tidegate.slow_client.admitted"), 1);
+    }
+
+    #[test]
+    fn tiny_chunks_and_the_deadline_are_answered_at_once() {
+        let filter = filter(
+            json!({ "tiny_chunks": { "window": 2, "min_average": "16B" }, "body": { "timeout": "9s" } }),
+        );
+        let proxy = FakeProxy::running(&filter);
+        let (mut stream, exchange, _) = begin(&filter, &proxy);
+        assert_eq!(stream.on_request_body(&exchange, 1), Flow::Keep);
+        assert_eq!(status(&stream.on_request_body(&exchange, 1)), 408);
+        assert_eq!(proxy.counter("tidegate.slow_client.rejected.tiny_chunks"), 1);
+
+        let (mut stream, exchange, _) = begin(&filter, &proxy);
+        for _ in 0..3 {
+            proxy.advance(2 * SECOND);
+            assert_eq!(stream.on_request_body(&exchange, 9_000), Flow::Keep);
+        }
+        proxy.advance(3 * SECOND);
+        assert_eq!(status(&stream.on_alarm(&exchange)), 408);
+        assert_eq!(proxy.counter("tidegate.slow_client.rejected.timeout"), 1);
+    }
+
+    #[test]
+    fn in_shadow_it_counts_and_watches_no_longer() {
+        let filter = filter(json!({ "shadow": true }));
+        let proxy = FakeProxy::running(&filter);
+        let (mut stream, exchange, _) = begin(&filter, &proxy);
+        proxy.advance(5 * SECOND);
+        assert_eq!(stream.on_alarm(&exchange), Flow::Keep);
+        assert_eq!(proxy.counter("tidegate.slow_client.shadowed"), 1);
+        assert_eq!(proxy.alarm.get(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+        for (document, parts) in [
+            (json!({ "body": { "grace": "0s" } }), ["body.grace", "0ns", "1ms"]),
+            (json!({ "body": { "min_rate": "5B" } }), ["body.min_rate", "5B", "500B/s"]),
+            (json!({ "body": { "min_rate": "0B/s" } }), ["body.min_rate", "found 0", "1 to"]),
+            (json!({ "body": { "speed": 1 } }), ["body.speed", "unknown field", "min_rate"]),
+            (
+                json!({ "tiny_chunks": { "window": 0, "min_average": "1B" } }),
+                ["tiny_chunks.window", "found 0", "1 to"],
+            ),
+        ] {
+            let error = Config::read(document.to_string().as_bytes()).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+}

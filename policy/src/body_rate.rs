@@ -1,0 +1,188 @@
+//! When a request body is too slow, however it is slowed: by silence, by a drip, or by never ending.
+//!
+//! A body has a due time, at first `grace` after it began. Each byte moves it on by what a byte takes at the minimum
+//! rate, but never further than `grace` from now, so nobody saves up by sending fast first and then trickles. A body
+//! whose due time has come is too slow; so is one that is not complete at its deadline. One that arrives in tiny chunks
+//! costs a worker as much for a few bytes as others for thousands, and is told apart by the average of each
+//! `window` of chunks.
+//!
+//! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, turned round: it bounds a rate
+//! from below.
+
+use crate::timestamp::Timestamp;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What is too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyRule {
+    /// Nanoseconds without the minimum rate that are forgiven.
+    pub grace: u64,
+    /// Bytes per second, at least 1.
+    pub min_rate: u32,
+    /// Nanoseconds that a whole body may take.
+    pub timeout: u64,
+    /// How small chunks may be on average, if that is judged.
+    pub tiny_chunks: Option<TinyChunks>,
+}
+
+/// How small chunks may be on average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TinyChunks {
+    /// Over how many chunks, at least 1.
+    pub window: u32,
+    /// Bytes.
+    pub min_average: u32,
+}
+
+/// Why a body is too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooSlow {
+    /// It fell below the minimum rate for longer than the grace.
+    Rate,
+    /// It was not complete in time.
+    Timeout,
+    /// It came in tiny chunks.
+    TinyChunks,
+}
+
+/// A body on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyWatch {
+    due: Timestamp,
+    deadline: Timestamp,
+    chunks: u32,
+    chunk_bytes: u64,
+}
+
+impl BodyWatch {
+    /// A body that begins at `now`.
+    pub fn new(rule: &BodyRule, now: Timestamp) -> Self {
+        Self { due: now.plus(rule.grace), deadline: now.plus(rule.timeout), chunks: 0, chunk_bytes: 0 }
+    }
+
+    /// When it is too slow if nothing comes until then.
+    pub fn next_check(&self) -> Timestamp {
+        self.due.min(self.deadline)
+    }
+
+    /// Whether it is too slow at `now`.
+    pub fn judge(&self, now: Timestamp) -> Result<(), TooSlow> {
+        match () {
+            () if now >= self.deadline => Err(TooSlow::Timeout),
+            () if now >= self.due => Err(TooSlow::Rate),
+            () => Ok(()),
+        }
+    }
+
+    /// So many bytes have come at `now`, in one chunk.
+    pub fn chunk(&mut self, rule: &BodyRule, bytes: u64, now: Timestamp) -> Result<(), TooSlow> {
+        self.judge(now)?;
+        let earned =
+            bytes.saturating_mul(NANOS_PER_SECOND).checked_div(u64::from(rule.min_rate)).unwrap_or(0);
+        self.due = self.due.plus(earned).min(now.plus(rule.grace));
+        let Some(tiny) = rule.tiny_chunks.filter(|_| bytes > 0) else { return Ok(()) };
+        self.chunks = self.chunks.saturating_add(1);
+        self.chunk_bytes = self.chunk_bytes.saturating_add(bytes);
+        if self.chunks < tiny.window {
+            return Ok(());
+        }
+        let least = u64::from(tiny.window).saturating_mul(u64::from(tiny.min_average));
+        let came = core::mem::take(&mut self.chunk_bytes);
+        self.chunks = 0;
+        if came < least { Err(TooSlow::TinyChunks) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: u64 = NANOS_PER_SECOND;
+    const RULE: BodyRule =
+        BodyRule { grace: 5 * SECOND, min_rate: 500, timeout: 60 * SECOND, tiny_chunks: None };
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    #[test]
+    fn silence_is_forgiven_for_the_grace_and_not_a_nanosecond_longer() {
+        let watch = BodyWatch::new(&RULE, at(7));
+        assert_eq!(watch.next_check(), at(7 + 5 * SECOND));
+        assert_eq!(watch.judge(at(6 + 5 * SECOND)), Ok(()));
+        assert_eq!(watch.judge(at(7 + 5 * SECOND)), Err(TooSlow::Rate));
+    }
+
+    #[test]
+    fn nobody_saves_up_by_sending_fast_first() {
+        let mut watch = BodyWatch::new(&RULE, at(0));
+        assert_eq!(watch.chunk(&RULE, 1_000_000, at(SECOND)), Ok(()));
+        assert_eq!(watch.judge(at(6 * SECOND)), Err(TooSlow::Rate));
+    }
+
+    #[test]
+    fn a_body_that_never_ends_meets_its_deadline() {
+        let mut watch = BodyWatch::new(&RULE, at(0));
+        for second in 1..60 {
+            assert_eq!(watch.chunk(&RULE, 2_000, at(second * SECOND)), Ok(()));
+        }
+        assert_eq!(watch.next_check(), at(60 * SECOND));
+        assert_eq!(watch.chunk(&RULE, 2_000, at(60 * SECOND)), Err(TooSlow::Timeout));
+    }
+
+    #[test]
+    fn a_drip_of_tiny_chunks_is_told_from_a_body_with_a_small_end() {
+        let rule = BodyRule { tiny_chunks: Some(TinyChunks { window: 4, min_average: 16 }), ..RULE };
+        let chunks = |sizes: &[u64]| {
+            let mut watch = BodyWatch::new(&rule, at(0));
+            sizes.iter().try_for_each(|bytes| watch.chunk(&rule, *bytes, at(1)))
+        };
+        assert_eq!(chunks(&[16, 16, 16, 16, 9_000, 1, 1, 1]), Ok(()));
+        assert_eq!(chunks(&[1, 0, 1, 0, 1]), Ok(()));
+        assert_eq!(chunks(&[16, 16, 16, 15]), Err(TooSlow::TinyChunks));
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_keeps_the_rate_is_never_cut_before_the_deadline(
+            chunks in prop::collection::vec(1_u64..5 * 500, 1..60),
+        ) {
+            let mut watch = BodyWatch::new(&RULE, at(0));
+            let mut now = 0;
+            for bytes in chunks {
+                now += bytes * SECOND / 500;
+                if now >= RULE.timeout {
+                    break;
+                }
+                prop_assert_eq!(watch.chunk(&RULE, bytes, at(now.saturating_sub(1))), Ok(()));
+            }
+        }
+
+        #[test]
+        fn whoever_stays_below_the_rate_is_cut_within_the_grace_for_what_is_missing(
+            rate in 1_u64..400, step in 1_u64..1_000,
+        ) {
+            let mut watch = BodyWatch::new(&RULE, at(0));
+            let (mut now, mut cut) = (0, None);
+            while now < RULE.timeout && cut.is_none() {
+                now += step * SECOND / 1_000;
+                cut = watch.chunk(&RULE, rate * step / 1_000, at(now)).err();
+            }
+            prop_assert!(cut.is_some());
+            let longest = RULE.grace * 500 / (500 - rate) + SECOND;
+            prop_assert!(now <= longest.min(RULE.timeout + SECOND), "cut after {now} ns");
+        }
+
+        #[test]
+        fn nothing_overflows(grace: u64, min_rate: u32, timeout: u64, bytes: u64, begin: u64, now: u64) {
+            let tiny_chunks = Some(TinyChunks { window: 1, min_average: 16 });
+            let rule = BodyRule { grace, min_rate, timeout, tiny_chunks };
+            let mut watch = BodyWatch::new(&rule, at(begin));
+            let _ = watch.chunk(&rule, bytes, at(now));
+            watch.next_check();
+        }
+    }
+}
