@@ -25,8 +25,8 @@ e2e: ## run the tests against a real Envoy
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets --exclude tidegate-module -- --deny warnings
-	cargo clippy --quiet --package tidegate-module --features rate-limit -- --deny warnings
-	cargo clippy --quiet --package tidegate-module --features store-contract -- --deny warnings
+	for filter in $(basename $(notdir $(wildcard module/surface/*.txt))) store-contract; do \
+		cargo clippy --quiet --package tidegate-module --features $$filter -- --deny warnings || exit 1; done
 	./tests/lint-scripts.sh
 
 demo: build ## a real model behind Tidegate, a flood, and a client that notices nothing (UPSTREAM=http://… for your own)

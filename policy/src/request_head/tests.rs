@@ -438,18 +438,52 @@ fn hostile() -> impl Strategy<Value = Vec<Vec<u8>>> {
         1 => select(vec!["GET /\r\n", "\nGET / HTTP/1.1\n", "CONNECT a:80 HTTP/1.1\r\n", "\r\n", "A:b /", "\0", ""]),
     ];
     let framing = select(vec![
-        "content-length: 40\r\n", "content-length: 40\r\n", "transfer-encoding: chunked\r\n",
-        "Transfer-Encoding:\r\n", "transfer-encoding: chun\rked\r\n", "transfer-encoding: chunked, identity\r\n",
-        "Content-Length:\r\n 40\r\n", "content-length: 4\r\n 0\r\n", "content-length : 40\r\n", "content-length: +40\r\n",
-        "content-length: 0\r\n", "upgrade: x\r\n", "upgrade: h2c\r\n", "upgrade: h2\rc\r\n", "upgrade:\r\n",
-        "connection: upgrade\r\n", "connection: upgrade\r\n", "connection: keep-alive, upg\r\rrade\r\n",
+        "content-length: 40\r\n",
+        "content-length: 40\r\n",
+        "transfer-encoding: chunked\r\n",
+        "Transfer-Encoding:\r\n",
+        "transfer-encoding: chun\rked\r\n",
+        "transfer-encoding: chunked, identity\r\n",
+        "Content-Length:\r\n 40\r\n",
+        "content-length: 4\r\n 0\r\n",
+        "content-length : 40\r\n",
+        "content-length: +40\r\n",
+        "content-length: 0\r\n",
+        "upgrade: x\r\n",
+        "upgrade: h2c\r\n",
+        "upgrade: h2\rc\r\n",
+        "upgrade:\r\n",
+        "connection: upgrade\r\n",
+        "connection: upgrade\r\n",
+        "connection: keep-alive, upg\r\rrade\r\n",
     ]);
-    let other = select(vec!["a: b\r\n", "a: b\n", "a: ", " folded\r\n", " \n", "x\n", "x", ":\n", "\r", "content-length: ", "\0"]);
+    let other = select(vec![
+        "a: b\r\n",
+        "a: b\n",
+        "a: ",
+        " folded\r\n",
+        " \n",
+        "x\n",
+        "x",
+        ":\n",
+        "\r",
+        "content-length: ",
+        "\0",
+    ]);
     let field = prop_oneof![3 => framing, 1 => other];
     let end = prop_oneof![8 => Just("\r\n"), 1 => Just("\n"), 1 => Just("")];
     let body = select(vec![
-        "", "", "", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "xxxxxxxx", "28\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n",
-        "28;x\r\n", "0\r\n\r\n", "0\r\na: b\r\n\r\n", "1", "/POST / HTTP/1.1\r\ncontent-length: 40\r\n\r\n",
+        "",
+        "",
+        "",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "xxxxxxxx",
+        "28\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n0\r\n\r\n",
+        "28;x\r\n",
+        "0\r\n\r\n",
+        "0\r\na: b\r\n\r\n",
+        "1",
+        "/POST / HTTP/1.1\r\ncontent-length: 40\r\n\r\n",
     ]);
     let message = (first, prop::collection::vec(field, 0..4), end, body)
         .prop_map(|(first, fields, end, body)| [vec![first], fields, vec![end, body]].concat());
@@ -457,11 +491,13 @@ fn hostile() -> impl Strategy<Value = Vec<Vec<u8>>> {
         let cuts = prop::collection::vec((0_u8..6, any::<usize>()), words.len());
         cuts.prop_map(move |cuts| words.iter().copied().zip(cuts).collect::<Vec<_>>())
     };
-    let connection = prop::collection::vec(message.prop_flat_map(word), 1..5).prop_map(|messages| messages.concat());
+    let connection =
+        prop::collection::vec(message.prop_flat_map(word), 1..5).prop_map(|messages| messages.concat());
     (connection, prop::option::weighted(0.3, any::<usize>()), 0_usize..30).prop_map(|(words, twice, drip)| {
         let mut reads = vec![Vec::new()];
         for (word, (cut, place)) in words {
-            let (before, after) = word.as_bytes().split_at(if cut == 0 { place % (word.len() + 1) } else { word.len() });
+            let (before, after) =
+                word.as_bytes().split_at(if cut == 0 { place % (word.len() + 1) } else { word.len() });
             reads.last_mut().unwrap().extend(before);
             if cut < 2 {
                 reads.push(Vec::new());
