@@ -114,12 +114,15 @@ LANES = (
     rate_limit("rate-limit admitted", PER_CLIENT, shows=REMAINING),
     rate_limit("rate-limit admitted, two limits", PER_CLIENT, CLUSTER, shows=REMAINING),
     rate_limit("rate-limit refused", SPENT, status=429, shows=REMAINING + ("retry-after",)),
+    wasm_lane("header-limit admitted", "header-limit.wasm", "header-limit", {}),
+    wasm_lane("slow-client, no body", "slow-client.wasm", "slow-client", {}),
 )
 
 TARGETS = (
     Target("rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
     Target("rate-limit admitted", EMPTY, "overhead", 2.0),
     Target("rate-limit refused", NATIVE_REFUSED, "cost", 1.35),
+    Target("header-limit admitted", EMPTY, "overhead", 1.5),
 )
 
 SHORT_HEADERS = {

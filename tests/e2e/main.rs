@@ -8,6 +8,7 @@ mod exactness;
 mod header_limit;
 mod limits;
 mod memory;
+mod reference;
 mod reload;
 mod sdk;
 mod slow_client;

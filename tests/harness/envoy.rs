@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Envoy reads JSON as the YAML that it is.
+const BOOTSTRAP: &str = "bootstrap.yaml";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Envoy.
@@ -124,28 +126,42 @@ impl Start {
     fn launch(self) -> (Envoy, bool) {
         let folder = tempfile::tempdir().expect("a folder for Envoy");
         let front = free_address();
-        let path = |name: &str| folder.path().join(name);
+        let listeners = folder.path().join("listeners.json");
         write_listeners(folder.path(), &self.listener.resource(front.port()));
-        fs::write(path("bootstrap.json"), self.listener.bootstrap(&path("listeners.json")).to_string())
-            .expect("bootstrap.json");
+        fs::write(folder.path().join(BOOTSTRAP), self.listener.bootstrap(&listeners).to_string())
+            .expect("written");
+        Envoy::spawn(folder, front, self.workers, self.environment)
+    }
+}
+
+impl Envoy {
+    /// With a whole configuration of its own, given the port to listen on; on two workers.
+    pub fn from_bootstrap(text: impl FnOnce(u16) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for Envoy");
+        let front = free_address();
+        fs::write(folder.path().join(BOOTSTRAP), text(front.port())).expect("written");
+        Self::spawn(folder, front, 2, Vec::new()).0
+    }
+
+    fn spawn(
+        folder: TempDir,
+        front: SocketAddr,
+        workers: usize,
+        environment: Vec<(String, String)>,
+    ) -> (Self, bool) {
+        let errors = fs::File::create(folder.path().join("envoy.err")).expect("envoy.err");
         let child = Command::new(binary())
-            .args(["--config-path", "bootstrap.json", "--admin-address-path", "admin"])
-            .args([
-                "--concurrency",
-                &self.workers.to_string(),
-                "--disable-hot-restart",
-                "--log-path",
-                "envoy.log",
-            ])
-            .args(["--drain-time-s", "2", "--log-level", "warning"])
-            .envs(self.environment)
+            .args(["--config-path", BOOTSTRAP, "--admin-address-path", "admin", "--log-path", "envoy.log"])
+            .args(["--log-level", "warning", "--disable-hot-restart", "--drain-time-s", "2"])
+            .args(["--concurrency", &workers.to_string()])
+            .envs(environment)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(path("envoy.err")).expect("envoy.err"))
+            .stderr(errors)
             .spawn()
             .expect("Envoy starts");
-        let mut envoy = Envoy { child, folder, admin: front, front };
+        let mut envoy = Self { child, folder, admin: front, front };
         envoy.admin = wait_for("Envoy's admin address", PATIENCE, || {
             if let Ok(Some(status)) = envoy.child.try_wait() {
                 panic!("Envoy ended with {status}:\n{}", envoy.log());

@@ -1,0 +1,57 @@
+//! The reference configuration in `envoy/` is what it says: Envoy takes it as it is, and all filters work in it
+//! together.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+use tidegate_tests::bootstrap::checkout;
+use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::{get, post, raw};
+use tidegate_tests::upstream::Upstream;
+
+#[test]
+fn the_reference_configuration_protects_a_server_and_serves_its_clients() {
+    let upstream = Upstream::start();
+    let text = fs::read_to_string(checkout().join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
+    let modules = format!("{}/dist/", checkout().display());
+    let text = text
+        .replace("/etc/envoy/", &modules)
+        .replace(
+            "address: model-server, port_value: 8000",
+            &format!("address: 127.0.0.1, port_value: {}", upstream.port()),
+        )
+        .replace("port_value: 9901", "port_value: 0");
+    let envoy = Envoy::from_bootstrap(|port| {
+        text.replace("0.0.0.0, port_value: 8080", &format!("127.0.0.1, port_value: {port}"))
+    });
+
+    let key = ("authorization", "Bearer sk-1");
+    let chat = envoy
+        .connect()
+        .exchange(&post("/v1/chat/completions", &[key], b"{\"messages\":[]}"))
+        .expect("an answer");
+    assert_eq!((chat.status, chat.number("x-ratelimit-limit-requests")), (200, 20));
+    assert_eq!(upstream.seen()[0].body, b"{\"messages\":[]}");
+
+    let agent = vec![b'a'; 2_048];
+    let long = envoy.connect().exchange(&raw("/v1/models", &[(b"user-agent", &agent)])).expect("an answer");
+    assert_eq!((long.status, long.json()["error"]["code"].as_str()), (403, Some("header_value_too_large")));
+    let many: Vec<(&[u8], &[u8])> = vec![(b"x-many", b"1"); 120];
+    assert_eq!(envoy.connect().exchange(&raw("/v1/models", &many)).expect("an answer").status, 431);
+
+    let mut slow = envoy.connect();
+    slow.send(b"POST /slow HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n").expect("sent");
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let ask = || envoy.connect().exchange(&get("/v1/models", &[key])).expect("an answer").status;
+        let threads: Vec<_> = (0..60).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(slow.receive().expect("an answer").status, 408);
+    assert!(
+        upstream.seen().iter().all(|seen| seen.target != "/slow"),
+        "the slow request reached the upstream"
+    );
+    envoy.assert_no_vm_restarted();
+}
