@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tidegate_tests::bootstrap::{Listener, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Connection, get, post};
+use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wait_for;
 
@@ -53,6 +54,26 @@ fn held_requests_reach_the_upstream_in_order_and_on_time() {
         }
         assert!(envoy.counter("delayed") >= 20);
         assert_eq!(envoy.counter("throttled"), 0);
+        envoy.assert_no_vm_restarted();
+    }
+}
+
+#[test]
+fn a_held_request_whose_body_ends_with_trailers_is_let_go_whole_and_not_before() {
+    for stop_iteration in [false, true] {
+        let upstream = Upstream::start();
+        let filter = delaying("1/s", 1, "10s", 16);
+        let filter = if stop_iteration { with_stop_iteration(filter) } else { filter };
+        let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).workers(2).start();
+        let begun = Instant::now();
+        for _ in 0..2 {
+            let fields = http2::post(b"/v1/chat");
+            let answer = http2::exchange_with_trailers(envoy.front(), &fields, b"hello", &[(b"x-sum", b"1")]);
+            assert_eq!(answer.expect("an answer").status, 200);
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(990), "both went on after {:?}", begun.elapsed());
+        assert!(upstream.seen().iter().all(|seen| seen.body == b"hello"));
+        assert_eq!((upstream.seen().len(), envoy.counter("delayed")), (2, 1));
         envoy.assert_no_vm_restarted();
     }
 }

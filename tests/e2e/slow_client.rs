@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
+use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wait_for;
 
@@ -111,6 +112,24 @@ fn an_honest_slow_body_passes_byte_for_byte() {
         let bodies: Vec<usize> = upstream.seen().iter().map(|seen| seen.body.len()).collect();
         assert_eq!(bodies, [6_000, 5, 0, 0]);
         assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 0);
+    }
+}
+
+#[test]
+fn a_body_that_ends_with_trailers_passes_and_one_that_never_ends_is_cut_over_http2_too() {
+    for hold_headers in [true, false] {
+        let upstream = Upstream::start();
+        let envoy = start(impatient(hold_headers), &upstream);
+        let send = |body: &[u8], trailers: &[(&[u8], &[u8])]| {
+            http2::exchange_with_trailers(envoy.front(), &http2::post(b"/v1/chat"), body, trailers)
+                .map(|it| it.status)
+        };
+        assert_eq!(send(b"hello", &[(b"x-sum", b"1")]).expect("an answer"), 200);
+        assert_eq!(upstream.seen()[0].body, b"hello");
+        assert_eq!(send(b"hello", &[]).expect("an answer"), 408);
+        assert_eq!(send(b"", &[]).expect("an answer"), 408);
+        assert_eq!(upstream.seen().len(), 1);
+        envoy.assert_no_vm_restarted();
     }
 }
 

@@ -26,15 +26,47 @@ pub fn get<'a>(path: &'a [u8], headers: &[(&'a [u8], &'a [u8])]) -> Vec<(&'a [u8
     pseudo.into_iter().chain(headers.iter().copied()).collect()
 }
 
+/// The fields of a POST to `path`.
+pub fn post(path: &[u8]) -> Vec<(&[u8], &[u8])> {
+    vec![(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"test")]
+}
+
 /// Sends a request of these fields on a new connection. An error if the stream or the connection is reset.
 pub fn exchange(address: SocketAddr, fields: &[(&[u8], &[u8])]) -> io::Result<Answer> {
+    send(address, &head(fields, END_STREAM))
+}
+
+/// As [`exchange`], with a body and trailers behind it; with neither of both, the request never ends.
+pub fn exchange_with_trailers(
+    address: SocketAddr,
+    fields: &[(&[u8], &[u8])],
+    body: &[u8],
+    trailers: &[(&[u8], &[u8])],
+) -> io::Result<Answer> {
+    let mut request = head(fields, 0);
+    if !body.is_empty() {
+        request.extend(frame(DATA, 0, 1, body));
+    }
+    if !trailers.is_empty() {
+        request.extend(head(trailers, END_STREAM));
+    }
+    send(address, &request)
+}
+
+fn send(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    request.extend(frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE));
+    let preface =
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE)];
+    stream.write_all(&[&preface.concat(), request].concat())?;
+    receive(&mut stream)
+}
+
+fn head(fields: &[(&[u8], &[u8])], flags: u8) -> Vec<u8> {
+    let mut request = Vec::new();
     let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
     let mut parts = block.chunks(FRAME).peekable();
-    let (mut kind, mut flags) = (HEADERS, END_STREAM);
+    let (mut kind, mut flags) = (HEADERS, flags);
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
             flags |= END_HEADERS;
@@ -42,8 +74,7 @@ pub fn exchange(address: SocketAddr, fields: &[(&[u8], &[u8])]) -> io::Result<An
         request.extend(frame(kind, flags, 1, part));
         (kind, flags) = (CONTINUATION, 0);
     }
-    stream.write_all(&request)?;
-    receive(&mut stream)
+    request
 }
 
 fn receive(stream: &mut TcpStream) -> io::Result<Answer> {

@@ -337,7 +337,10 @@ fn requests(raw: &RawRequests, promised: Duration, path: &str) -> Result<Request
     match Bucket::new(rate, burst) {
         Ok(bucket) => Ok(Requests {
             bucket: bucket.promising(promised),
-            text: format!("{} requests per {per}, bursts of {burst}", rate.requests),
+            text: match rate.requests {
+                1 => format!("1 request per {per}, bursts of {burst}"),
+                many => format!("{many} requests per {per}, bursts of {burst}"),
+            },
         }),
         Err(invalid) => {
             let found = format!("found {} per {per} with a burst of {burst}; {invalid}", rate.requests);
