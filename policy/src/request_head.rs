@@ -6,9 +6,9 @@
 //! a new connection that has said nothing, the few bytes that frame a body (chunk sizes, trailers, an HTTP/2
 //! frame's header). Not in progress: a body, the silence between requests or chunks, a tunnel.
 //!
-//! Where Envoy and this tracker could disagree, a slow head could pass for a body. So what Envoy accepts is read
-//! as Envoy reads it, and what it refuses, or may read in two ways, is a head that never ends: the deadline
-//! closes that connection if Envoy has not. [`Tracker::is_tunnel`] is true only after CONNECT or an upgrade.
+//! Where Envoy and this tracker could disagree, a slow head could pass for a body. So what Envoy accepts is
+//! read as Envoy reads it, and what it refuses, or may read in two ways, is a head that never ends: the deadline
+//! closes that connection if Envoy has not. Heads are left alone only after CONNECT or an upgrade.
 //!
 //! **Bytes are shown twice.** While an HTTP/1 response is under way, Envoy leaves what follows its request in
 //! the read buffer, and shows the buffer from that request's end again, with what has come since, when it

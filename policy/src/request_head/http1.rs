@@ -178,12 +178,16 @@ impl Http1 {
 
     /// How many of `bytes` come before anything that this state looks for.
     fn uneventful(&self, bytes: &[u8]) -> usize {
-        let to_line_end = match self.state {
-            State::Value => self.field.is_other(),
-            State::BadLine | State::ChunkExtension(_) | State::ChunkDataLine => true,
-            _ => false,
+        let event = match self.state {
+            State::Value if self.field.is_other() => bytes.iter().position(|b| *b == b'\n'),
+            State::BadLine | State::ChunkExtension(_) | State::ChunkDataLine => {
+                bytes.iter().position(|b| *b == b'\n')
+            }
+            State::Name if self.field.is_no_name() => bytes.iter().position(|b| *b <= b' ' || *b == b':'),
+            State::RequestLine(line) if line.in_target() => bytes.iter().position(|b| *b <= b' '),
+            _ => return 0,
         };
-        if to_line_end { bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len()) } else { 0 }
+        event.unwrap_or(bytes.len())
     }
 
     fn step(&mut self, byte: u8) -> State {
@@ -317,6 +321,11 @@ impl RequestLine {
         token: true,
         target: Target::None,
     };
+
+    /// In a target of which enough is known.
+    fn in_target(&self) -> bool {
+        self.words == 2 && self.in_word && matches!(self.target, Target::Good | Target::Bad)
+    }
 
     /// A third word, and what follows it, must be a version.
     fn with(mut self, byte: u8) -> Self {

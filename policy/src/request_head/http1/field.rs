@@ -104,6 +104,11 @@ impl Field {
         matches!(self, Self::Name { length: 1, .. })
     }
 
+    /// A name of more than one byte that is none of those looked for, whatever follows.
+    pub(super) const fn is_no_name(&self) -> bool {
+        matches!(self, Self::Name { candidates: 0, length: 2.. })
+    }
+
     pub(super) fn name_byte(&mut self, byte: u8) {
         let Self::Name { candidates, length } = self else { return };
         for (bit, name) in NAMES {
