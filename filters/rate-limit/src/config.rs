@@ -2,13 +2,10 @@
 //! enforced is refused here, with its path, what was found and what is accepted.
 
 use crate::identity::{Identity, Part};
-use core::fmt;
 use core::time::Duration;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use std::collections::BTreeMap;
-use tidegate_host::client::{AddressSource, ClientSources, RawSource, header_name};
+use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, parse};
 use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
@@ -16,6 +13,9 @@ use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::path::is_canonical;
 use tidegate_policy::slots::Table;
+use written::{Exceed, Raw, RawLimit, RawRequests, RawWhen};
+
+mod written;
 
 const MAX_LIMITS: usize = 256;
 const MAX_MEMORY: u64 = 1 << 30;
@@ -23,105 +23,6 @@ const DEFAULT_MEMORY: u64 = 16 << 20;
 const MAX_DELAY: Duration = Duration::from_secs(60);
 const MAX_HELD: u32 = 65_536;
 const DEFAULT_HELD: u32 = 128;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    limits: Vec<RawLimit>,
-    client: Option<Vec<RawSource>>,
-    address: Option<AddressSource>,
-    memory: Option<WrittenSize>,
-    max_held: Option<Whole>,
-    #[serde(default)]
-    failure_mode: FailureMode,
-    #[serde(default = "yes")]
-    headers_on_admitted: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    name: String,
-    per: Vec<String>,
-    requests: RawRequests,
-    #[serde(default)]
-    when: RawWhen,
-    #[serde(default)]
-    exceed: Exceed,
-    #[serde(default)]
-    shadow: bool,
-    #[serde(default)]
-    overrides: Vec<RawOverride>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRequests {
-    rate: WrittenRate,
-    burst: Whole,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawWhen {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
-    #[serde(default)]
-    headers: Vec<RawHeader>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawHeader {
-    name: String,
-    value: Option<String>,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Exceed {
-    #[default]
-    Reject,
-    Delay(WrittenSpan),
-}
-
-impl<'de> Deserialize<'de> for Exceed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Delay {
-            delay: WrittenSpan,
-        }
-        struct Written;
-        impl<'de> Visitor<'de> for Written {
-            type Value = Exceed;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"reject\" or {\"delay\": \"2s\"}")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Exceed, E> {
-                match text {
-                    "reject" => Ok(Exceed::Reject),
-                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-                }
-            }
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exceed, M::Error> {
-                Delay::deserialize(MapAccessDeserializer::new(map))
-                    .map(|written| Exceed::Delay(written.delay))
-            }
-        }
-        from.deserialize_any(Written)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOverride {
-    sha256: String,
-    requests: RawRequests,
-}
-
-fn yes() -> bool {
-    true
-}
 
 /// What happens to a request that cannot be decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
