@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use tidegate_host::client::header_name;
-use tidegate_host::config::{ConfigError, parse};
+use tidegate_host::config::{ConfigError, check_rule_name, parse};
 use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_policy::headers::{Check, HOST, Rule, Rules};
 use tidegate_policy::pattern::Pattern;
@@ -230,11 +230,7 @@ fn deny_rules(written: &[RawDeny], shadow: &Shadowed) -> Result<Vec<(Answer, Rul
     let mut names = BTreeSet::new();
     let rule = |(index, raw): (usize, &RawDeny)| {
         let path = format!("deny[{index}]");
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.bytes().all(plain) {
-            let problem = format!("found {:?}, accepted are 1 to 64 letters, digits, - and _", raw.name);
-            return Err(refuse(format!("{path}.name"), problem));
-        }
+        check_rule_name(&raw.name, &format!("{path}.name"))?;
         if !names.insert(raw.name.clone()) {
             return Err(twice(format!("{path}.name"), &raw.name));
         }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidegate_host::client::{ClientSources, header_name};
-use tidegate_host::config::{ConfigError, parse};
+use tidegate_host::config::{ConfigError, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_policy::bucket::Bucket;
@@ -149,11 +149,7 @@ fn limit(
     clients: &ClientSources,
     identities: &mut Vec<Identity>,
 ) -> Result<Limit, ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.bytes().all(plain) {
-        let problem = format!("found {:?}, accepted are 1 to 64 letters, digits, - and _", raw.name);
-        return Err(refuse(format!("{path}.name"), problem));
-    }
+    check_rule_name(&raw.name, &format!("{path}.name"))?;
     let identity = identity(&raw.per, path)?;
     let by_key = identity.parts.contains(&Part::Client) && clients.have_keys();
     if !raw.overrides.is_empty() && !by_key {
