@@ -1,0 +1,108 @@
+//! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
+
+use super::FailureMode;
+use core::fmt;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use tidegate_host::client::{AddressSource, RawSource};
+use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) limits: Vec<RawLimit>,
+    pub(super) client: Option<Vec<RawSource>>,
+    pub(super) address: Option<AddressSource>,
+    pub(super) memory: Option<WrittenSize>,
+    pub(super) max_held: Option<Whole>,
+    #[serde(default)]
+    pub(super) failure_mode: FailureMode,
+    #[serde(default = "yes")]
+    pub(super) headers_on_admitted: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimit {
+    pub(super) name: String,
+    pub(super) per: Vec<String>,
+    pub(super) requests: RawRequests,
+    #[serde(default)]
+    pub(super) when: RawWhen,
+    #[serde(default)]
+    pub(super) exceed: Exceed,
+    #[serde(default)]
+    pub(super) shadow: bool,
+    #[serde(default)]
+    pub(super) overrides: Vec<RawOverride>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRequests {
+    pub(super) rate: WrittenRate,
+    pub(super) burst: Whole,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWhen {
+    pub(super) path_prefix: Option<String>,
+    pub(super) methods: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) headers: Vec<RawHeader>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHeader {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) enum Exceed {
+    #[default]
+    Reject,
+    Delay(WrittenSpan),
+}
+
+impl<'de> Deserialize<'de> for Exceed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Delay {
+            delay: WrittenSpan,
+        }
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = Exceed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"reject\" or {\"delay\": \"2s\"}")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Exceed, E> {
+                match text {
+                    "reject" => Ok(Exceed::Reject),
+                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+                }
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exceed, M::Error> {
+                Delay::deserialize(MapAccessDeserializer::new(map))
+                    .map(|written| Exceed::Delay(written.delay))
+            }
+        }
+        from.deserialize_any(Written)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOverride {
+    pub(super) sha256: String,
+    pub(super) requests: RawRequests,
+}
+
+fn yes() -> bool {
+    true
+}
