@@ -39,6 +39,8 @@ pub struct Ruling {
     pub evicted: u32,
     /// Why a bucket could not be decided on, if one could not.
     pub undecided: Option<Undecided>,
+    /// Whether a bucket seems further ahead than it can be: see [`amend`].
+    pub implausible: bool,
 }
 
 /// Why a bucket could not be decided on.
@@ -91,6 +93,7 @@ impl Ruling {
         self.shadowed.extend(other.shadowed);
         self.evicted = self.evicted.saturating_add(other.evicted);
         self.undecided = self.undecided.or(other.undecided);
+        self.implausible |= other.implausible;
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -108,8 +111,7 @@ impl Ruling {
 }
 
 /// Settles the charges on one entry of the store at `now`. The set that is returned is to be stored, if nobody has
-/// changed it meanwhile; none is when a charge is refused, or when there is nothing to charge. (A refusal is stored
-/// all the same when a bucket had to be amended, or it would be refused for ever.)
+/// changed it meanwhile; none is when a charge is refused, or when there is nothing to charge.
 pub fn settle(
     charges: &[Charge],
     mut set: SlotSet,
@@ -118,13 +120,9 @@ pub fn settle(
 ) -> (Option<SlotSet>, Ruling) {
     let mut ruling = Ruling::default();
     let mut takes = Vec::with_capacity(charges.len());
-    let mut amended = false;
     for charge in charges {
         let tat = set.find(charge.mark);
-        if let Some(empty) = tat.and_then(|tat| charge.bucket.amended(tat, now)) {
-            set.amend(charge.mark, |_| empty);
-            amended = true;
-        }
+        ruling.implausible |= tat.is_some_and(|tat| charge.bucket.amended(tat, now).is_some());
         match charge.bucket.take(tat, now) {
             Take::Now { tat } => takes.push((charge, tat, 0)),
             Take::Later { wait, tat } if terms.may_hold || charge.shadow => takes.push((charge, tat, wait)),
@@ -139,7 +137,7 @@ pub fn settle(
         }
     }
     if ruling.refusal.is_some() || takes.is_empty() {
-        return (amended.then_some(set), ruling);
+        return (None, ruling);
     }
     let marks: Vec<u64> = takes.iter().map(|(charge, ..)| charge.mark).collect();
     for (charge, tat, wait) in takes {
@@ -162,6 +160,21 @@ pub fn settle(
         }
     }
     (Some(set), ruling)
+}
+
+/// The set with empty buckets in place of those that are further ahead than they can be, because a reload made them
+/// smaller or the clock stepped; none if there are none. They would refuse their clients for as long as they are
+/// ahead, since a refusal stores nothing. `now` must have been read after the set was: what another worker has
+/// stored since an earlier time is ahead of that time by right.
+pub fn amend(charges: &[Charge], mut set: SlotSet, now: Timestamp) -> Option<SlotSet> {
+    let mut amended = false;
+    for charge in charges {
+        if let Some(empty) = set.find(charge.mark).and_then(|tat| charge.bucket.amended(tat, now)) {
+            set.amend(charge.mark, |_| empty);
+            amended = true;
+        }
+    }
+    amended.then_some(set)
 }
 
 /// The set with the charges given back that `ruling` took.
@@ -247,11 +260,25 @@ mod tests {
             set = settle(&[slow], set, start(), REJECT).0.unwrap();
         }
         let fast = charge(0, 5);
-        let (amended, ruling) = settle(&[fast], set, start(), REJECT);
+        let (unchanged, ruling) = settle(&[fast], set.clone(), start(), REJECT);
+        assert_eq!((unchanged, ruling.implausible), (None, true));
         let wait = ruling.refusal.map(|refusal| refusal.wait).unwrap();
         assert_eq!(wait, 1_000_000_000);
-        let (_, ruling) = settle(&[fast], amended.unwrap(), start().plus(wait), REJECT);
+        let amended = amend(&[fast], set, start()).unwrap();
+        let (_, ruling) = settle(&[fast], amended, start().plus(wait), REJECT);
         assert!(ruling.admits(REJECT));
+    }
+
+    #[test]
+    fn what_was_stored_after_the_time_was_read_is_not_amended() {
+        let charges = [charge(0, 2)];
+        let later = start().plus(500_000_000);
+        let mut set = SlotSet::default();
+        for _ in 0..2 {
+            set = settle(&charges, set, later, REJECT).0.unwrap();
+        }
+        assert!(settle(&charges, set.clone(), start(), REJECT).1.implausible);
+        assert_eq!(amend(&charges, set, later), None);
     }
 
     #[test]

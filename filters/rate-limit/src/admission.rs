@@ -3,8 +3,8 @@
 //! that a refusal spends nothing; and what a race that was lost in between then refuses is given back in the
 //! entries that were charged before.
 
-use tidegate_host::store::{Seen, Store, look, update, update_seen};
-use tidegate_policy::admission::{Charge, Ruling, Terms, Undecided, give_back, settle};
+use tidegate_host::store::{Store, look, update, update_seen};
+use tidegate_policy::admission::{Charge, Ruling, Terms, Undecided, amend, give_back, settle};
 use tidegate_policy::slots::{Place, SlotSet};
 use tidegate_policy::timestamp::Timestamp;
 
@@ -21,16 +21,28 @@ pub fn key(place: Place) -> Vec<u8> {
     key
 }
 
-/// Charges `charges` at `now` on these terms.
-pub fn admit(store: &dyn Store, charges: &mut [Charge], now: Timestamp, terms: Terms) -> Ruling {
+/// Charges `charges` at `now` on these terms. `clock` gives a time later than `now` where one is needed.
+pub fn admit(
+    store: &dyn Store,
+    charges: &mut [Charge],
+    terms: Terms,
+    now: Timestamp,
+    clock: impl Fn() -> Timestamp,
+) -> Ruling {
     charges.sort_unstable_by_key(|charge| charge.place);
     let mut places = charges.chunk_by(|a, b| a.place == b.place);
-    match (places.next(), places.next()) {
+    let ruling = match (places.next(), places.next()) {
         (Some(only), None) => {
             update(store, &key_of(only), |set| settle(only, set, now, terms)).unwrap_or_else(contended)
         }
         _ => admit_each(store, charges, now, terms),
+    };
+    if ruling.implausible {
+        for charges in charges.chunk_by(|a, b| a.place == b.place) {
+            let _ = update(store, &key_of(charges), |set| (amend(charges, set, clock()), ()));
+        }
     }
+    ruling
 }
 
 fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Terms) -> Ruling {
@@ -42,9 +54,6 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
         looked.push((charges, seen));
     }
     if !verdict.admits(terms) {
-        for (charges, seen) in looked {
-            amend(store, charges, seen, now, terms);
-        }
         return verdict;
     }
 
@@ -63,14 +72,6 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
         }
     }
     verdict
-}
-
-/// Stores what a refusal amends, if it does.
-fn amend(store: &dyn Store, charges: &[Charge], seen: Seen<SlotSet>, now: Timestamp, terms: Terms) {
-    let _ = update_seen(store, &key_of(charges), seen, |set| {
-        let (set, ruling) = settle(charges, set, now, terms);
-        (set.filter(|_| ruling.refusal.is_some()), ())
-    });
 }
 
 /// Losing every race here leaves a token spent: too strict for one client, never too generous.
@@ -109,7 +110,7 @@ mod tests {
     }
 
     fn admits(store: &FakeStore, charges: &mut [Charge]) -> bool {
-        admit(store, charges, Timestamp::default(), STRICT).admits(STRICT)
+        admit(store, charges, STRICT, Timestamp::default(), Timestamp::default).admits(STRICT)
     }
 
     fn entry(store: &FakeStore, set: u32) -> Vec<u8> {
@@ -162,7 +163,13 @@ mod tests {
     fn losing_every_race_is_contended_and_charges_nothing() {
         let store = FakeStore::default();
         store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
-        let ruling = admit(&store, &mut [charge(0, 1, 2), charge(1, 2, 1)], Timestamp::default(), STRICT);
+        let ruling = admit(
+            &store,
+            &mut [charge(0, 1, 2), charge(1, 2, 1)],
+            STRICT,
+            Timestamp::default(),
+            Timestamp::default,
+        );
         assert_eq!((ruling.undecided, ruling.admits(STRICT)), (Some(Undecided::Contended), false));
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
@@ -175,7 +182,7 @@ mod tests {
             assert!(admits(&store, &mut [charge(0, 3, burst)]));
             store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
             let mut charges = [charge(0, 3, burst), charge(1, 2, 1)];
-            let ruling = admit(&store, &mut charges, Timestamp::default(), LENIENT);
+            let ruling = admit(&store, &mut charges, LENIENT, Timestamp::default(), Timestamp::default);
             assert_eq!(ruling.admits(LENIENT), admitted);
         }
     }
@@ -186,9 +193,24 @@ mod tests {
         let slow = Charge { bucket: bucket(1, 60), ..charge(0, 1, 1) };
         (0..60).for_each(|_| assert!(admits(&store, &mut [slow])));
         let mut fast = [charge(0, 1, 5), charge(1, 2, 60)];
-        let refusal = admit(&store, &mut fast, Timestamp::default(), STRICT).refusal.unwrap();
+        let refusal =
+            admit(&store, &mut fast, STRICT, Timestamp::default(), Timestamp::default).refusal.unwrap();
         assert_eq!(refusal.wait, 1_000_000_000);
         let then = Timestamp::default().plus(refusal.wait);
-        assert!(admit(&store, &mut fast, then, STRICT).admits(STRICT));
+        assert!(admit(&store, &mut fast, STRICT, then, || then).admits(STRICT));
+    }
+
+    #[test]
+    fn a_worker_whose_time_is_late_gives_nobody_a_token_of_the_others() {
+        let store = FakeStore::default();
+        let later = Timestamp::from_nanos(500_000_000);
+        let mut charges = [charge(0, 1, 2)];
+        for admitted in [true, true, false] {
+            assert_eq!(admit(&store, &mut charges, STRICT, later, || later).admits(STRICT), admitted);
+        }
+        let before = entry(&store, 1);
+        let late = Timestamp::default();
+        assert!(!admit(&store, &mut charges, STRICT, late, || later).admits(STRICT));
+        assert_eq!(entry(&store, 1), before);
     }
 }

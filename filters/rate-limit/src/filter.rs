@@ -88,7 +88,7 @@ impl Stream for RateLimitStream {
         }
         let lenient = worker.config.failure_mode == FailureMode::Allow;
         let terms = Terms { may_hold: exchange.can_hold(), lenient };
-        let ruling = admit(exchange.store(), &mut charges, now, terms);
+        let ruling = admit(exchange.store(), &mut charges, terms, now, || exchange.now());
         self.level =
             ruling.tightest.map(|level| Level { reset: level.reset.saturating_sub(ruling.hold), ..level });
         worker.answer(exchange, &ruling, terms, now)
