@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
 use tidegate_tests::bootstrap::checkout;
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{get, post, raw};
@@ -47,7 +46,6 @@ fn the_reference_configuration_protects_a_server_and_serves_its_clients() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
-    thread::sleep(Duration::from_secs(1));
     assert_eq!(slow.receive().expect("an answer").status, 408);
     assert!(
         upstream.seen().iter().all(|seen| seen.target != "/slow"),
