@@ -2,6 +2,7 @@
 //! wrong, what was found and what is accepted.
 
 use core::fmt;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// What is wrong with a document, and where.
@@ -27,6 +28,17 @@ impl fmt::Display for ConfigError {
             path => write!(f, "{path}: {}", self.problem),
         }
     }
+}
+
+/// What happens to what cannot be decided, because every race for its state was lost or there is no room for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureMode {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It goes on.
+    Allow,
 }
 
 /// Reads `document` as JSON of the shape `T`. What is found where keys of clients belong is not repeated: somebody may
@@ -86,7 +98,6 @@ fn without_found(problem: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

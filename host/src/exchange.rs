@@ -1,26 +1,14 @@
 //! What a filter is, what it may ask while it looks at one exchange of request and response, and what it may
 //! answer. Every question that costs a host call says so; the adapter asks each at most once an exchange.
 
-use crate::config::ConfigError;
 use crate::headers::HeaderMap;
+use crate::plugin::{Plugin, Proxy};
 use crate::reply::Reply;
-use crate::store::Store;
-use core::net::IpAddr;
-use tidegate_policy::fingerprint::Fingerprinter;
-use tidegate_policy::timestamp::Timestamp;
 
 /// One configured filter.
-pub trait Filter: Sized {
-    /// The name under which the proxy asks for it.
-    const ROOT_ID: &'static str;
+pub trait Filter: Plugin {
     /// What it keeps of one exchange.
     type Stream: Stream;
-
-    /// From its configuration document, JSON. The error is for the operator.
-    fn configure(document: &[u8]) -> Result<Self, ConfigError>;
-
-    /// The names of its counters, in full. [`Exchange::count`] takes their places in this list.
-    fn metrics(&self) -> Vec<String>;
 
     /// How many requests one worker may hold at a time.
     fn max_held(&self) -> usize {
@@ -46,7 +34,7 @@ pub trait Stream {
         Flow::Keep
     }
 
-    /// The time that was set by [`Exchange::set_alarm`] has come. A held request goes on unless said otherwise.
+    /// The time that was set by [`Proxy::set_alarm`] has come. A held request goes on unless said otherwise.
     fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Continue
     }
@@ -69,38 +57,16 @@ pub enum Flow {
 }
 
 /// One exchange of request and response, and the worker that it runs on.
-pub trait Exchange {
-    /// Monotonic time, the same clock for all workers. One host call each.
-    fn now(&self) -> Timestamp;
-
-    /// 64 random bits, unknown to clients.
-    fn random(&self) -> u64;
-
-    /// What all workers share.
-    fn store(&self) -> &dyn Store;
-
-    /// How names become keys of the store; the same for all workers.
-    fn fingerprinter(&self) -> Fingerprinter;
-
+pub trait Exchange: Proxy {
     /// The request's headers. One host call the first time; only while they are there, that is in
     /// [`Stream::on_request_headers`].
     fn request_headers(&self) -> &HeaderMap;
-
-    /// The address at the other end of the connection. One host call the first time.
-    fn peer(&self) -> Option<IpAddr>;
 
     /// Whether more of the request is to come.
     fn request_goes_on(&self) -> bool;
 
     /// Whether one more request can be held on this worker.
     fn can_hold(&self) -> bool;
-
-    /// Has [`Stream::on_alarm`] called at this time, rounded up to a millisecond, instead of at the one set before;
-    /// never, for `None`.
-    fn set_alarm(&self, at: Option<Timestamp>);
-
-    /// Adds `by` to the counter at this place of [`Filter::metrics`]. One host call.
-    fn count(&self, metric: usize, by: u32);
 
     /// Sets a header of the response, replacing what is there. One host call; in
     /// [`Stream::on_response_headers`].

@@ -1,8 +1,10 @@
 //! A proxy made of plain values, for tests: its clock is set, its races are lost on purpose, and everything it
 //! is told is kept.
 
-use crate::exchange::{Exchange, Filter};
+use crate::connection::Link;
+use crate::exchange::Exchange;
 use crate::headers::HeaderMap;
+use crate::plugin::{Plugin, Proxy};
 use crate::store::{Store, Version};
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
@@ -104,9 +106,9 @@ pub struct FakeProxy {
 }
 
 impl FakeProxy {
-    /// One that runs `filter`.
-    pub fn running<F: Filter>(filter: &F) -> Self {
-        Self { names: filter.metrics(), ..Self::default() }
+    /// One that runs `plugin`.
+    pub fn running<P: Plugin>(plugin: &P) -> Self {
+        Self { names: plugin.metrics(), ..Self::default() }
     }
 
     /// A new exchange that starts with these headers.
@@ -117,6 +119,11 @@ impl FakeProxy {
     /// A new exchange that starts with these headers, whatever their bytes.
     pub fn exchange_of(&self, headers: HeaderMap) -> FakeExchange<'_> {
         FakeExchange { proxy: self, headers, response: RefCell::default(), request_goes_on: Cell::default() }
+    }
+
+    /// A new connection of which nothing has come.
+    pub fn link(&self) -> FakeLink<'_> {
+        FakeLink { proxy: self, buffer: RefCell::default() }
     }
 
     /// Lets time pass.
@@ -148,50 +155,106 @@ impl FakeExchange<'_> {
     }
 }
 
+/// One connection, whose read buffer is what was put there.
+#[derive(Debug)]
+pub struct FakeLink<'a> {
+    proxy: &'a FakeProxy,
+    /// What lies in the read buffer.
+    pub buffer: RefCell<Vec<u8>>,
+}
+
+impl Link for FakeLink<'_> {
+    fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>> {
+        let buffer = self.buffer.borrow();
+        let rest = buffer.get(offset..)?;
+        Some(rest.get(..most).unwrap_or(rest).to_vec())
+    }
+}
+
 impl Exchange for FakeExchange<'_> {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(self.proxy.now.get())
-    }
-
-    fn random(&self) -> u64 {
-        self.proxy.random.get()
-    }
-
-    fn store(&self) -> &dyn Store {
-        &self.proxy.store
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        Fingerprinter::new([0; 16])
-    }
-
     fn request_headers(&self) -> &HeaderMap {
         &self.headers
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.proxy.peer
     }
 
     fn request_goes_on(&self) -> bool {
         self.request_goes_on.get()
     }
 
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        self.proxy.alarm.set(at);
-    }
-
     fn can_hold(&self) -> bool {
         !self.proxy.cannot_hold
-    }
-
-    fn count(&self, metric: usize, by: u32) {
-        let mut counts = self.proxy.counts.borrow_mut();
-        let count = counts.entry(metric).or_default();
-        *count = count.saturating_add(by);
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
         self.response.borrow_mut().insert(name.to_owned(), value.to_owned());
     }
 }
+
+impl Proxy for FakeProxy {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.now.get())
+    }
+
+    fn random(&self) -> u64 {
+        self.random.get()
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    fn fingerprinter(&self) -> Fingerprinter {
+        Fingerprinter::new([0; 16])
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.alarm.set(at);
+    }
+
+    fn count(&self, metric: usize, by: u32) {
+        let mut counts = self.counts.borrow_mut();
+        let count = counts.entry(metric).or_default();
+        *count = count.saturating_add(by);
+    }
+}
+
+/// What is looked at lies on a worker, which answers for it.
+macro_rules! on_its_proxy {
+    ($type:ident) => {
+        impl Proxy for $type<'_> {
+            fn now(&self) -> Timestamp {
+                self.proxy.now()
+            }
+
+            fn random(&self) -> u64 {
+                self.proxy.random()
+            }
+
+            fn store(&self) -> &dyn Store {
+                self.proxy.store()
+            }
+
+            fn fingerprinter(&self) -> Fingerprinter {
+                self.proxy.fingerprinter()
+            }
+
+            fn peer(&self) -> Option<IpAddr> {
+                self.proxy.peer()
+            }
+
+            fn set_alarm(&self, at: Option<Timestamp>) {
+                self.proxy.set_alarm(at);
+            }
+
+            fn count(&self, metric: usize, by: u32) {
+                self.proxy.count(metric, by);
+            }
+        }
+    };
+}
+
+on_its_proxy!(FakeExchange);
+on_its_proxy!(FakeLink);

@@ -2,6 +2,7 @@
 //! nobody was faster, else decide again on what the winner left. At most [`ATTEMPTS`] times; then losing is
 //! an answer of its own, which the filter maps by its failure mode and counts.
 
+use tidegate_policy::connections::ConnectionSet;
 use tidegate_policy::slots::SlotSet;
 
 /// How often a decision is made before it counts as contended.
@@ -29,6 +30,15 @@ pub trait State: Default {
 }
 
 impl State for SlotSet {
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::from_bytes(&bytes)
+    }
+    fn as_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl State for ConnectionSet {
     fn from_bytes(bytes: Vec<u8>) -> Self {
         Self::from_bytes(&bytes)
     }

@@ -1,30 +1,15 @@
 //! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
 
 use crate::hostcalls::{self, SharedData};
-use crate::timer::Timer;
+use crate::worker::Worker;
 use core::cell::{Cell, OnceCell};
 use core::net::IpAddr;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
+use tidegate_host::plugin::Proxy;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
-
-/// What all streams of one worker have in common.
-pub struct Worker {
-    /// Its alarms.
-    pub timer: Timer,
-    /// How many requests it holds.
-    pub held: Cell<usize>,
-    /// How many it may hold.
-    pub max_held: usize,
-    /// How names become keys.
-    pub fingerprinter: Fingerprinter,
-    /// Its counters, in the order of the filter's list.
-    pub metrics: Vec<Option<u32>>,
-    /// Where its random numbers come from.
-    pub random: Cell<u64>,
-}
 
 /// One exchange during one callback.
 pub struct WasmExchange<'a> {
@@ -48,16 +33,13 @@ impl<'a> WasmExchange<'a> {
     }
 }
 
-impl Exchange for WasmExchange<'_> {
+impl Proxy for WasmExchange<'_> {
     fn now(&self) -> Timestamp {
         self.now.unwrap_or_else(hostcalls::now)
     }
 
     fn random(&self) -> u64 {
-        let mut random = fastrand::Rng::with_seed(self.worker.random.get());
-        let bits = random.u64(..);
-        self.worker.random.set(random.get_seed());
-        bits
+        self.worker.random()
     }
 
     fn store(&self) -> &dyn Store {
@@ -68,12 +50,22 @@ impl Exchange for WasmExchange<'_> {
         self.worker.fingerprinter
     }
 
-    fn request_headers(&self) -> &HeaderMap {
-        self.headers.get_or_init(hostcalls::request_headers)
-    }
-
     fn peer(&self) -> Option<IpAddr> {
         *self.peer.get_or_init(hostcalls::peer)
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.alarm.set(at);
+    }
+
+    fn count(&self, metric: usize, by: u32) {
+        self.worker.count(metric, by);
+    }
+}
+
+impl Exchange for WasmExchange<'_> {
+    fn request_headers(&self) -> &HeaderMap {
+        self.headers.get_or_init(hostcalls::request_headers)
     }
 
     fn request_goes_on(&self) -> bool {
@@ -82,16 +74,6 @@ impl Exchange for WasmExchange<'_> {
 
     fn can_hold(&self) -> bool {
         self.worker.held.get() < self.worker.max_held
-    }
-
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        self.alarm.set(at);
-    }
-
-    fn count(&self, metric: usize, by: u32) {
-        if let Some(id) = self.worker.metrics.get(metric).copied().flatten() {
-            hostcalls::count(id, by);
-        }
     }
 
     fn set_response_header(&self, name: &str, value: &str) {

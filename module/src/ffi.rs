@@ -15,6 +15,9 @@ const OK: u32 = 0;
 /// WASI's monotonic clock.
 const CLOCK_MONOTONIC: u32 = 1;
 
+/// The stream of a network filter's client.
+const DOWNSTREAM: u32 = 2;
+
 /// The map of request headers.
 const REQUEST_HEADERS: u32 = 0;
 
@@ -39,6 +42,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -82,6 +86,12 @@ pub fn send_local_response(status: u16, details: &[u8], body: &[u8], headers: &[
         )
     };
     answered == OK
+}
+
+/// Closes the current connection. False if it is gone.
+pub fn close_downstream() -> bool {
+    let status = unsafe { proxy_close_stream(DOWNSTREAM) };
+    status == OK
 }
 
 /// 16 random bytes; `None` if the host has none.

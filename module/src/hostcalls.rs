@@ -76,6 +76,16 @@ pub fn peer() -> Option<IpAddr> {
     identity::address(&address)
 }
 
+/// At most `most` bytes from `offset` of what the current connection's read buffer holds.
+pub fn downstream_data(offset: usize, most: usize) -> Option<Vec<u8>> {
+    sdk::get_buffer(BufferType::DownstreamData, offset, most).ok().flatten()
+}
+
+/// Closes the current connection.
+pub fn close_downstream() {
+    ffi::close_downstream();
+}
+
 /// Answers the current request.
 pub fn reply(reply: &Reply) -> bool {
     let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));

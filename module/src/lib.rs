@@ -1,23 +1,32 @@
 //! The filters as proxy-wasm modules: the only crate that knows proxy-wasm. A Cargo feature chooses the filter
 //! that the module holds.
 //!
-//! [`root`] and [`stream`] turn a filter into proxy-wasm contexts, [`exchange`] is the port that it sees, [`timer`]
-//! wakes streams; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make as
-//! they are needed here.
+//! [`root`] turns a plugin into proxy-wasm contexts: [`stream`] an HTTP filter, which sees [`exchange`], and
+//! [`connection`] a network filter. [`worker`] is what they share, [`timer`] wakes them; [`hostcalls`] holds every call
+//! to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
 
+#![allow(
+    dead_code,
+    reason = "a module holds an HTTP filter or a network filter, this crate the adapters of both"
+)]
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 
+mod connection;
 mod exchange;
 mod ffi;
 mod hostcalls;
 mod root;
 mod stream;
 mod timer;
+mod worker;
+
+#[allow(unused_imports, reason = "one of them is chosen")]
+use root::{Http, Network};
 
 macro_rules! choose {
-    ($($feature:literal: $filter:ty,)+) => {
+    ($($feature:literal: $root:ty,)+) => {
         $(#[cfg(feature = $feature)]
-        type Chosen = $filter;)+
+        type Chosen = $root;)+
         #[cfg(not(any($(feature = $feature),+)))]
         compile_error!(concat!("choose the filter by a feature:" $(, " ", $feature)+));
         choose!(one of $($feature)+);
@@ -31,13 +40,14 @@ macro_rules! choose {
 }
 
 choose! {
-    "header-limit": tidegate_header_limit::HeaderLimit,
-    "rate-limit": tidegate_rate_limit::RateLimit,
-    "slow-client": tidegate_slow_client::SlowClient,
-    "store-contract": tidegate_store_contract::StoreContract,
+    "connection-guard": Network<tidegate_connection_guard::ConnectionGuard>,
+    "header-limit": Http<tidegate_header_limit::HeaderLimit>,
+    "rate-limit": Http<tidegate_rate_limit::RateLimit>,
+    "slow-client": Http<tidegate_slow_client::SlowClient>,
+    "store-contract": Http<tidegate_store_contract::StoreContract>,
 }
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(root::Root::<Chosen>::default()));
+    proxy_wasm::set_root_context(|_| Box::new(Chosen::new()));
 }}

@@ -1,72 +1,107 @@
-//! Turns a filter into proxy-wasm contexts, once for all filters. The state of a worker lives here and not in
-//! statics, which all plugins of a VM share.
+//! Turns a plugin into proxy-wasm contexts, once for all of them: [`Http`] for filters, [`Network`] for guards. The
+//! state of a worker lives here and not in statics, which all plugins of a VM share.
 
-use crate::exchange::Worker;
+use crate::connection::NetworkStream;
 use crate::hostcalls;
 use crate::stream::HttpStream;
-use crate::timer::Timer;
-use core::cell::Cell;
+use crate::worker::Worker;
 use log::error;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use std::rc::Rc;
+use tidegate_host::connection::Guard;
 use tidegate_host::exchange::Filter;
-use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_host::plugin::Plugin;
 
-/// One plugin on one worker.
-pub struct Root<F> {
-    configured: Option<(F, Rc<Worker>)>,
+/// An HTTP filter on one worker.
+pub struct Http<F>(Root<F>);
+
+/// A network filter on one worker.
+pub struct Network<G>(Root<G>);
+
+struct Root<P> {
+    configured: Option<(P, Rc<Worker>)>,
 }
 
-impl<F> Default for Root<F> {
-    fn default() -> Self {
-        Self { configured: None }
+impl<F> Http<F> {
+    /// Not configured yet.
+    pub const fn new() -> Self {
+        Self(Root { configured: None })
     }
 }
 
-impl<F: Filter> Root<F> {
-    fn configure(&mut self, document: &[u8]) -> Result<(), String> {
-        let filter = F::configure(document).map_err(|error| error.to_string())?;
-        let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
-        let worker = Worker {
-            timer: Timer::default(),
-            held: Cell::default(),
-            max_held: filter.max_held(),
-            fingerprinter: Fingerprinter::new(key),
-            metrics: filter.metrics().iter().map(|name| hostcalls::define_counter(name)).collect(),
-            random: Cell::new(hostcalls::random_seed()),
-        };
-        self.configured = Some((filter, Rc::new(worker)));
-        Ok(())
+impl<G> Network<G> {
+    /// Not configured yet.
+    pub const fn new() -> Self {
+        Self(Root { configured: None })
     }
 }
 
-impl<F: Filter> Context for Root<F> {}
-
-impl<F: Filter + 'static> RootContext for Root<F>
-where
-    F::Stream: 'static,
-{
-    fn on_configure(&mut self, size: usize) -> bool {
-        let configured = self.configure(&hostcalls::configuration(size));
+impl<P: Plugin> Root<P> {
+    fn configure(&mut self, size: usize, max_held: impl FnOnce(&P) -> usize) -> bool {
+        let plugin = P::configure(&hostcalls::configuration(size)).map_err(|error| error.to_string());
+        let configured = plugin.and_then(|plugin| {
+            let worker = Worker::new(&plugin.metrics(), max_held(&plugin))?;
+            self.configured = Some((plugin, Rc::new(worker)));
+            Ok(())
+        });
         if let Err(reason) = &configured {
-            error!("{} configuration refused: {reason}", F::ROOT_ID);
+            error!("{} configuration refused: {reason}", P::ROOT_ID);
         }
         configured.is_ok()
     }
 
-    fn on_tick(&mut self) {
+    fn tick(&self) {
         if let Some((_, worker)) = &self.configured {
             worker.timer.tick(hostcalls::now());
         }
     }
+}
+
+impl<F> Context for Http<F> {}
+
+impl<F: Filter + 'static> RootContext for Http<F>
+where
+    F::Stream: 'static,
+{
+    fn on_configure(&mut self, size: usize) -> bool {
+        self.0.configure(size, F::max_held)
+    }
+
+    fn on_tick(&mut self) {
+        self.0.tick();
+    }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let (filter, worker) = self.configured.as_ref()?;
+        let (filter, worker) = self.0.configured.as_ref()?;
         Some(Box::new(HttpStream::new(id, filter.stream(), Rc::clone(worker))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+impl<G> Context for Network<G> {}
+
+impl<G: Guard + 'static> RootContext for Network<G>
+where
+    G::Connection: 'static,
+{
+    fn on_configure(&mut self, size: usize) -> bool {
+        self.0.configure(size, |_| 0)
+    }
+
+    fn on_tick(&mut self) {
+        self.0.tick();
+    }
+
+    fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
+        let (guard, worker) = self.0.configured.as_ref()?;
+        Some(Box::new(NetworkStream::new(id, guard.connection(), Rc::clone(worker))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::StreamContext)
     }
 }

@@ -4,9 +4,10 @@
 //! where `allow_on_headers_stop_iteration` is set), at its body and trailers too. An alarm reaches it outside of
 //! its own callbacks, and then acts through the host's effective context.
 
-use crate::exchange::{WasmExchange, Worker};
+use crate::exchange::WasmExchange;
 use crate::hostcalls;
 use crate::timer::Sleeper;
+use crate::worker::Worker;
 use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;

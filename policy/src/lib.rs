@@ -7,6 +7,7 @@
 //! - [`identity`]: who a client is. [`fingerprint`]: how its name is kept without keeping it.
 //! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
 //! - [`body_rate`]: when a request body is too slow.
+//! - [`connections`]: how many connections an address has open, and how fast it opens them.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
@@ -14,6 +15,7 @@
 pub mod admission;
 pub mod body_rate;
 pub mod bucket;
+pub mod connections;
 pub mod fingerprint;
 pub mod headers;
 pub mod identity;

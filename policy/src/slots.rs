@@ -19,8 +19,10 @@ const RECORD: usize = 20;
 
 const BYTES: usize = WAYS * RECORD;
 
-/// What a full set costs the host: its records and, as measured in Envoy, the map's node and the key.
-const SET_COST: u64 = 460;
+/// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
+const ENTRY_COST: u64 = 140;
+
+const SET_COST: u64 = 320 + ENTRY_COST;
 
 /// Which entry of the store a bucket lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +43,15 @@ impl Table {
     /// The smallest memory that makes a table, in bytes.
     pub const MIN_BYTES: u64 = 64 * SET_COST;
 
-    /// The table that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
+    /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
     pub fn within(bytes: u64) -> Option<Self> {
-        let sets = u32::try_from(bytes.checked_div(SET_COST)?).unwrap_or(u32::MAX);
-        (bytes >= Self::MIN_BYTES).then_some(Self { sets })
+        Self::of_sets(320, bytes)
+    }
+
+    /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
+    pub fn of_sets(size: u64, bytes: u64) -> Option<Self> {
+        let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
+        (sets >= 64).then_some(Self { sets })
     }
 
     /// How many sets.

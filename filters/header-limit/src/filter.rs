@@ -5,6 +5,7 @@ use crate::config::{Answer, Config};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
 
 const ADMITTED: usize = 0;
 const EACH: usize = 1;
@@ -21,9 +22,8 @@ pub struct HeaderLimitStream {
     config: Rc<Config>,
 }
 
-impl Filter for HeaderLimit {
+impl Plugin for HeaderLimit {
     const ROOT_ID: &'static str = "header-limit";
-    type Stream = HeaderLimitStream;
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         Ok(Self { config: Rc::new(Config::read(document)?) })
@@ -37,6 +37,10 @@ impl Filter for HeaderLimit {
         let admitted = "tidegate.header_limit.admitted".to_owned();
         core::iter::once(admitted).chain(each("rejected")).chain(each("shadowed")).collect()
     }
+}
+
+impl Filter for HeaderLimit {
+    type Stream = HeaderLimitStream;
 
     fn stream(&self) -> HeaderLimitStream {
         HeaderLimitStream { config: Rc::clone(&self.config) }

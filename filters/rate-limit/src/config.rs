@@ -3,10 +3,9 @@
 
 use crate::identity::{Identity, Part};
 use core::time::Duration;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use tidegate_host::client::{ClientSources, header_name};
-use tidegate_host::config::{ConfigError, check_rule_name, parse};
+use tidegate_host::config::{ConfigError, FailureMode, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_policy::bucket::Bucket;
@@ -23,17 +22,6 @@ const DEFAULT_MEMORY: u64 = 16 << 20;
 const MAX_DELAY: Duration = Duration::from_secs(60);
 const MAX_HELD: u32 = 65_536;
 const DEFAULT_HELD: u32 = 128;
-
-/// What happens to a request that cannot be decided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FailureMode {
-    /// It is refused with 503.
-    #[default]
-    Deny,
-    /// It goes on.
-    Allow,
-}
 
 /// Everything that can be enforced.
 #[derive(Debug)]

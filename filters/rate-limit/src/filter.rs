@@ -2,14 +2,15 @@
 
 use crate::admission::admit;
 use crate::answer::{level_headers, throttled, undecided};
-use crate::config::{Config, FailureMode, Limit, Requests};
+use crate::config::{Config, Limit, Requests};
 use core::cell::RefCell;
 use core::time::Duration;
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 use tidegate_host::client::Client;
-use tidegate_host::config::ConfigError;
+use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
 use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::fingerprint::Fingerprint;
@@ -49,9 +50,8 @@ pub struct RateLimitStream {
     level: Option<Level>,
 }
 
-impl Filter for RateLimit {
+impl Plugin for RateLimit {
     const ROOT_ID: &'static str = "rate-limit";
-    type Stream = RateLimitStream;
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::read(document)?;
@@ -65,6 +65,10 @@ impl Filter for RateLimit {
             |what| limits.iter().map(move |limit| format!("tidegate.rate_limit.{what}.{}", limit.name));
         totals.chain(each("throttled")).chain(each("shadowed")).collect()
     }
+}
+
+impl Filter for RateLimit {
+    type Stream = RateLimitStream;
 
     fn max_held(&self) -> usize {
         self.worker.config.max_held

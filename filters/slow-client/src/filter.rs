@@ -4,6 +4,7 @@
 use crate::config::Config;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::body_rate::{BodyWatch, TooSlow};
 
@@ -25,9 +26,8 @@ pub struct SlowClientStream {
     watch: Option<BodyWatch>,
 }
 
-impl Filter for SlowClient {
+impl Plugin for SlowClient {
     const ROOT_ID: &'static str = "slow-client";
-    type Stream = SlowClientStream;
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         Ok(Self { config: Config::read(document)? })
@@ -36,6 +36,10 @@ impl Filter for SlowClient {
     fn metrics(&self) -> Vec<String> {
         NAMES.iter().map(|what| format!("tidegate.slow_client.{what}")).collect()
     }
+}
+
+impl Filter for SlowClient {
+    type Stream = SlowClientStream;
 
     fn stream(&self) -> SlowClientStream {
         SlowClientStream { config: self.config, watch: None }

@@ -3,6 +3,7 @@
 
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::store::contract;
 
@@ -10,9 +11,8 @@ use tidegate_host::store::contract;
 #[derive(Debug)]
 pub struct StoreContract;
 
-impl Filter for StoreContract {
+impl Plugin for StoreContract {
     const ROOT_ID: &'static str = "store-contract";
-    type Stream = Self;
 
     fn configure(_: &[u8]) -> Result<Self, ConfigError> {
         Ok(Self)
@@ -21,6 +21,10 @@ impl Filter for StoreContract {
     fn metrics(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+impl Filter for StoreContract {
+    type Stream = Self;
 
     fn stream(&self) -> Self {
         Self

@@ -1,11 +1,11 @@
 //! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
 
-use super::FailureMode;
 use core::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use tidegate_host::client::{AddressSource, RawSource};
+use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 
 #[derive(Deserialize)]

@@ -1,0 +1,43 @@
+//! What a network filter is: it stands before the proxy's HTTP codec, sees a connection's bytes as they come, and
+//! may close it. It never holds bytes back.
+
+use crate::plugin::{Plugin, Proxy};
+
+/// One configured network filter.
+pub trait Guard: Plugin {
+    /// What it keeps of one connection.
+    type Connection: Connection;
+
+    /// For a new connection.
+    fn connection(&self) -> Self::Connection;
+}
+
+/// What a network filter does with one downstream connection.
+pub trait Connection {
+    /// It was opened.
+    fn on_open(&mut self, link: &dyn Link) -> Fate;
+
+    /// So many bytes lie in the proxy's read buffer, which may have been shown before.
+    fn on_data(&mut self, link: &dyn Link, length: usize) -> Fate;
+
+    /// The time that was set by [`Proxy::set_alarm`] has come.
+    fn on_alarm(&mut self, link: &dyn Link) -> Fate;
+
+    /// It is gone, whoever closed it.
+    fn on_close(&mut self, link: &dyn Link);
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Keep,
+    /// It is closed.
+    Close,
+}
+
+/// One downstream connection, and the worker that it runs on.
+pub trait Link: Proxy {
+    /// At most `most` bytes of the read buffer from `offset`; only in [`Connection::on_data`]. One host call.
+    fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>>;
+}

@@ -1,0 +1,45 @@
+//! What every plugin is, whatever it looks at, and what it may ask of the proxy it runs in. Every question that
+//! costs a host call says so.
+
+use crate::config::ConfigError;
+use crate::store::Store;
+use core::net::IpAddr;
+use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::timestamp::Timestamp;
+
+/// One configured plugin.
+pub trait Plugin: Sized {
+    /// The name under which the proxy asks for it.
+    const ROOT_ID: &'static str;
+
+    /// From its configuration document, JSON. The error is for the operator.
+    fn configure(document: &[u8]) -> Result<Self, ConfigError>;
+
+    /// The names of its counters, in full. [`Proxy::count`] takes their places in this list.
+    fn metrics(&self) -> Vec<String>;
+}
+
+/// The worker that a stream runs on.
+pub trait Proxy {
+    /// Monotonic time, the same clock for all workers. One host call each.
+    fn now(&self) -> Timestamp;
+
+    /// 64 random bits, unknown to clients.
+    fn random(&self) -> u64;
+
+    /// What all workers share.
+    fn store(&self) -> &dyn Store;
+
+    /// How names become keys of the store; the same for all workers.
+    fn fingerprinter(&self) -> Fingerprinter;
+
+    /// The address at the other end of the connection. One host call the first time.
+    fn peer(&self) -> Option<IpAddr>;
+
+    /// Has the stream's `on_alarm` called at this time, rounded up to a millisecond, instead of at the one set
+    /// before; never, for `None`.
+    fn set_alarm(&self, at: Option<Timestamp>);
+
+    /// Adds `by` to the counter at this place of [`Plugin::metrics`]. One host call.
+    fn count(&self, metric: usize, by: u32);
+}

@@ -1,0 +1,50 @@
+//! What all streams of one plugin on one worker have in common.
+
+use crate::hostcalls;
+use crate::timer::Timer;
+use core::cell::Cell;
+use tidegate_policy::fingerprint::Fingerprinter;
+
+/// One worker.
+pub struct Worker {
+    /// Its alarms.
+    pub timer: Timer,
+    /// How many requests it holds.
+    pub held: Cell<usize>,
+    /// How many it may hold.
+    pub max_held: usize,
+    /// How names become keys.
+    pub fingerprinter: Fingerprinter,
+    metrics: Vec<Option<u32>>,
+    random: Cell<u64>,
+}
+
+impl Worker {
+    /// With these counters, holding at most `max_held` requests. The error is for the operator.
+    pub fn new(metrics: &[String], max_held: usize) -> Result<Self, String> {
+        let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
+        Ok(Self {
+            timer: Timer::default(),
+            held: Cell::default(),
+            max_held,
+            fingerprinter: Fingerprinter::new(key),
+            metrics: metrics.iter().map(|name| hostcalls::define_counter(name)).collect(),
+            random: Cell::new(hostcalls::random_seed()),
+        })
+    }
+
+    /// 64 random bits.
+    pub fn random(&self) -> u64 {
+        let mut random = fastrand::Rng::with_seed(self.random.get());
+        let bits = random.u64(..);
+        self.random.set(random.get_seed());
+        bits
+    }
+
+    /// Adds `by` to the counter at this place of the list.
+    pub fn count(&self, metric: usize, by: u32) {
+        if let Some(id) = self.metrics.get(metric).copied().flatten() {
+            hostcalls::count(id, by);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! How many connections an address has open, and how fast it opens them: exact for all workers, in a fixed amount of
+//! memory, and without a count that leaks when a worker dies.
+//!
+//! A connection is counted by a lease on the term (half a minute of the clock) in which it was counted last, and
+//! moves its count to the current term before the next one ends. What was not moved was lost with its worker,
+//! and falls out of the count after one term at the least and two at the most. So a record is two counts, whatever
+//! the number of workers, and a record that was forgotten comes back as its connections renew their leases.
+//!
+//! A set is a short row of records in one entry of the store, as in [`crate::slots`]: a full one forgets the address
+//! with the fewest connections, and never one that is at its cap. A record is 24 bytes: mark (8), the bucket of new
+//! connections (8), term (4), counted in the term before (2), in this one (2), little-endian.
+
+use crate::bucket::{Bucket, Take};
+use crate::timestamp::Timestamp;
+
+/// Records in a set.
+pub const WAYS: usize = 16;
+
+/// How long a term is, in nanoseconds: 30 s.
+pub const TERM: u64 = 30_000_000_000;
+
+/// How much the clocks of two decisions on one record can differ, in nanoseconds, at the very most.
+const SKEW: u64 = 1_000_000_000;
+
+const RECORD: usize = 24;
+const BYTES: usize = WAYS * RECORD;
+
+/// How large a set is, in bytes.
+pub const SET_BYTES: u64 = 384;
+
+/// What an address may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// The most connections at a time; `None` for no cap.
+    pub connections: Option<u16>,
+    /// How fast new ones may come.
+    pub arrivals: Bucket,
+}
+
+/// That a connection is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    term: u32,
+}
+
+/// What an address is told that opens a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It is counted. `evicted` if another address was forgotten for it.
+    Admitted {
+        /// The count.
+        lease: Lease,
+        /// Whether another address was forgotten.
+        evicted: bool,
+    },
+    /// It has as many as it may have.
+    TooMany,
+    /// They come too fast.
+    TooFast,
+    /// There is no room to count it: every address of the set is at a cap.
+    Full,
+}
+
+impl Lease {
+    /// When to renew it: in the first half of the next term, where in it chosen by `random` bits, so that connections
+    /// that were opened together do not renew together.
+    pub fn renew_at(self, random: u64) -> Timestamp {
+        let next = u64::from(self.term).saturating_add(1).saturating_mul(TERM);
+        let part = u128::from(random).saturating_mul(u128::from(TERM / 2)) >> 64;
+        Timestamp::from_nanos(next).plus(u64::try_from(part).unwrap_or(0))
+    }
+
+    /// Whether `now` lies in its term.
+    pub fn is_current(self, now: Timestamp) -> bool {
+        self.term == term(now)
+    }
+}
+
+/// The addresses that share one entry of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionSet {
+    bytes: [u8; BYTES],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    mark: u64,
+    tat: Timestamp,
+    term: u32,
+    before: u16,
+    current: u16,
+}
+
+impl Default for ConnectionSet {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+impl ConnectionSet {
+    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut set = Self::default();
+        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
+            place.copy_from_slice(record);
+        }
+        set
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many connections the address `mark` has open.
+    pub fn open_connections(&self, mark: u64, now: Timestamp) -> u16 {
+        self.find(mark, now).map_or(0, |(_, record)| record.live())
+    }
+
+    /// The address `mark` opens a connection. If it may not, the set only changes where its bucket is further ahead
+    /// than it can have come under these caps, because others were in force before.
+    pub fn open(&mut self, mark: u64, caps: &Caps, now: Timestamp) -> Opening {
+        let found = self.find(mark, now);
+        let record = found.map_or_else(|| Record::new(mark, now), |(_, record)| record);
+        if caps.connections.is_some_and(|most| record.live() >= most) {
+            return Opening::TooMany;
+        }
+        let Take::Now { tat } = caps.arrivals.take(Some(record.tat), now) else {
+            let amended = caps.arrivals.amended(record.tat, now.plus(SKEW));
+            if let Some(((way, _), tat)) = found.zip(amended) {
+                self.write(way, Record { tat, ..record });
+            }
+            return Opening::TooFast;
+        };
+        let room = match found {
+            Some((way, _)) => Some((way, false)),
+            None => self.room(caps, now),
+        };
+        let Some((way, evicted)) = room else { return Opening::Full };
+        self.write(way, Record { tat, current: record.current.saturating_add(1), ..record });
+        Opening::Admitted { lease: Lease { term: record.term }, evicted }
+    }
+
+    /// Moves a connection's count to the current term. It is counted again if its address was forgotten meanwhile;
+    /// `None` if there is no room for that.
+    pub fn renew(&mut self, mark: u64, lease: Lease, caps: &Caps, now: Timestamp) -> Option<Lease> {
+        let (way, record) = match self.find(mark, now) {
+            Some((way, record)) => (way, record.without(lease)),
+            None => (self.room(caps, now)?.0, Record::new(mark, now)),
+        };
+        self.write(way, Record { current: record.current.saturating_add(1), ..record });
+        Some(Lease { term: record.term })
+    }
+
+    /// A connection of the address `mark` is gone.
+    pub fn close(&mut self, mark: u64, lease: Lease, now: Timestamp) {
+        if let Some((way, record)) = self.find(mark, now) {
+            self.write(way, record.without(lease));
+        }
+    }
+
+    fn find(&self, mark: u64, now: Timestamp) -> Option<(usize, Record)> {
+        let sought = mark.to_le_bytes();
+        let mut records = self.bytes.chunks_exact(RECORD).enumerate();
+        let (way, bytes) = records.find(|(_, record)| record.starts_with(&sought))?;
+        Some((way, decode(bytes)?.at(now)))
+    }
+
+    /// A free place, else that of the address with the fewest connections of those at no cap, and whether it had any.
+    fn room(&self, caps: &Caps, now: Timestamp) -> Option<(usize, bool)> {
+        let records = self.bytes.chunks_exact(RECORD).enumerate();
+        let records = records.filter_map(|(way, bytes)| Some((way, decode(bytes)?.at(now))));
+        let losses = records.filter(|(_, record)| !record.is_capped(caps, now));
+        let loss = |record: &Record| (record.live(), record.tat.nanos_since(now));
+        let (way, record) = losses.min_by_key(|(_, record)| loss(record))?;
+        Some((way, loss(&record) != (0, 0)))
+    }
+
+    fn write(&mut self, way: usize, record: Record) {
+        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
+            place.copy_from_slice(&encode(record));
+        }
+    }
+}
+
+impl Record {
+    fn new(mark: u64, now: Timestamp) -> Self {
+        Self { mark, tat: now, term: term(now), before: 0, current: 0 }
+    }
+
+    const fn live(&self) -> u16 {
+        self.before.saturating_add(self.current)
+    }
+
+    /// As it stands in the term of `now`. A term that lies ahead is that of a worker whose clock was read later.
+    fn at(self, now: Timestamp) -> Self {
+        let now = term(now);
+        match now.saturating_sub(self.term) {
+            0 => self,
+            1 => Self { term: now, before: self.current, current: 0, ..self },
+            _ => Self { term: now, before: 0, current: 0, ..self },
+        }
+    }
+
+    const fn without(self, lease: Lease) -> Self {
+        match self.term.saturating_sub(lease.term) {
+            0 => Self { current: self.current.saturating_sub(1), ..self },
+            1 => Self { before: self.before.saturating_sub(1), ..self },
+            _ => self,
+        }
+    }
+
+    fn is_capped(&self, caps: &Caps, now: Timestamp) -> bool {
+        caps.connections.is_some_and(|most| self.live() >= most)
+            || !matches!(caps.arrivals.take(Some(self.tat), now), Take::Now { .. })
+    }
+}
+
+fn term(now: Timestamp) -> u32 {
+    u32::try_from(now.as_nanos() / TERM).unwrap_or(u32::MAX)
+}
+
+fn encode(record: Record) -> [u8; RECORD] {
+    let mut bytes = [0; RECORD];
+    let times = record.mark.to_le_bytes().into_iter().chain(record.tat.as_nanos().to_le_bytes());
+    let counts = [record.before.to_le_bytes(), record.current.to_le_bytes()].into_iter().flatten();
+    for (place, byte) in bytes.iter_mut().zip(times.chain(record.term.to_le_bytes()).chain(counts)) {
+        *place = byte;
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Record> {
+    let (mark, rest) = bytes.split_first_chunk()?;
+    let (tat, rest) = rest.split_first_chunk()?;
+    let (term, rest) = rest.split_first_chunk()?;
+    let (before, rest) = rest.split_first_chunk()?;
+    Some(Record {
+        mark: u64::from_le_bytes(*mark),
+        tat: Timestamp::from_nanos(u64::from_le_bytes(*tat)),
+        term: u32::from_le_bytes(*term),
+        before: u16::from_le_bytes(*before),
+        current: u16::from_le_bytes(*rest.first_chunk()?),
+    })
+}
+
+#[cfg(test)]
+mod tests;
