@@ -3,6 +3,7 @@
 mod answers;
 mod clock;
 mod configuration;
+mod connection_guard;
 mod delay;
 mod exactness;
 mod header_limit;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// What listens, and what it does with a request.
 #[derive(Clone)]
 pub struct Listener {
+    guards: Vec<Value>,
     filters: Vec<Value>,
     upstream: Option<u16>,
 }
@@ -16,14 +17,23 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-/// A module as a filter: `product` is its path below `dist/`.
+/// A module as an HTTP filter: `product` is its path below `dist/`.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
+    wasm("http", product, root_id, configuration)
+}
+
+/// The `connection-guard` module, a network filter.
+pub fn connection_guard(configuration: &Value) -> Value {
+    wasm("network", "connection-guard.wasm", "connection-guard", &configuration.to_string())
+}
+
+fn wasm(kind: &str, product: &str, root_id: &str, configuration: &str) -> Value {
     let file = checkout().join("dist").join(product);
     assert!(file.exists(), "{} is missing: run `make build` first", file.display());
     json!({
         "name": root_id,
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "@type": format!("type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm"),
             "config": {
                 "name": root_id,
                 "root_id": root_id,
@@ -50,7 +60,13 @@ pub fn rate_limit(configuration: &Value) -> Value {
 impl Listener {
     /// With these HTTP filters; answers 200 by itself.
     pub fn new(filters: impl IntoIterator<Item = Value>) -> Self {
-        Self { filters: filters.into_iter().collect(), upstream: None }
+        Self { guards: Vec::new(), filters: filters.into_iter().collect(), upstream: None }
+    }
+
+    /// Behind this network filter.
+    pub fn behind(mut self, guard: Value) -> Self {
+        self.guards.push(guard);
+        self
     }
 
     /// Sends what passes to this port.
@@ -72,11 +88,8 @@ impl Listener {
             "name": "envoy.filters.http.router",
             "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
         }));
-        json!({
-            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
-            "name": "front",
-            "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
-            "filter_chains": [{ "filters": [{
+        let mut network_filters = self.guards.clone();
+        network_filters.push(json!({
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -98,7 +111,12 @@ impl Listener {
                     "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route] }] },
                     "http_filters": filters,
                 },
-            }]}],
+        }));
+        json!({
+            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+            "name": "front",
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
+            "filter_chains": [{ "filters": network_filters }],
         })
     }
 

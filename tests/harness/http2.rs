@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME: usize = 16_384;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -53,12 +54,21 @@ pub fn exchange_with_trailers(
     send(address, &request)
 }
 
+/// The preface and a header block that does not end: what a CONTINUATION would go on with.
+pub fn open_head() -> Vec<u8> {
+    let block: Vec<u8> = get(b"/", &[]).iter().flat_map(|(name, value)| literal(name, value)).collect();
+    [PREFACE, &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE), &frame(HEADERS, END_STREAM, 1, &block)].concat()
+}
+
+/// A part of a header block that does not end either.
+pub fn continuation(block: &[u8]) -> Vec<u8> {
+    frame(CONTINUATION, 0, 1, block)
+}
+
 fn send(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let preface =
-        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE)];
-    stream.write_all(&[&preface.concat(), request].concat())?;
+    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE), request].concat())?;
     receive(&mut stream)
 }
 
