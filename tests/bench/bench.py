@@ -18,7 +18,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from envoy import WHOLE_REQUEST, Envoy, StartFailed
+from envoy import WHOLE_REQUEST, Chain, Envoy, StartFailed
 from lanes import LANES, ROOT, TARGETS, WORKLOADS, Lane
 from measure import Load, Misbehaved, find_h2load
 from report import Report, Samples
@@ -55,17 +55,17 @@ def measure(
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
     load = Load(h2load, WORKLOADS[options.workload], options.clients, directory)
 
-    def start(name: str, filters: list[dict], upstream: int | None = None) -> Envoy:
-        envoy = Envoy(binary, name, filters, directory / name.replace(" ", "-"), upstream)
+    def start(name: str, chain: Chain, upstream: int | None = None) -> Envoy:
+        envoy = Envoy(binary, name, chain, directory / name.replace(" ", "-"), upstream)
         stack.callback(envoy.stop)
         return envoy
 
     upstream = None
     if options.upstream:
-        server = start("upstream", [WHOLE_REQUEST])
+        server = start("upstream", Chain((WHOLE_REQUEST,)))
         server.wait_until_ready()
         upstream = server.port
-    turns = [(lane, start(lane.name, list(lane.filters), upstream)) for lane in lanes]
+    turns = [(lane, start(lane.name, lane.chain, upstream)) for lane in lanes]
     for lane, envoy in turns:
         envoy.wait_until_ready()
         load.warm_up(envoy, options.warm_up)

@@ -10,6 +10,7 @@ import http.client
 import json
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT = 60
@@ -25,18 +26,26 @@ WHOLE_REQUEST = {
 }
 
 
+@dataclass(frozen=True)
+class Chain:
+    """HTTP filters, and the network filters in front of them."""
+
+    filters: tuple[dict, ...] = ()
+    guards: tuple[dict, ...] = ()
+
+
 class StartFailed(Exception):
     pass
 
 
 class Envoy:
-    def __init__(self, binary: Path, name: str, filters: list[dict], directory: Path, upstream: int | None = None):
+    def __init__(self, binary: Path, name: str, chain: Chain, directory: Path, upstream: int | None = None):
         self.name = name
         self.log = directory / "envoy.log"
         self._admin = directory / "admin"
         directory.mkdir(parents=True)
         config = directory / "envoy.json"
-        config.write_text(json.dumps(bootstrap(filters, upstream), indent=1))
+        config.write_text(json.dumps(bootstrap(chain, upstream), indent=1))
         self._process = subprocess.Popen(
             [
                 binary,
@@ -102,7 +111,7 @@ class Envoy:
             connection.close()
 
 
-def bootstrap(filters: list[dict], upstream: int | None) -> dict:
+def bootstrap(chain: Chain, upstream: int | None) -> dict:
     any_port = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
     answer = {
         "direct_response": {"status": 200, "body": {"inline_string": ANSWER}},
@@ -121,7 +130,7 @@ def bootstrap(filters: list[dict], upstream: int | None) -> dict:
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
-        "http_filters": [*filters, router],
+        "http_filters": [*chain.filters, router],
         "route_config": {
             "virtual_hosts": [
                 {
@@ -136,7 +145,12 @@ def bootstrap(filters: list[dict], upstream: int | None) -> dict:
         "name": "bench",
         "address": any_port,
         "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+            {
+                "filters": [
+                    *chain.guards,
+                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
+                ]
+            }
         ],
     }
     return {

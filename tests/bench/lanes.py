@@ -1,6 +1,7 @@
 """What is compared, as data: workloads, lanes and targets.
 
-A lane is one Envoy configuration: the HTTP filters in front of the route, and how it must answer.
+A lane is one Envoy configuration: the HTTP filters in front of the route, the network filters in front of those,
+and how it must answer.
 A workload is the request every lane is sent. A target bounds the cost of one lane by that of another,
 either its overhead (CPU per request less that of Envoy without a filter) or its whole cost.
 A new row of the report is one more entry in LANES; nothing else has to know about it.
@@ -9,6 +10,8 @@ A new row of the report is one more entry in LANES; nothing else has to know abo
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from envoy import Chain
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +27,7 @@ class Workload:
 @dataclass(frozen=True)
 class Lane:
     name: str
-    filters: tuple[dict, ...] = ()
+    chain: Chain = Chain()
     status: int = 200
     modules: tuple[Path, ...] = ()
     shows: tuple[str, ...] = ()
@@ -39,27 +42,29 @@ class Target:
     at_most: float
 
 
-def native(bucket: dict) -> tuple[dict, ...]:
+def native(bucket: dict) -> Chain:
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    return (
-        {
-            "name": "envoy.filters.http.local_ratelimit",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-                "stat_prefix": "native",
-                "token_bucket": bucket,
-                "filter_enabled": always,
-                "filter_enforced": always,
+    return Chain(
+        (
+            {
+                "name": "envoy.filters.http.local_ratelimit",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+                    "stat_prefix": "native",
+                    "token_bucket": bucket,
+                    "filter_enabled": always,
+                    "filter_enforced": always,
+                },
             },
-        },
+        )
     )
 
 
-def wasm(module: Path, root_id: str, configuration: dict) -> dict:
+def wasm(module: Path, root_id: str, configuration: dict, kind: str = "http") -> dict:
     return {
         "name": root_id,
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "@type": f"type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm",
             "config": {
                 "name": root_id,
                 "root_id": root_id,
@@ -80,7 +85,12 @@ def wasm(module: Path, root_id: str, configuration: dict) -> dict:
 
 def wasm_lane(name: str, module: str, root_id: str, configuration: dict, **answer) -> Lane:
     file = ROOT / "dist" / module
-    return Lane(name, (wasm(file, root_id, configuration),), modules=(file,), **answer)
+    return Lane(name, Chain((wasm(file, root_id, configuration),)), modules=(file,), **answer)
+
+
+def guard_lane(name: str, module: str, root_id: str) -> Lane:
+    file = ROOT / "dist" / module
+    return Lane(name, Chain(guards=(wasm(file, root_id, {}, "network"),)), modules=(file,))
 
 
 def rate_limit(name: str, *limits: dict, headers: bool = True, **answer) -> Lane:
@@ -114,6 +124,7 @@ LANES = (
     rate_limit("rate-limit admitted", PER_CLIENT, shows=REMAINING),
     rate_limit("rate-limit admitted, two limits", PER_CLIENT, CLUSTER, shows=REMAINING),
     rate_limit("rate-limit refused", SPENT, status=429, shows=REMAINING + ("retry-after",)),
+    guard_lane("connection-guard", "connection-guard.wasm", "connection-guard"),
     wasm_lane("header-limit admitted", "header-limit.wasm", "header-limit", {}),
     wasm_lane("slow-client, no body", "slow-client.wasm", "slow-client", {}),
 )
