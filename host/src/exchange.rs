@@ -1,5 +1,5 @@
-//! What a filter is, what it may ask while it looks at one exchange of request and response, and what it may
-//! answer. Every question that costs a host call says so; the adapter asks each at most once an exchange.
+//! What an HTTP filter is, what it may ask while it looks at one exchange of request and response, and what it may
+//! answer. Every question that costs a host call says so; the adapter asks each at most once a callback.
 
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
@@ -19,7 +19,7 @@ pub trait Filter: Plugin {
     fn stream(&self) -> Self::Stream;
 }
 
-/// What a filter does with one exchange.
+/// What a filter does with one exchange. Of the callbacks of the response, none comes for this filter's own [`Reply`].
 pub trait Stream {
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
@@ -29,21 +29,36 @@ pub trait Stream {
         Flow::Keep
     }
 
-    /// The request's body, or its trailers, have come to their end.
+    /// The request's body, or its trailers, have come to their end. Not called for a request without a body.
     fn on_request_end(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep
     }
 
-    /// The time that was set by [`Proxy::set_alarm`] has come. A held request goes on unless said otherwise.
+    /// The time that was set by [`Proxy::set_alarm`] has come. What is held goes on unless said otherwise.
     fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Continue
     }
 
-    /// The response's headers are about to leave; not called for this filter's own [`Reply`].
-    fn on_response_headers(&mut self, _exchange: &dyn Exchange) {}
+    /// The response's headers are about to leave. [`Flow`] is about the response from here on.
+    fn on_response_headers(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Keep
+    }
+
+    /// So many bytes more of the response's body have come.
+    fn on_response_body(&mut self, _exchange: &dyn Exchange, _arrived: usize) -> Flow {
+        Flow::Keep
+    }
+
+    /// The response's body has come to its end. Not called for a response without a body.
+    fn on_response_end(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Keep
+    }
+
+    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers is left.
+    fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 
-/// What becomes of a request.
+/// What becomes of a request, or, once that has begun, of its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// What was said last still holds.
@@ -52,7 +67,7 @@ pub enum Flow {
     Continue,
     /// It is held until a later callback says otherwise.
     Hold,
-    /// It ends here, with this answer.
+    /// It ends here, with this answer. For a response only before its headers have left.
     Reply(Reply),
 }
 
@@ -62,13 +77,63 @@ pub trait Exchange: Proxy {
     /// [`Stream::on_request_headers`].
     fn request_headers(&self) -> &HeaderMap;
 
+    /// Sets a header of a request whose headers have not gone on, replacing what is there. One host call.
+    fn set_request_header(&self, name: &str, value: &[u8]);
+
+    /// Takes a header out of a request whose headers have not gone on. One host call.
+    fn remove_request_header(&self, name: &str);
+
     /// Whether more of the request is to come.
     fn request_goes_on(&self) -> bool;
 
     /// Whether one more request can be held on this worker.
     fn can_hold(&self) -> bool;
 
-    /// Sets a header of the response, replacing what is there. One host call; in
-    /// [`Stream::on_response_headers`].
+    /// The bytes that this callback is about, in the callbacks of either body. One host call the first time.
+    fn arrived(&self) -> &[u8];
+
+    /// All that is held of the body that this callback is about. One host call.
+    fn held(&self) -> Vec<u8>;
+
+    /// Puts `body` in the place of all that is held. Framing is the caller's to mend. One host call.
+    fn replace_held(&self, body: &[u8]);
+
+    /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
+    fn response_headers(&self) -> &HeaderMap;
+
+    /// Whether more of the response is to come.
+    fn response_goes_on(&self) -> bool;
+
+    /// Sets a header of a response whose headers have not gone on, replacing what is there. One host call.
     fn set_response_header(&self, name: &str, value: &str);
+
+    /// Takes a header out of a response whose headers have not gone on. One host call.
+    fn remove_response_header(&self, name: &str);
+
+    /// What the proxy knows of the exchange, as text or as a number. One host call.
+    fn fact(&self, fact: Fact) -> Option<FactValue>;
+}
+
+/// What a proxy knows of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// The name of the upstream cluster that the route leads to; text.
+    Cluster,
+    /// Why the response is what it is, such as `via_upstream`; text.
+    ResponseDetails,
+    /// Envoy's response flags; a number.
+    ResponseFlags,
+    /// How often the request was sent to the upstream; a number.
+    Attempts,
+}
+
+/// The value of a [`Fact`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactValue(pub Vec<u8>);
+
+impl FactValue {
+    /// As a number: eight bytes, little-endian. 0 if it is none.
+    pub fn number(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
 }

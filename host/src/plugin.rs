@@ -17,12 +17,21 @@ pub trait Plugin: Sized {
 
     /// The names of its counters, in full. [`Proxy::count`] takes their places in this list.
     fn metrics(&self) -> Vec<String>;
+
+    /// The names of its gauges, in full. [`Proxy::set_gauge`] takes their places in this list.
+    fn gauges(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The worker that a stream runs on.
 pub trait Proxy {
-    /// Monotonic time, the same clock for all workers. One host call each.
+    /// When this callback began, by the monotonic clock that is the same for all workers. One host call the first
+    /// time.
     fn now(&self) -> Timestamp;
+
+    /// The time by that clock now. One host call each.
+    fn clock(&self) -> Timestamp;
 
     /// 64 random bits, unknown to clients.
     fn random(&self) -> u64;
@@ -42,4 +51,7 @@ pub trait Proxy {
 
     /// Adds `by` to the counter at this place of [`Plugin::metrics`]. One host call.
     fn count(&self, metric: usize, by: u32);
+
+    /// Sets the gauge at this place of [`Plugin::gauges`]. One host call.
+    fn set_gauge(&self, gauge: usize, value: u64);
 }

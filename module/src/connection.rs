@@ -5,7 +5,7 @@
 use crate::hostcalls::{self, SharedData};
 use crate::timer::Sleeper;
 use crate::worker::Worker;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::net::IpAddr;
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::Action;
@@ -31,7 +31,7 @@ struct Inner<C> {
 
 struct WasmLink<'a> {
     worker: &'a Worker,
-    now: Option<Timestamp>,
+    now: OnceCell<Timestamp>,
     alarm: &'a Cell<Option<Timestamp>>,
 }
 
@@ -53,7 +53,11 @@ impl<C: Connection + 'static> Inner<C> {
             return Action::Pause;
         }
         let alarm = Cell::new(self.alarm.get());
-        let link = WasmLink { worker: &self.worker, now, alarm: &alarm };
+        let link = WasmLink {
+            worker: &self.worker,
+            now: now.map_or_else(OnceCell::new, OnceCell::from),
+            alarm: &alarm,
+        };
         let fate = self.guard.try_borrow_mut().map_or(Fate::Keep, |mut guard| question(&mut guard, &link));
         if fate == Fate::Close {
             self.closed.set(true);
@@ -78,7 +82,11 @@ impl<C: Connection + 'static> Inner<C> {
 
 impl Proxy for WasmLink<'_> {
     fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(hostcalls::now)
+        *self.now.get_or_init(hostcalls::now)
+    }
+
+    fn clock(&self) -> Timestamp {
+        hostcalls::now()
     }
 
     fn random(&self) -> u64 {
@@ -104,11 +112,15 @@ impl Proxy for WasmLink<'_> {
     fn count(&self, metric: usize, by: u32) {
         self.worker.count(metric, by);
     }
+
+    fn set_gauge(&self, gauge: usize, value: u64) {
+        self.worker.set_gauge(gauge, value);
+    }
 }
 
 impl Link for WasmLink<'_> {
     fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>> {
-        hostcalls::downstream_data(offset, most)
+        Some(hostcalls::downstream_data(offset, most))
     }
 }
 
@@ -135,7 +147,7 @@ impl<C: Connection + 'static> StreamContext for NetworkStream<C> {
 
 impl<C: Connection + 'static> Drop for NetworkStream<C> {
     fn drop(&mut self) {
-        let link = WasmLink { worker: &self.inner.worker, now: None, alarm: &Cell::default() };
+        let link = WasmLink { worker: &self.inner.worker, now: OnceCell::new(), alarm: &Cell::default() };
         if let Ok(mut guard) = self.inner.guard.try_borrow_mut() {
             guard.on_close(&link);
         }

@@ -1,41 +1,64 @@
 //! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
 
-use crate::hostcalls::{self, SharedData};
+use crate::hostcalls::{self, Body, SharedData};
 use crate::worker::Worker;
 use core::cell::{Cell, OnceCell};
 use core::net::IpAddr;
-use tidegate_host::exchange::Exchange;
+use core::ops::Range;
+use proxy_wasm::types::MapType;
+use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
+/// What a callback is about.
+#[derive(Clone, Default)]
+pub struct Callback {
+    /// When it began, if that is known.
+    pub now: Option<Timestamp>,
+    /// Whether more of the request, or of its response, is to come.
+    pub goes_on: bool,
+    /// The body that it is about, and where in it the bytes are that have arrived.
+    pub body: Option<(Body, Range<usize>)>,
+}
+
 /// One exchange during one callback.
 pub struct WasmExchange<'a> {
     worker: &'a Worker,
-    request_goes_on: bool,
-    now: Option<Timestamp>,
+    callback: Callback,
     alarm: &'a Cell<Option<Timestamp>>,
-    headers: OnceCell<HeaderMap>,
+    now: OnceCell<Timestamp>,
     peer: OnceCell<Option<IpAddr>>,
+    request_headers: OnceCell<HeaderMap>,
+    response_headers: OnceCell<HeaderMap>,
+    arrived: OnceCell<Vec<u8>>,
 }
 
 impl<'a> WasmExchange<'a> {
-    /// On this worker; `now` if it is known, and `alarm` for the alarm that is set.
-    pub const fn new(
-        worker: &'a Worker,
-        request_goes_on: bool,
-        now: Option<Timestamp>,
-        alarm: &'a Cell<Option<Timestamp>>,
-    ) -> Self {
-        Self { worker, request_goes_on, now, alarm, headers: OnceCell::new(), peer: OnceCell::new() }
+    /// On this worker; `alarm` holds the alarm that is set.
+    pub const fn new(worker: &'a Worker, callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
+        Self {
+            worker,
+            callback,
+            alarm,
+            now: OnceCell::new(),
+            peer: OnceCell::new(),
+            request_headers: OnceCell::new(),
+            response_headers: OnceCell::new(),
+            arrived: OnceCell::new(),
+        }
     }
 }
 
 impl Proxy for WasmExchange<'_> {
     fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(hostcalls::now)
+        *self.now.get_or_init(|| self.callback.now.unwrap_or_else(hostcalls::now))
+    }
+
+    fn clock(&self) -> Timestamp {
+        hostcalls::now()
     }
 
     fn random(&self) -> u64 {
@@ -61,22 +84,74 @@ impl Proxy for WasmExchange<'_> {
     fn count(&self, metric: usize, by: u32) {
         self.worker.count(metric, by);
     }
+
+    fn set_gauge(&self, gauge: usize, value: u64) {
+        self.worker.set_gauge(gauge, value);
+    }
 }
 
 impl Exchange for WasmExchange<'_> {
     fn request_headers(&self) -> &HeaderMap {
-        self.headers.get_or_init(hostcalls::request_headers)
+        self.request_headers.get_or_init(|| hostcalls::headers(MapType::HttpRequestHeaders))
+    }
+
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        hostcalls::set_header(MapType::HttpRequestHeaders, name, value);
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        hostcalls::remove_header(MapType::HttpRequestHeaders, name);
     }
 
     fn request_goes_on(&self) -> bool {
-        self.request_goes_on
+        self.callback.goes_on
     }
 
     fn can_hold(&self) -> bool {
         self.worker.held.get() < self.worker.max_held
     }
 
+    fn arrived(&self) -> &[u8] {
+        self.arrived.get_or_init(|| {
+            let Some((body, range)) = &self.callback.body else { return Vec::new() };
+            if range.is_empty() { Vec::new() } else { hostcalls::body(*body, range.start, range.len()) }
+        })
+    }
+
+    fn held(&self) -> Vec<u8> {
+        let all = self.callback.body.as_ref().filter(|(_, range)| range.end > 0);
+        all.map(|(body, range)| hostcalls::body(*body, 0, range.end)).unwrap_or_default()
+    }
+
+    fn replace_held(&self, bytes: &[u8]) {
+        if let Some((body, _)) = &self.callback.body {
+            hostcalls::replace_body(*body, bytes);
+        }
+    }
+
+    fn response_headers(&self) -> &HeaderMap {
+        self.response_headers.get_or_init(|| hostcalls::headers(MapType::HttpResponseHeaders))
+    }
+
+    fn response_goes_on(&self) -> bool {
+        self.callback.goes_on
+    }
+
     fn set_response_header(&self, name: &str, value: &str) {
-        hostcalls::set_response_header(name, value);
+        hostcalls::set_header(MapType::HttpResponseHeaders, name, value.as_bytes());
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        hostcalls::remove_header(MapType::HttpResponseHeaders, name);
+    }
+
+    fn fact(&self, fact: Fact) -> Option<FactValue> {
+        let path: &[&[u8]] = match fact {
+            Fact::Cluster => &[b"xds", b"cluster_name"],
+            Fact::ResponseDetails => &[b"response", b"code_details"],
+            Fact::ResponseFlags => &[b"response", b"flags"],
+            Fact::Attempts => &[b"upstream", b"request_attempt_count"],
+        };
+        hostcalls::property(path).map(FactValue)
     }
 }

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use core::ptr;
+use proxy_wasm::types::{BufferType, MapType};
 
 /// What the host answers when all is well.
 const OK: u32 = 0;
@@ -18,12 +19,32 @@ const CLOCK_MONOTONIC: u32 = 1;
 /// The stream of a network filter's client.
 const DOWNSTREAM: u32 = 2;
 
-/// The map of request headers.
-const REQUEST_HEADERS: u32 = 0;
-
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: MapType,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: MapType, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: BufferType,
+        offset: usize,
+        most: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: BufferType,
+        offset: usize,
+        length: usize,
+        data: *const u8,
+        size: usize,
+    ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
@@ -51,11 +72,45 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
 }
 
-/// The request's headers in the ABI's serialised form; empty if they are not there.
-pub fn request_headers() -> Vec<u8> {
+/// A map of headers in the ABI's serialised form; empty if it is not there.
+pub fn headers(map: MapType) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
-    let status = unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &mut data, &mut size) };
+    let status = unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) };
     if status == OK { unsafe { take(data, size) } } else { Vec::new() }
+}
+
+/// Sets a header, replacing what is there. False if the map is not there.
+pub fn set_header(map: MapType, name: &[u8], value: &[u8]) -> bool {
+    let (name_size, value_size) = (name.len(), value.len());
+    let status =
+        unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name_size, value.as_ptr(), value_size) };
+    status == OK
+}
+
+/// Takes a header out. False if the map is not there.
+pub fn remove_header(map: MapType, name: &[u8]) -> bool {
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
+    status == OK
+}
+
+/// At most `most` bytes of a buffer from `offset`; empty if it is not there.
+pub fn buffer(buffer: BufferType, offset: usize, most: usize) -> Vec<u8> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = unsafe { proxy_get_buffer_bytes(buffer, offset, most, &mut data, &mut size) };
+    if status == OK { unsafe { take(data, size) } } else { Vec::new() }
+}
+
+/// Puts `bytes` in the place of all that a buffer holds. False if it is not there.
+pub fn replace_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
+    let status = unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
+    status == OK
+}
+
+/// What the host knows under a path, whose parts are separated by zero bytes; `None` if nothing.
+pub fn property(path: &[u8]) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &mut data, &mut size) };
+    (status == OK).then(|| unsafe { take(data, size) })
 }
 
 /// A shared entry and its version; `None` if there is none.

@@ -18,6 +18,24 @@ use tidegate_policy::timestamp::Timestamp;
 const ABSENT: u32 = u32::MAX;
 const HASH_KEY: &[u8] = b"tidegate-hash-key";
 
+/// One of an exchange's two bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The request's.
+    Request,
+    /// The response's.
+    Response,
+}
+
+impl Body {
+    const fn buffer(self) -> BufferType {
+        match self {
+            Self::Request => BufferType::HttpRequestBody,
+            Self::Response => BufferType::HttpResponseBody,
+        }
+    }
+}
+
 /// Envoy's shared data.
 #[derive(Debug)]
 pub struct SharedData;
@@ -55,30 +73,49 @@ pub fn hash_key() -> Option<[u8; 16]> {
 
 /// The plugin's configuration.
 pub fn configuration(size: usize) -> Vec<u8> {
-    sdk::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default()
+    ffi::buffer(BufferType::PluginConfiguration, 0, size)
 }
 
-/// The request's headers.
-pub fn request_headers() -> HeaderMap {
-    let wire = ffi::request_headers();
+/// The headers of a request or a response.
+pub fn headers(map: MapType) -> HeaderMap {
+    let wire = ffi::headers(map);
     let fields = fields(&wire).unwrap_or_default();
     HeaderMap::new(wire, fields)
 }
 
-/// Sets a header of the response.
-pub fn set_response_header(name: &str, value: &str) {
-    let _ = sdk::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value.as_bytes()));
+/// Sets a header, replacing what is there.
+pub fn set_header(map: MapType, name: &str, value: &[u8]) {
+    ffi::set_header(map, name.as_bytes(), value);
+}
+
+/// Takes a header out.
+pub fn remove_header(map: MapType, name: &str) {
+    ffi::remove_header(map, name.as_bytes());
+}
+
+/// `most` bytes of a body from `offset`.
+pub fn body(body: Body, offset: usize, most: usize) -> Vec<u8> {
+    ffi::buffer(body.buffer(), offset, most)
+}
+
+/// Puts `bytes` in the place of all of a body that is there.
+pub fn replace_body(body: Body, bytes: &[u8]) {
+    ffi::replace_buffer(body.buffer(), bytes);
+}
+
+/// What the host knows under this path.
+pub fn property(path: &[&[u8]]) -> Option<Vec<u8>> {
+    ffi::property(&path.join(&0))
 }
 
 /// The address at the other end of the connection.
 pub fn peer() -> Option<IpAddr> {
-    let address = sdk::get_property(vec!["source", "address"]).ok().flatten()?;
-    identity::address(&address)
+    identity::address(&property(&[b"source", b"address"])?)
 }
 
 /// At most `most` bytes from `offset` of what the current connection's read buffer holds.
-pub fn downstream_data(offset: usize, most: usize) -> Option<Vec<u8>> {
-    sdk::get_buffer(BufferType::DownstreamData, offset, most).ok().flatten()
+pub fn downstream_data(offset: usize, most: usize) -> Vec<u8> {
+    ffi::buffer(BufferType::DownstreamData, offset, most)
 }
 
 /// Closes the current connection.
@@ -102,6 +139,11 @@ pub fn resume_request() {
     let _ = sdk::resume_http_request();
 }
 
+/// Lets the paused response of the current stream go on.
+pub fn resume_response() {
+    let _ = sdk::resume_http_response();
+}
+
 /// Asks for a tick in every `period`, zero for none.
 pub fn tick_every(period: Duration) {
     let _ = sdk::set_tick_period(period);
@@ -110,6 +152,16 @@ pub fn tick_every(period: Duration) {
 /// A counter's id; `None` if the host will not have it.
 pub fn define_counter(name: &str) -> Option<u32> {
     sdk::define_metric(MetricType::Counter, name).ok()
+}
+
+/// A gauge's id; `None` if the host will not have it.
+pub fn define_gauge(name: &str) -> Option<u32> {
+    sdk::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Sets a gauge.
+pub fn set_gauge(id: u32, value: u64) {
+    let _: Result<(), Status> = sdk::record_metric(id, value);
 }
 
 /// Adds to a counter.

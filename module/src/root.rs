@@ -41,7 +41,7 @@ impl<P: Plugin> Root<P> {
     fn configure(&mut self, size: usize, max_held: impl FnOnce(&P) -> usize) -> bool {
         let plugin = P::configure(&hostcalls::configuration(size)).map_err(|error| error.to_string());
         let configured = plugin.and_then(|plugin| {
-            let worker = Worker::new(&plugin.metrics(), max_held(&plugin))?;
+            let worker = Worker::new(&plugin.metrics(), &plugin.gauges(), max_held(&plugin))?;
             self.configured = Some((plugin, Rc::new(worker)));
             Ok(())
         });

@@ -1,11 +1,11 @@
 //! One stream of a filter as a proxy-wasm context: what the filter says becomes what the proxy is told.
 //!
 //! A request that is held is paused at its headers and, should the host go on with the body all the same (it does
-//! where `allow_on_headers_stop_iteration` is set), at its body and trailers too. An alarm reaches it outside of
-//! its own callbacks, and then acts through the host's effective context.
+//! where `allow_on_headers_stop_iteration` is set), at its body and trailers too; a response likewise. An alarm reaches
+//! a stream outside of its own callbacks, and then acts through the host's effective context.
 
-use crate::exchange::WasmExchange;
-use crate::hostcalls;
+use crate::exchange::{Callback, WasmExchange};
+use crate::hostcalls::{self, Body};
 use crate::timer::Sleeper;
 use crate::worker::Worker;
 use core::cell::{Cell, RefCell};
@@ -18,22 +18,18 @@ use tidegate_policy::timestamp::Timestamp;
 /// The context that the SDK owns.
 pub struct HttpStream<S: Stream + 'static> {
     inner: Rc<Inner<S>>,
-    buffered: usize,
+    request_held_back: usize,
+    response_held_back: usize,
 }
 
 struct Inner<S> {
     id: u32,
     filter: RefCell<S>,
     worker: Rc<Worker>,
-    state: Cell<State>,
+    request_held: Cell<bool>,
+    response_held: Cell<bool>,
+    replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Flowing,
-    Held,
-    Replied,
 }
 
 impl<S: Stream + 'static> HttpStream<S> {
@@ -43,82 +39,104 @@ impl<S: Stream + 'static> HttpStream<S> {
             id,
             filter: RefCell::new(filter),
             worker,
-            state: Cell::new(State::Flowing),
+            request_held: Cell::default(),
+            response_held: Cell::default(),
+            replied: Cell::default(),
             alarm: Cell::default(),
         };
-        Self { inner: Rc::new(inner), buffered: 0 }
+        Self { inner: Rc::new(inner), request_held_back: 0, response_held_back: 0 }
     }
 
-    fn ask(&self, request_goes_on: bool, question: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
-        let inner = &self.inner;
-        let alarm = Cell::new(inner.alarm.get());
-        if let Some(flow) = inner.answer(request_goes_on, None, &alarm, question) {
-            inner.follow(&flow);
-            self.set_alarm(alarm.get());
-        }
-        inner.action()
+    /// The host tells of a body of which `size` bytes are there, `held_back` of them since before. Gives how many it
+    /// will hold back, and what to tell the host.
+    fn body(
+        &self,
+        body: Body,
+        (held_back, size): (usize, usize),
+        end: bool,
+        arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
+        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+    ) -> (usize, Action) {
+        let arrived = size.saturating_sub(held_back);
+        let range = size.saturating_sub(arrived)..size;
+        let callback = Callback { goes_on: !end, body: Some((body, range)), now: None };
+        let action =
+            self.inner.ask(body, callback, |filter, exchange| match arrive(filter, exchange, arrived) {
+                Flow::Reply(reply) => Flow::Reply(reply),
+                flow if !end => flow,
+                flow => Some(finish(filter, exchange)).filter(|end| *end != Flow::Keep).unwrap_or(flow),
+            });
+        (if action == Action::Pause { size } else { 0 }, action)
     }
 
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        let at = at.filter(|_| self.inner.state.get() != State::Replied);
-        if at == self.inner.alarm.get() {
-            return;
-        }
-        self.inner.clear_alarm();
-        if let Some(at) = at {
-            Rc::clone(&self.inner).sleep_until(at);
-        }
+    fn trailers(
+        &self,
+        body: Body,
+        held_back: usize,
+        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+    ) -> Action {
+        let callback = Callback { body: Some((body, held_back..held_back)), ..Callback::default() };
+        self.inner.ask(body, callback, finish)
     }
 }
 
 impl<S: Stream + 'static> Inner<S> {
-    fn answer(
-        &self,
-        request_goes_on: bool,
-        now: Option<Timestamp>,
-        alarm: &Cell<Option<Timestamp>>,
+    fn ask(
+        self: &Rc<Self>,
+        side: Body,
+        callback: Callback,
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
-    ) -> Option<Flow> {
-        if self.state.get() == State::Replied {
-            return None;
+    ) -> Action {
+        let alarm = Cell::new(self.alarm.get());
+        let exchange = WasmExchange::new(&self.worker, callback, &alarm);
+        if !self.replied.get()
+            && let Ok(mut filter) = self.filter.try_borrow_mut()
+        {
+            self.follow(side, &question(&mut filter, &exchange));
+            self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
         }
-        let exchange = WasmExchange::new(&self.worker, request_goes_on, now, alarm);
-        Some(question(&mut *self.filter.try_borrow_mut().ok()?, &exchange))
+        let stops = match side {
+            Body::Request => self.request_held.get() || self.replied.get(),
+            Body::Response => self.response_held.get(),
+        };
+        if stops { Action::Pause } else { Action::Continue }
     }
 
-    fn follow(&self, flow: &Flow) {
-        self.enter(match flow {
-            Flow::Keep => self.state.get(),
-            Flow::Continue => State::Flowing,
-            Flow::Hold => State::Held,
+    fn follow(&self, side: Body, flow: &Flow) {
+        match flow {
+            Flow::Keep => {}
+            Flow::Continue => self.hold(side, false),
+            Flow::Hold => self.hold(side, true),
             Flow::Reply(reply) => {
+                self.hold(Body::Request, false);
+                self.hold(Body::Response, false);
+                self.replied.set(true);
                 hostcalls::reply(reply);
-                State::Replied
             }
-        });
-    }
-
-    fn enter(&self, state: State) {
-        let held = &self.worker.held;
-        let others = held.get().saturating_sub(usize::from(self.state.get() == State::Held));
-        held.set(others.saturating_add(usize::from(state == State::Held)));
-        self.state.set(state);
-    }
-
-    fn sleep_until(self: Rc<Self>, at: Timestamp) {
-        let (worker, id) = (Rc::clone(&self.worker), self.id);
-        self.alarm.set(Some(at));
-        worker.timer.set(at, id, self);
-    }
-
-    fn clear_alarm(&self) {
-        if let Some(at) = self.alarm.take() {
-            self.worker.timer.clear(at, self.id);
         }
     }
 
-    fn action(&self) -> Action {
-        if self.state.get() == State::Flowing { Action::Continue } else { Action::Pause }
+    fn hold(&self, side: Body, hold: bool) {
+        match side {
+            Body::Response => self.response_held.set(hold),
+            Body::Request => {
+                let held = &self.worker.held;
+                let others = held.get().saturating_sub(usize::from(self.request_held.replace(hold)));
+                held.set(others.saturating_add(usize::from(hold)));
+            }
+        }
+    }
+
+    fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
+        if at == self.alarm.get() {
+            return;
+        }
+        if let Some(before) = self.alarm.replace(at) {
+            self.worker.timer.clear(before, self.id);
+        }
+        if let Some(at) = at {
+            self.worker.timer.set(at, self.id, Rc::<Self>::clone(self));
+        }
     }
 }
 
@@ -128,15 +146,18 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
         if !hostcalls::act_for(self.id) {
             return;
         }
-        let alarm = Cell::new(None);
-        let was_held = self.state.get() == State::Held;
-        let flow = self.answer(true, Some(now), &alarm, |filter, exchange| filter.on_alarm(exchange));
-        self.follow(flow.as_ref().unwrap_or(&Flow::Keep));
-        if was_held && self.state.get() == State::Flowing {
-            hostcalls::resume_request();
+        let (request, response) = (self.request_held.get(), self.response_held.get());
+        let side = if response { Body::Response } else { Body::Request };
+        let callback = Callback { now: Some(now), goes_on: true, body: None };
+        self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
+        if self.replied.get() {
+            return;
         }
-        if let Some(at) = alarm.get().filter(|_| self.state.get() != State::Replied) {
-            self.sleep_until(at);
+        if response && !self.response_held.get() {
+            hostcalls::resume_response();
+        }
+        if request && !self.request_held.get() {
+            hostcalls::resume_request();
         }
     }
 }
@@ -144,41 +165,49 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
 impl<S: Stream + 'static> Context for HttpStream<S> {}
 
 impl<S: Stream + 'static> HttpContext for HttpStream<S> {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        self.ask(!end_of_stream, |filter, exchange| filter.on_request_headers(exchange))
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let callback = Callback { goes_on: !end, ..Callback::default() };
+        self.inner.ask(Body::Request, callback, |filter, exchange| filter.on_request_headers(exchange))
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let arrived = size.saturating_sub(self.buffered);
-        let action =
-            self.ask(!end_of_stream, |filter, exchange| match filter.on_request_body(exchange, arrived) {
-                Flow::Reply(reply) => Flow::Reply(reply),
-                flow if !end_of_stream => flow,
-                flow => {
-                    Some(filter.on_request_end(exchange)).filter(|end| *end != Flow::Keep).unwrap_or(flow)
-                }
-            });
-        self.buffered = if action == Action::Pause { size } else { 0 };
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let sizes = (self.request_held_back, size);
+        let (held_back, action) = self.body(Body::Request, sizes, end, S::on_request_body, S::on_request_end);
+        self.request_held_back = held_back;
         action
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.ask(false, |filter, exchange| filter.on_request_end(exchange))
+        self.trailers(Body::Request, self.request_held_back, S::on_request_end)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let no_alarm = Cell::default();
-        self.inner.answer(false, None, &no_alarm, |filter, exchange| {
-            filter.on_response_headers(exchange);
-            Flow::Keep
-        });
-        Action::Continue
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let callback = Callback { goes_on: !end, ..Callback::default() };
+        self.inner.ask(Body::Response, callback, |filter, exchange| filter.on_response_headers(exchange))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        let sizes = (self.response_held_back, size);
+        let (held_back, action) =
+            self.body(Body::Response, sizes, end, S::on_response_body, S::on_response_end);
+        self.response_held_back = held_back;
+        action
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.trailers(Body::Response, self.response_held_back, S::on_response_end)
     }
 }
 
 impl<S: Stream + 'static> Drop for HttpStream<S> {
     fn drop(&mut self) {
-        self.inner.clear_alarm();
-        self.inner.enter(State::Flowing);
+        let no_alarm = Cell::default();
+        let inner = &self.inner;
+        let exchange = WasmExchange::new(&inner.worker, Callback::default(), &no_alarm);
+        if let Ok(mut filter) = inner.filter.try_borrow_mut() {
+            filter.on_gone(&exchange);
+        }
+        inner.sleep_until(None);
+        inner.hold(Body::Request, false);
     }
 }

@@ -15,20 +15,22 @@ pub struct Worker {
     pub max_held: usize,
     /// How names become keys.
     pub fingerprinter: Fingerprinter,
-    metrics: Vec<Option<u32>>,
+    counters: Vec<Option<u32>>,
+    gauges: Vec<Option<u32>>,
     random: Cell<u64>,
 }
 
 impl Worker {
-    /// With these counters, holding at most `max_held` requests. The error is for the operator.
-    pub fn new(metrics: &[String], max_held: usize) -> Result<Self, String> {
+    /// With these counters and gauges, holding at most `max_held` requests. The error is for the operator.
+    pub fn new(counters: &[String], gauges: &[String], max_held: usize) -> Result<Self, String> {
         let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
         Ok(Self {
             timer: Timer::default(),
             held: Cell::default(),
             max_held,
             fingerprinter: Fingerprinter::new(key),
-            metrics: metrics.iter().map(|name| hostcalls::define_counter(name)).collect(),
+            counters: counters.iter().map(|name| hostcalls::define_counter(name)).collect(),
+            gauges: gauges.iter().map(|name| hostcalls::define_gauge(name)).collect(),
             random: Cell::new(hostcalls::random_seed()),
         })
     }
@@ -43,8 +45,15 @@ impl Worker {
 
     /// Adds `by` to the counter at this place of the list.
     pub fn count(&self, metric: usize, by: u32) {
-        if let Some(id) = self.metrics.get(metric).copied().flatten() {
+        if let Some(id) = self.counters.get(metric).copied().flatten() {
             hostcalls::count(id, by);
+        }
+    }
+
+    /// Sets the gauge at this place of the list.
+    pub fn set_gauge(&self, gauge: usize, value: u64) {
+        if let Some(id) = self.gauges.get(gauge).copied().flatten() {
+            hostcalls::set_gauge(id, value);
         }
     }
 }

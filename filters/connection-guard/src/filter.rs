@@ -111,7 +111,7 @@ impl Connection for Guarded {
     fn on_close(&mut self, link: &dyn Link) {
         if let Some(Counted { key, mark, lease, .. }) = self.counted.take() {
             let _ = update(link.store(), &key, |mut set: ConnectionSet| {
-                set.close(mark, lease, link.now());
+                set.close(mark, lease, link.clock());
                 (Some(set), ())
             });
         }

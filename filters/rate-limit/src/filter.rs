@@ -92,18 +92,19 @@ impl Stream for RateLimitStream {
         }
         let lenient = worker.config.failure_mode == FailureMode::Allow;
         let terms = Terms { may_hold: exchange.can_hold(), lenient };
-        let ruling = admit(exchange.store(), &mut charges, terms, now, || exchange.now());
+        let ruling = admit(exchange.store(), &mut charges, terms, now, || exchange.clock());
         self.level =
             ruling.tightest.map(|level| Level { reset: level.reset.saturating_sub(ruling.hold), ..level });
         worker.answer(exchange, &ruling, terms, now)
     }
 
-    fn on_response_headers(&mut self, exchange: &dyn Exchange) {
+    fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if let Some(level) = self.level.filter(|_| self.worker.config.headers_on_admitted) {
             for (name, value) in level_headers(level) {
                 exchange.set_response_header(name, &value);
             }
         }
+        Flow::Keep
     }
 }
 

@@ -1,0 +1,136 @@
+//! One exchange made of plain values.
+
+use super::FakeProxy;
+use crate::exchange::{Exchange, Fact, FactValue};
+use crate::headers::HeaderMap;
+use core::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+/// A header's new value, or that it was taken out.
+type Changes<V> = RefCell<BTreeMap<String, Option<V>>>;
+
+/// One exchange.
+#[derive(Debug)]
+pub struct FakeExchange<'a> {
+    pub(super) proxy: &'a FakeProxy,
+    headers: HeaderMap,
+    request: Changes<Vec<u8>>,
+    answer: HeaderMap,
+    response: Changes<String>,
+    /// Whether more of its request is to come.
+    pub request_goes_on: Cell<bool>,
+    /// Whether more of its response is to come.
+    pub response_goes_on: Cell<bool>,
+    arrived: Vec<u8>,
+    held: RefCell<Vec<u8>>,
+    facts: BTreeMap<Fact, FactValue>,
+}
+
+impl<'a> FakeExchange<'a> {
+    pub(super) fn new(proxy: &'a FakeProxy, headers: HeaderMap) -> Self {
+        Self {
+            proxy,
+            headers,
+            request: RefCell::default(),
+            answer: HeaderMap::default(),
+            response: RefCell::default(),
+            request_goes_on: Cell::default(),
+            response_goes_on: Cell::default(),
+            arrived: Vec::new(),
+            held: RefCell::default(),
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// The next callback is about these bytes of a body, which are held with those before.
+    pub fn arrive(&mut self, bytes: &[u8]) {
+        self.arrived = bytes.to_vec();
+        self.held.borrow_mut().extend_from_slice(bytes);
+    }
+
+    /// What is held, after whatever replaced it.
+    pub fn held_now(&self) -> Vec<u8> {
+        self.held.borrow().clone()
+    }
+
+    /// The request's part is over; this is its response.
+    pub fn respond(&mut self, headers: &[(&str, &str)]) {
+        self.answer = headers.iter().copied().collect();
+        self.arrived.clear();
+        self.held.borrow_mut().clear();
+    }
+
+    /// What the proxy knows of it.
+    pub fn know(&mut self, fact: Fact, value: &[u8]) {
+        self.facts.insert(fact, FactValue(value.to_vec()));
+    }
+
+    /// What a header of the request was set to; `Some(None)` if it was taken out.
+    pub fn request_header(&self, name: &str) -> Option<Option<Vec<u8>>> {
+        self.request.borrow().get(name).cloned()
+    }
+
+    /// Whether a header was taken out of the response.
+    pub fn response_header_removed(&self, name: &str) -> bool {
+        self.response.borrow().get(name).is_some_and(Option::is_none)
+    }
+
+    /// A header that was set on the response.
+    pub fn response_header(&self, name: &str) -> Option<String> {
+        self.response.borrow().get(name).cloned().flatten()
+    }
+}
+
+impl Exchange for FakeExchange<'_> {
+    fn request_headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn request_goes_on(&self) -> bool {
+        self.request_goes_on.get()
+    }
+
+    fn can_hold(&self) -> bool {
+        !self.proxy.cannot_hold
+    }
+
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        self.request.borrow_mut().insert(name.to_owned(), Some(value.to_vec()));
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        self.request.borrow_mut().insert(name.to_owned(), None);
+    }
+
+    fn arrived(&self) -> &[u8] {
+        &self.arrived
+    }
+
+    fn held(&self) -> Vec<u8> {
+        self.held_now()
+    }
+
+    fn replace_held(&self, body: &[u8]) {
+        *self.held.borrow_mut() = body.to_vec();
+    }
+
+    fn response_headers(&self) -> &HeaderMap {
+        &self.answer
+    }
+
+    fn response_goes_on(&self) -> bool {
+        self.response_goes_on.get()
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) {
+        self.response.borrow_mut().insert(name.to_owned(), Some(value.to_owned()));
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        self.response.borrow_mut().insert(name.to_owned(), None);
+    }
+
+    fn fact(&self, fact: Fact) -> Option<FactValue> {
+        self.facts.get(&fact).cloned()
+    }
+}
