@@ -41,6 +41,7 @@ impl Fingerprinter {
 }
 
 /// A fingerprint in the making.
+#[derive(Clone, Debug)]
 pub struct Parts {
     hasher: SipHasher13,
 }
@@ -50,6 +51,11 @@ impl Parts {
     pub fn add(&mut self, part: &[u8]) {
         self.hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
         self.hasher.write(part);
+    }
+
+    /// Bytes without their length, as they stream in. Whoever adds them marks where they end.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.hasher.write(bytes);
     }
 
     /// The fingerprint of all parts so far.

@@ -8,6 +8,7 @@
 //! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
 //! - [`body_rate`]: when a request body is too slow.
 //! - [`connections`]: how many connections an address has open, and how fast it opens them.
+//! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
@@ -19,6 +20,8 @@ pub mod connections;
 pub mod fingerprint;
 pub mod headers;
 pub mod identity;
+pub mod inference;
+pub mod json;
 pub mod path;
 pub mod pattern;
 pub mod refused;

@@ -1,0 +1,46 @@
+//! What a request asks of a model, read from its body while that streams in: one pass, no tree, constant memory.
+//!
+//! It knows the chat and legacy completions, embeddings and responses of the OpenAI API, Anthropic's messages, and what
+//! vLLM adds to them, and tells them apart by their members alone, so a request cannot be scanned as the wrong one.
+//! [`Member`] lists what is read of the top level and [`Key`] what is not text below it. Whatever else is a string there
+//! counts as text that reaches the model: a server's template may write it out. So does a role, a type or an id that is
+//! longer than any real one.
+
+mod characters;
+mod facts;
+mod key;
+mod label;
+mod listener;
+mod member;
+mod place;
+mod print;
+mod reader;
+mod scanner;
+
+#[cfg(test)]
+mod tests;
+
+pub use characters::{Class, Suspect};
+pub use facts::{Facts, First, Model, Parts, Seen, Value};
+pub use key::Key;
+pub use member::Member;
+pub use place::{Place, Role};
+pub use scanner::Scanner;
+
+/// Hears every text that reaches the model, in pieces, in the order of the body.
+pub trait TextSink {
+    /// A piece of the text at `place`, decoded.
+    fn piece(&mut self, place: &Place, text: &str);
+    /// The text at `place` is complete.
+    fn end_of_text(&mut self, place: &Place);
+    /// A suspicious character at `place`; before the piece that holds it. Labels (roles, types, ids) are looked
+    /// through too, though they are no texts.
+    fn suspect(&mut self, place: &Place, suspect: &Suspect);
+}
+
+/// Hears nothing.
+impl TextSink for () {
+    fn piece(&mut self, _: &Place, _: &str) {}
+    fn end_of_text(&mut self, _: &Place) {}
+    fn suspect(&mut self, _: &Place, _: &Suspect) {}
+}

@@ -1,0 +1,98 @@
+//! Characters that a prompt has little honest use for: those that no one sees and a model reads.
+//!
+//! Source: Unicode 16 (control and private-use code points, `Bidi_Control`, and of `Default_Ignorable_Code_Point` the
+//! ones without width; variation selectors of plane 0 are left out, since emoji are spelt with them).
+
+use core::ops::Range;
+
+/// Why a character is suspicious.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A control character other than tab, line feed and carriage return.
+    Control,
+    /// One that changes the direction of writing.
+    Bidi,
+    /// One without width: spaces, joiners, soft hyphens, tags, the supplement of variation selectors.
+    ZeroWidth,
+    /// One that means what its users agree on.
+    PrivateUse,
+}
+
+/// A suspicious character and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Why it is one.
+    pub class: Class,
+    /// The character.
+    pub character: char,
+    /// Its bytes in the body: UTF-8, an escape, or a pair of them.
+    pub range: Range<u64>,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::Control, Self::Bidi, Self::ZeroWidth, Self::PrivateUse];
+
+    /// The class of a character, if it is suspicious.
+    pub const fn of(character: char) -> Option<Self> {
+        match character {
+            '\t' | '\n' | '\r' => None,
+            '\0'..='\u{1F}' | '\u{7F}'..='\u{9F}' => Some(Self::Control),
+            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                Some(Self::Bidi)
+            }
+            '\u{AD}'
+            | '\u{34F}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200D}'
+            | '\u{2060}'..='\u{2065}'
+            | '\u{206A}'..='\u{206F}'
+            | '\u{3164}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}' => Some(Self::ZeroWidth),
+            '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{FFFFD}' | '\u{100000}'..='\u{10FFFD}' => {
+                Some(Self::PrivateUse)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Control => 0,
+            Self::Bidi => 1,
+            Self::ZeroWidth => 2,
+            Self::PrivateUse => 3,
+        }
+    }
+}
+
+/// Counts the characters of a text that is written at the offset `at`, and names the suspicious ones.
+pub(super) fn count(text: &str, at: u64, mut name: impl FnMut(Suspect)) -> usize {
+    let mut count = 0_usize;
+    for (place, character) in text.char_indices() {
+        count = count.wrapping_add(1);
+        if is_common(character) {
+            continue;
+        }
+        if let Some(class) = Class::of(character) {
+            let begin = at.wrapping_add(u64::try_from(place).unwrap_or(u64::MAX));
+            let length = u64::try_from(character.len_utf8()).unwrap_or(u64::MAX);
+            name(Suspect { class, character, range: begin..begin.wrapping_add(length) });
+        }
+    }
+    count
+}
+
+/// One of the many that are not suspicious.
+#[inline]
+const fn is_common(character: char) -> bool {
+    matches!(character, ' '..='~' | '\u{AE}'..='\u{34E}' | '\u{350}'..='\u{61B}' | '\u{61D}'..='\u{115E}')
+        || matches!(character, '\u{2070}'..='\u{3163}' | '\u{3165}'..='\u{D7FF}' | '\u{1F000}'..='\u{1FFFF}')
+}

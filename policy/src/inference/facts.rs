@@ -1,0 +1,173 @@
+//! What is known of a request so far.
+
+use super::{Class, Member, Place, Suspect};
+use core::ops::Range;
+
+/// What is known of a request so far. All counts saturate.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub(super) model: Option<Model>,
+    pub(super) members: [Option<Seen>; Member::ALL.len()],
+    pub(super) first: [Option<First>; Class::ALL.len()],
+    /// The body's outermost value is an object: no other body is a request.
+    pub is_object: bool,
+    /// Unicode scalar values in all texts together.
+    pub characters: u64,
+    /// The same as UTF-8, in bytes.
+    pub bytes: u64,
+    /// Unicode scalar values in the longest message, or in the longest element of another list of texts, or in a text
+    /// that is in no list.
+    pub longest_message: u64,
+    /// Elements of `messages`, and of `input` those that are objects.
+    pub messages: u64,
+    /// Texts, or lists of token ids, of `prompt` and `input`: as many as the model runs for.
+    pub prompts: u64,
+    /// Token ids in `prompt` and `input`.
+    pub token_ids: u64,
+    /// Content parts by kind.
+    pub parts: Parts,
+    /// Elements of `tools` and `functions`.
+    pub tools: u64,
+    /// Containers at their deepest, 1 for a container of scalars.
+    pub depth: u8,
+    /// The first member of the top level that occurred twice; the facts are of its last occurrence.
+    pub duplicate: Option<Member>,
+    /// A key occurred twice in some object. Known only when fingerprints are made, and among the first members that
+    /// [`Scanner`](super::Scanner) remembers.
+    pub repeated_key: bool,
+}
+
+/// A model's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    /// Its first 256 bytes, at most.
+    pub name: String,
+    /// There was more.
+    pub is_cut: bool,
+}
+
+/// A member of the top level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What it is.
+    pub value: Value,
+    /// Where its key begins, the quote included.
+    pub key_at: u64,
+    /// Where its value is.
+    pub range: Range<u64>,
+}
+
+/// A value, as far as a limit cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// `null`, which the APIs take for absent.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// Digits alone, no larger than a `u64`.
+    Integer(u64),
+    /// Any other.
+    Other,
+}
+
+/// The first suspicious character of a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// Which one.
+    pub suspect: Suspect,
+    /// In which text.
+    pub place: Place,
+}
+
+/// Content parts by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Text and what has no other kind.
+    pub text: u64,
+    /// Images.
+    pub image: u64,
+    /// Sound.
+    pub audio: u64,
+    /// Files and documents.
+    pub file: u64,
+    /// Videos, calls of tools and their results, and what is not known.
+    pub other: u64,
+}
+
+/// Of a part that carries several, the last of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Text,
+    File,
+    Other,
+    Audio,
+    Image,
+}
+
+impl Facts {
+    pub(super) const fn new() -> Self {
+        Self {
+            model: None,
+            members: [const { None }; Member::ALL.len()],
+            first: [const { None }; Class::ALL.len()],
+            is_object: false,
+            characters: 0,
+            bytes: 0,
+            longest_message: 0,
+            messages: 0,
+            prompts: 0,
+            token_ids: 0,
+            parts: Parts { text: 0, image: 0, audio: 0, file: 0, other: 0 },
+            tools: 0,
+            depth: 0,
+            duplicate: None,
+            repeated_key: false,
+        }
+    }
+
+    /// The model's name, if it is a string.
+    pub const fn model(&self) -> Option<&Model> {
+        self.model.as_ref()
+    }
+
+    /// Whether the answer is to be streamed.
+    pub fn stream(&self) -> bool {
+        self.member(Member::Stream).is_some_and(|seen| seen.value == Value::Bool(true))
+    }
+
+    /// A member of the top level, once it is complete.
+    pub fn member(&self, member: Member) -> Option<&Seen> {
+        self.members.get(member.index())?.as_ref()
+    }
+
+    /// The first suspicious character of a class.
+    pub fn first(&self, class: Class) -> Option<&First> {
+        self.first.get(class.index())?.as_ref()
+    }
+}
+
+impl Parts {
+    pub(super) const fn add(&mut self, part: Part) {
+        let count = match part {
+            Part::Text => &mut self.text,
+            Part::Image => &mut self.image,
+            Part::Audio => &mut self.audio,
+            Part::File => &mut self.file,
+            Part::Other => &mut self.other,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+impl Part {
+    /// Of a part of this `type`.
+    pub(super) fn typed(name: &str) -> Self {
+        match name {
+            "text" | "input_text" | "output_text" | "summary_text" | "refusal" => Self::Text,
+            "image" | "image_url" | "input_image" | "image_embeds" | "image_pil" => Self::Image,
+            "audio" | "audio_url" | "input_audio" => Self::Audio,
+            "file" | "input_file" | "document" => Self::File,
+            _ => Self::Other,
+        }
+    }
+}

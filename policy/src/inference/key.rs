@@ -1,0 +1,96 @@
+//! The keys below a request's top level that mean more than text.
+
+use super::facts::Part;
+use super::reader::Reading;
+
+macro_rules! keys {
+    ($($key:ident = $name:literal),* $(,)?) => {
+        /// A key below the top level that is known by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Key { $($key),* }
+
+        impl Key {
+            /// As it is written.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$key => $name),* }
+            }
+
+            /// The key of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$key),)* _ => None }
+            }
+        }
+    };
+}
+
+keys! {
+    Content = "content", Text = "text", Name = "name", Refusal = "refusal", Thinking = "thinking",
+    Reasoning = "reasoning", ReasoningContent = "reasoning_content", Summary = "summary", Title = "title",
+    Context = "context", Output = "output", ToolCalls = "tool_calls", Function = "function",
+    FunctionCall = "function_call", Arguments = "arguments", Source = "source", Variables = "variables",
+    Description = "description", Parameters = "parameters", Input = "input", InputSchema = "input_schema",
+    Schema = "schema", JsonSchema = "json_schema",
+    Role = "role", Type = "type", Id = "id", CallId = "call_id", ToolCallId = "tool_call_id",
+    ToolUseId = "tool_use_id", Status = "status", Detail = "detail", Format = "format", MediaType = "media_type",
+    ImageUrl = "image_url", Image = "image", ImageEmbeds = "image_embeds", InputAudio = "input_audio",
+    AudioUrl = "audio_url", Audio = "audio", VideoUrl = "video_url", Video = "video", File = "file",
+    FileData = "file_data", FileId = "file_id", FileUrl = "file_url", Filename = "filename", Url = "url",
+    Data = "data", EncryptedContent = "encrypted_content", Signature = "signature",
+    CacheControl = "cache_control",
+}
+
+impl Key {
+    /// How its value is read where text is. `opaque`: its object has said that its data is encoded.
+    pub(super) const fn reading(self, opaque: bool) -> Reading {
+        match self {
+            Self::Role
+            | Self::Type
+            | Self::Id
+            | Self::CallId
+            | Self::ToolCallId
+            | Self::ToolUseId
+            | Self::Status
+            | Self::Detail
+            | Self::Format
+            | Self::MediaType => Reading::Label(self),
+            Self::ImageUrl
+            | Self::Image
+            | Self::ImageEmbeds
+            | Self::InputAudio
+            | Self::AudioUrl
+            | Self::Audio
+            | Self::VideoUrl
+            | Self::Video
+            | Self::File
+            | Self::FileData
+            | Self::FileId
+            | Self::FileUrl
+            | Self::Filename
+            | Self::Url
+            | Self::EncryptedContent
+            | Self::Signature
+            | Self::CacheControl => Reading::Nothing,
+            Self::Data if opaque => Reading::Nothing,
+            Self::Arguments
+            | Self::Parameters
+            | Self::Input
+            | Self::InputSchema
+            | Self::Schema
+            | Self::JsonSchema
+            | Self::Variables => Reading::All,
+            _ => Reading::Text,
+        }
+    }
+
+    /// What kind of part its object is, whatever the object's type says.
+    pub(super) const fn part(self) -> Option<Part> {
+        match self {
+            Self::ImageUrl | Self::Image | Self::ImageEmbeds => Some(Part::Image),
+            Self::InputAudio | Self::AudioUrl | Self::Audio => Some(Part::Audio),
+            Self::VideoUrl | Self::Video => Some(Part::Other),
+            Self::File | Self::FileData | Self::FileId | Self::FileUrl => Some(Part::File),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! What the parts of a body mean: where each stands, and so whether it is text, a fact, or neither.
+
+use super::facts::{Facts, Model, Part, Seen, Value};
+use super::label::Label;
+use super::place::{Place, Role};
+use super::print::Print;
+use super::{Key, Member, TextSink};
+use crate::json::Container;
+
+const MODEL: usize = 256;
+
+/// How a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Nothing,
+    /// Its strings are text, but for what [`Key`] knows better.
+    Text,
+    /// All of its strings are text, keys included.
+    All,
+    /// A short string; text if it is none.
+    Label(Key),
+    Model,
+}
+
+/// What a string is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Ignored,
+    Text,
+    Label(Key),
+    Key,
+    Model,
+}
+
+/// What a value begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Container(Container),
+    String,
+    Number,
+    Literal,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    container: Container,
+    reading: Reading,
+    key: Option<Key>,
+    index: u32,
+    /// Its elements are content parts; its numbers are token ids.
+    holds_parts: bool,
+    holds_tokens: bool,
+    is_part: bool,
+    typed: Option<Part>,
+    media: Option<Part>,
+    /// Its type says that its data is encoded.
+    opaque: Option<bool>,
+}
+
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) facts: Facts,
+    pub(super) print: Option<Print>,
+    pub(super) place: Place,
+    pub(super) sort: Sort,
+    pub(super) is_key: bool,
+    /// The digits of a number of the top level, while they are an integer.
+    pub(super) integer: Option<u64>,
+    frames: Vec<Frame>,
+    label: Label,
+    key_at: u64,
+    value_at: u64,
+    /// Characters in the message, or the like, that is being read.
+    message: u64,
+}
+
+impl Reader {
+    pub(super) const fn new(print: Option<Print>) -> Self {
+        Self {
+            facts: Facts::new(),
+            print,
+            place: Place::TOP,
+            sort: Sort::Ignored,
+            is_key: false,
+            integer: None,
+            frames: Vec::new(),
+            label: Label::EMPTY,
+            key_at: 0,
+            value_at: 0,
+            message: 0,
+        }
+    }
+
+    pub(super) fn at_top(&self) -> bool {
+        self.frames.len() == 1
+    }
+
+    /// A value begins: how it is read.
+    #[inline]
+    pub(super) fn begin(&mut self, kind: Kind, at: u64) -> Reading {
+        let depth = self.frames.len();
+        let Some(frame) = self.frames.last_mut() else { return Reading::Nothing };
+        if frame.container == Container::Array {
+            let index = frame.index;
+            frame.index = index.saturating_add(1);
+            self.place.at_index(index);
+            let reading = frame.reading;
+            if kind == Kind::Number && frame.holds_tokens {
+                self.facts.token_ids = self.facts.token_ids.saturating_add(1);
+            }
+            if depth == 2 {
+                self.element(kind, index);
+            }
+            return reading;
+        }
+        if depth == 1 {
+            self.value_at = at;
+            self.message = 0;
+            return self.member(kind);
+        }
+        match (frame.reading, frame.key) {
+            (Reading::Text, Some(key)) => key.reading(frame.opaque == Some(true)),
+            (reading, _) => reading,
+        }
+    }
+
+    fn member(&mut self, kind: Kind) -> Reading {
+        let Some(member) = self.place.member else { return Reading::Nothing };
+        self.place.role = match member {
+            Member::System | Member::Instructions => Some(Role::System),
+            _ => None,
+        };
+        match member {
+            Member::Model => self.facts.model = (kind == Kind::String).then(Model::default),
+            Member::Prompt | Member::Input if kind == Kind::String => count(&mut self.facts.prompts),
+            _ => {}
+        }
+        member.reading()
+    }
+
+    /// An element of a list of the top level begins.
+    fn element(&mut self, kind: Kind, index: u32) {
+        self.message = 0;
+        let facts = &mut self.facts;
+        match (self.place.member, kind) {
+            (Some(Member::Messages), _) | (Some(Member::Input), Kind::Container(Container::Object)) => {
+                self.place.role = None;
+                count(&mut facts.messages);
+            }
+            (Some(Member::Prompt | Member::Input), Kind::String | Kind::Container(Container::Array)) => {
+                count(&mut facts.prompts);
+            }
+            (Some(Member::Prompt | Member::Input), Kind::Number) if index == 0 => count(&mut facts.prompts),
+            (Some(Member::Tools | Member::Functions), _) => count(&mut facts.tools),
+            _ => {}
+        }
+    }
+
+    pub(super) fn open(&mut self, container: Container, at: u64) {
+        let reading = match self.begin(Kind::Container(container), at) {
+            Reading::Label(_) => Reading::Text,
+            Reading::Model => Reading::Nothing,
+            reading => reading,
+        };
+        let is_array = container == Container::Array;
+        let (holder, member) = (self.frames.last(), self.place.member);
+        let below_member = self.at_top();
+        let holds_parts = is_array
+            && reading == Reading::Text
+            && match holder {
+                Some(_) if below_member => member == Some(Member::System),
+                Some(holder) => matches!(holder.key, Some(Key::Content | Key::Output)),
+                None => false,
+            };
+        let holds_tokens = is_array
+            && match holder {
+                Some(_) if below_member => matches!(member, Some(Member::Prompt | Member::Input)),
+                Some(holder) => holder.holds_tokens,
+                None => false,
+            };
+        let is_part = !is_array && holder.is_some_and(|holder| holder.holds_parts);
+        if self.frames.is_empty() {
+            self.facts.is_object = !is_array;
+        } else {
+            self.place.descend();
+        }
+        self.frames.push(Frame {
+            container,
+            reading,
+            key: None,
+            index: 0,
+            holds_parts,
+            holds_tokens,
+            is_part,
+            typed: None,
+            media: None,
+            opaque: None,
+        });
+        let depth = u8::try_from(self.frames.len()).unwrap_or(u8::MAX);
+        self.facts.depth = self.facts.depth.max(depth);
+    }
+
+    pub(super) fn close(&mut self, end: u64) {
+        if let Some(part) = self.frames.pop().filter(|frame| frame.is_part) {
+            self.facts.parts.add(part.media.or(part.typed).unwrap_or(Part::Text));
+        }
+        self.place.ascend();
+        self.end(end, Value::Other);
+    }
+
+    /// A value is complete.
+    #[inline]
+    pub(super) fn end(&mut self, end: u64, value: Value) {
+        if self.frames.last().is_none_or(|frame| frame.container != Container::Object) {
+            return;
+        }
+        if let Some(print) = &mut self.print {
+            print.member_end();
+            self.facts.repeated_key = print.repeated_key;
+        }
+        let Some(member) = self.place.member.filter(|_| self.frames.len() == 1) else { return };
+        let seen = Seen { value, key_at: self.key_at, range: self.value_at..end };
+        let place = self.facts.members.get_mut(member.index());
+        if place.and_then(|place| place.replace(seen)).is_some() {
+            self.facts.duplicate = self.facts.duplicate.or(Some(member));
+        }
+    }
+
+    #[inline]
+    pub(super) fn string(&mut self, key: bool, at: u64) {
+        self.is_key = key;
+        self.label.clear();
+        self.sort = if key {
+            let at_top = self.at_top();
+            let Some(frame) = self.frames.last_mut() else { return };
+            frame.key = None;
+            match frame.reading {
+                _ if at_top => {
+                    self.key_at = at;
+                    self.place.member = None;
+                    Sort::Key
+                }
+                Reading::Text => Sort::Key,
+                Reading::All => {
+                    self.place.at_key(None);
+                    Sort::Text
+                }
+                _ => Sort::Ignored,
+            }
+        } else {
+            match self.begin(Kind::String, at) {
+                Reading::Text | Reading::All => Sort::Text,
+                Reading::Label(key) => Sort::Label(key),
+                Reading::Model => Sort::Model,
+                Reading::Nothing => Sort::Ignored,
+            }
+        };
+    }
+
+    #[inline]
+    pub(super) fn piece(&mut self, text: &str, characters: usize, sink: &mut (impl TextSink + ?Sized)) {
+        if let Some(print) = &mut self.print {
+            print.text(text);
+        }
+        match self.sort {
+            Sort::Ignored => {}
+            Sort::Text => self.text(text, characters, sink),
+            Sort::Key if self.label.push(text) => {}
+            Sort::Key => {
+                self.label.clear();
+                self.sort = Sort::Ignored;
+            }
+            Sort::Label(_) if self.label.push(text) => {}
+            Sort::Label(key) => {
+                self.labelled(key, "");
+                let label = self.label;
+                self.text(label.text(), label.text().chars().count(), sink);
+                self.text(text, characters, sink);
+                self.sort = Sort::Text;
+            }
+            Sort::Model => self.model(text),
+        }
+    }
+
+    fn text(&mut self, text: &str, characters: usize, sink: &mut (impl TextSink + ?Sized)) {
+        if text.is_empty() {
+            return;
+        }
+        let characters = wide(characters);
+        let facts = &mut self.facts;
+        facts.characters = facts.characters.saturating_add(characters);
+        facts.bytes = facts.bytes.saturating_add(wide(text.len()));
+        self.message = self.message.saturating_add(characters);
+        facts.longest_message = facts.longest_message.max(self.message);
+        sink.piece(&self.place, text);
+    }
+
+    fn model(&mut self, text: &str) {
+        let Some(model) = &mut self.facts.model else { return };
+        let room = if model.is_cut { 0 } else { MODEL.saturating_sub(model.name.len()) };
+        let longest = (0..=room.min(text.len())).rev().find(|length| text.is_char_boundary(*length));
+        let fitting = longest.and_then(|length| text.get(..length)).unwrap_or_default();
+        model.name.push_str(fitting);
+        model.is_cut |= fitting.len() < text.len();
+    }
+
+    #[inline]
+    pub(super) fn string_end(&mut self, end: u64, sink: &mut (impl TextSink + ?Sized)) {
+        if let Some(print) = &mut self.print {
+            print.string_end(self.is_key);
+        }
+        match self.sort {
+            Sort::Text => sink.end_of_text(&self.place),
+            Sort::Label(key) => {
+                let label = self.label;
+                self.labelled(key, label.text());
+            }
+            Sort::Key if self.at_top() => self.place.member = Member::named(self.label.text()),
+            Sort::Key => self.keyed(Key::named(self.label.text())),
+            Sort::Model | Sort::Ignored => {}
+        }
+        if !self.is_key {
+            self.end(end, Value::Other);
+        }
+    }
+
+    fn keyed(&mut self, key: Option<Key>) {
+        self.place.at_key(key);
+        let Some(frame) = self.frames.last_mut() else { return };
+        frame.key = key;
+        frame.media = frame.media.max(key.and_then(Key::part));
+    }
+
+    fn labelled(&mut self, key: Key, label: &str) {
+        let is_message = self.frames.len() == 3 && self.place.index().is_some();
+        let Some(frame) = self.frames.last_mut() else { return };
+        match key {
+            Key::Role if is_message => self.place.role = Some(Role::named(label)),
+            Key::Type => {
+                frame.typed = Some(Part::typed(label));
+                let opaque = matches!(label, "base64" | "redacted_thinking");
+                frame.opaque = Some(opaque && frame.opaque != Some(false));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,254 @@
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+use super::*;
+use crate::fingerprint::{Fingerprint, Fingerprinter};
+use crate::json::{Fault, Invalid};
+use proptest::prelude::*;
+use request::{request, wild};
+use serde_json::Value as Json;
+
+mod cost;
+mod expected;
+mod print;
+mod request;
+mod written;
+
+/// Keeps what it hears.
+#[derive(Default)]
+struct Heard {
+    text: String,
+    texts: Vec<(String, String)>,
+    roles: Vec<Option<Role>>,
+    suspects: Vec<Suspect>,
+}
+
+impl TextSink for Heard {
+    fn piece(&mut self, _: &Place, text: &str) {
+        assert!(!text.is_empty());
+        self.text.push_str(text);
+    }
+
+    fn end_of_text(&mut self, place: &Place) {
+        self.texts.push((place.to_string(), core::mem::take(&mut self.text)));
+        self.roles.push(place.role());
+    }
+
+    fn suspect(&mut self, _: &Place, suspect: &Suspect) {
+        self.suspects.push(suspect.clone());
+    }
+}
+
+fn scan_with(mut scanner: Scanner, body: &[u8], sizes: &[usize]) -> Result<(Scanner, Heard), Invalid> {
+    let (mut heard, mut rest, mut sizes) = (Heard::default(), body, sizes.iter().cycle());
+    while !rest.is_empty() {
+        let (chunk, after) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+        scanner.feed(chunk, &mut heard)?;
+        rest = after;
+    }
+    scanner.finish(&mut heard)?;
+    Ok((scanner, heard))
+}
+
+fn scan(body: &str) -> (Facts, Heard) {
+    let (scanner, heard) = scan_with(Scanner::new(127), body.as_bytes(), &[usize::MAX]).unwrap();
+    (scanner.facts().clone(), heard)
+}
+
+/// Of one scan, all that a full parse must agree with.
+fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
+    let json: Json = serde_json::from_str(body).unwrap();
+    let expected = expected::of(&json);
+    let (scanner, mut heard) = scan_with(Scanner::new(127), body.as_bytes(), sizes).unwrap();
+    let facts = scanner.facts();
+    heard.texts.sort();
+    prop_assert_eq!(&heard.texts, &expected.texts, "{}", body);
+    let characters: Vec<_> = expected.texts.iter().map(|(_, text)| text.chars().count() as u64).collect();
+    prop_assert_eq!(facts.characters, characters.iter().sum::<u64>());
+    prop_assert_eq!(facts.bytes, expected.texts.iter().map(|(_, text)| text.len() as u64).sum::<u64>());
+    prop_assert_eq!(facts.longest_message, expected.longest_message, "{}", body);
+    prop_assert_eq!(facts.messages, expected.messages);
+    prop_assert_eq!(facts.prompts, expected.prompts, "{}", body);
+    prop_assert_eq!(facts.token_ids, expected.token_ids);
+    prop_assert_eq!(facts.tools, expected.tools);
+    prop_assert_eq!(facts.parts, expected.parts, "{}", body);
+    prop_assert_eq!(facts.depth, expected.depth);
+    prop_assert_eq!(facts.is_object, json.is_object());
+    prop_assert_eq!(facts.stream(), json.get("stream") == Some(&Json::Bool(true)));
+    prop_assert_eq!(facts.model().map(|model| &*model.name), json.get("model").and_then(Json::as_str));
+    prop_assert_eq!(facts.duplicate, None);
+    for member in Member::ALL {
+        let value = json.get(member.name());
+        let seen = facts.member(member);
+        prop_assert_eq!(seen.map(|seen| seen.value), value.map(expected::value));
+        let Some(seen) = seen else { continue };
+        let written = &body[seen.range.start as usize..seen.range.end as usize];
+        let written: Option<Json> = serde_json::from_str(written).ok();
+        prop_assert_eq!(written.as_ref(), value);
+        prop_assert!(body[seen.key_at as usize..].starts_with('"'));
+    }
+    for suspect in &heard.suspects {
+        let written = &body[suspect.range.start as usize..suspect.range.end as usize];
+        let decoded: String = serde_json::from_str(&format!("\"{written}\"")).unwrap();
+        prop_assert_eq!(decoded, suspect.character.to_string());
+    }
+    let mut suspects: Vec<_> = heard.suspects.iter().map(|suspect| suspect.character).collect();
+    suspects.sort_unstable();
+    prop_assert_eq!(suspects, expected.suspects);
+    for class in Class::ALL {
+        let first = heard.suspects.iter().find(|suspect| suspect.class == class);
+        prop_assert_eq!(facts.first(class).map(|first| &first.suspect), first);
+    }
+    Ok(())
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![Just(vec![1]), prop::collection::vec(1_usize..30, 1..9), Just(vec![usize::MAX])]
+}
+
+proptest! {
+    #[test]
+    fn the_facts_of_a_request_are_those_of_a_full_parse(
+        json in request(), style: u64, sizes in sizes(),
+    ) {
+        agrees(&written::as_text(&json, style), &sizes)?;
+    }
+
+    #[test]
+    fn the_facts_of_anything_are_those_of_a_full_parse(json in wild(), style: u64, sizes in sizes()) {
+        agrees(&written::as_text(&json, style), &sizes)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn where_a_request_is_cut_makes_no_difference(json in request(), style: u64) {
+        let body = written::as_text(&json, style);
+        for cut in 1..body.len().min(600) {
+            agrees(&body, &[cut, usize::MAX])?;
+        }
+    }
+}
+
+/// `cargo test --release -p tidegate-policy -- --ignored millions`
+#[test]
+#[ignore = "minutes long"]
+fn the_facts_of_millions_of_requests_are_those_of_a_full_parse() {
+    let config = ProptestConfig { cases: 1_000_000, failure_persistence: None, ..ProptestConfig::default() };
+    let cases = (prop_oneof![request(), wild()], any::<u64>(), sizes());
+    proptest::test_runner::TestRunner::new(config)
+        .run(&cases, |(json, style, sizes)| agrees(&written::as_text(&json, style), &sizes))
+        .unwrap();
+}
+
+#[test]
+fn a_text_is_named_as_the_api_names_it() {
+    let (_, heard) = scan(
+        r#"{"messages":[{"role":"system","content":"a"},{"content":[{"type":"text","text":"b"}],"role":"user"},
+        {"role":"user","content":[{"type":"tool_result","content":[{"type":"text","text":"c"}]}]}],"prompt":["d","e"],
+        "system":"f","tools":[{"function":{"name":"g"}}]}"#,
+    );
+    let texts: Vec<_> = heard.texts.iter().map(|(place, text)| (&**place, &**text)).collect();
+    let expected = [
+        ("messages[0].content", "a"),
+        ("messages[1].content[0].text", "b"),
+        ("messages[2].content[0].content[0].text", "c"),
+        ("prompt[0]", "d"),
+        ("prompt[1]", "e"),
+        ("system", "f"),
+        ("tools[0]", "function"),
+        ("tools[0]", "name"),
+        ("tools[0]", "g"),
+    ];
+    assert_eq!(texts, expected);
+    let system = Some(Role::System);
+    let roles = [system, None, Some(Role::User), None, None, system, None, None, None];
+    assert_eq!(heard.roles, roles);
+}
+
+#[test]
+fn a_label_that_is_longer_than_any_real_one_is_a_text() {
+    for key in ["role", "type", "id", "tool_call_id"] {
+        for (length, characters) in [(64, 0), (65, 65), (5_000, 5_000)] {
+            let body = format!(r#"{{"messages":[{{"{key}":"{}"}}]}}"#, "x".repeat(length));
+            for size in [1, 50, usize::MAX] {
+                let (scanner, heard) = scan_with(Scanner::new(9), body.as_bytes(), &[size]).unwrap();
+                assert_eq!(scanner.facts().characters, characters);
+                let texts = if characters == 0 { vec![] } else { vec!["x".repeat(length)] };
+                assert_eq!(heard.texts.into_iter().map(|text| text.1).collect::<Vec<_>>(), texts);
+            }
+        }
+    }
+}
+
+#[test]
+fn data_is_text_unless_its_type_has_said_that_it_is_encoded() {
+    let characters = |source: &str| {
+        scan(&format!(r#"{{"messages":[{{"content":[{{"type":"image","source":{{{source}}}}}]}}]}}"#))
+            .0
+            .characters
+    };
+    assert_eq!(characters(r#""type":"base64","media_type":"image/png","data":"iVBO""#), 0);
+    assert_eq!(characters(r#""type":"text","media_type":"text/plain","data":"read""#), 4);
+    assert_eq!(characters(r#""data":"iVBO","type":"base64""#), 4);
+    assert_eq!(characters(r#""type":"text","type":"base64","data":"iVBO""#), 4);
+}
+
+#[test]
+fn a_model_name_is_kept_to_a_bound() {
+    let model = |name: &str| scan(&format!(r#"{{"model":"{name}"}}"#)).0.model().cloned().unwrap();
+    assert_eq!(model("gpt-4o"), Model { name: "gpt-4o".into(), is_cut: false });
+    assert_eq!(model(&"x".repeat(256)), Model { name: "x".repeat(256), is_cut: false });
+    assert_eq!(model(&"x".repeat(257)), Model { name: "x".repeat(256), is_cut: true });
+    assert_eq!(model(&"語".repeat(90)), Model { name: "語".repeat(85), is_cut: true });
+    assert_eq!(scan(r#"{"model":7}"#).0.model(), None);
+}
+
+#[test]
+fn a_member_that_comes_twice_is_flagged_and_its_last_value_counts() {
+    let (facts, heard) = scan(r#"{"n":1,"messages":[{"content":"a"}],"n":2,"messages":[{"content":"b"}]}"#);
+    assert_eq!(facts.duplicate, Some(Member::N));
+    assert_eq!(facts.member(Member::N).unwrap().value, Value::Integer(2));
+    assert_eq!(heard.texts.len(), 2);
+    assert_eq!(scan(r#"{"n":1,"\u006e":2}"#).0.duplicate, Some(Member::N));
+    assert_eq!(scan(r#"{"n":1,"messages":[{"n":1}]}"#).0.duplicate, None);
+}
+
+#[test]
+fn an_integer_is_digits_alone() {
+    let value = |number: &str| {
+        scan(&format!(r#"{{"max_tokens":{number}}}"#)).0.member(Member::MaxTokens).unwrap().value
+    };
+    assert_eq!(value("18446744073709551615"), Value::Integer(u64::MAX));
+    for other in ["18446744073709551616", "-1", "1.0", "1e2", "\"5\"", "[5]", "1e999"] {
+        assert_eq!(value(other), Value::Other, "{other}");
+    }
+    assert_eq!(value("null"), Value::Null);
+}
+
+#[test]
+fn characters_are_counted_alike_however_they_are_written() {
+    for (text, characters) in
+        [("a", 1_u64), ("語", 1), ("👩‍👩‍👧", 5), (r"\u8a9e", 1), (r"\ud83d\ude00", 1), (r"\n", 1)]
+    {
+        for times in [1_024 / characters as usize, 1_024 / characters as usize + 1] {
+            let body = format!(r#"{{"prompt":"{}"}}"#, text.repeat(times));
+            assert_eq!(scan(&body).0.characters, characters * times as u64, "{text}");
+        }
+    }
+}
+
+#[test]
+fn bodies_that_are_no_requests_have_no_facts() {
+    for body in ["[]", "\"model\"", "7", "null", r#"[{"prompt":"a"}]"#] {
+        let (facts, heard) = scan(body);
+        assert!(!facts.is_object && facts.characters == 0 && heard.texts.is_empty());
+    }
+    let refused = scan_with(Scanner::new(4), b"", &[1]).err();
+    assert_eq!(refused, Some(Invalid { at: 0, what: Fault::Incomplete }));
+}
+
+#[test]
+fn a_scanner_is_small() {
+    assert!(size_of::<Scanner>() <= 3 << 10, "{}", size_of::<Scanner>());
+}

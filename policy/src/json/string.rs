@@ -1,0 +1,249 @@
+//! The inside of a string: runs of text, escapes, and what a chunk's border cuts of either.
+
+use super::plain;
+use super::{Events, Fault, Invalid};
+
+const LONGEST: usize = 12;
+/// How long text is that is handed on together with the escapes beside it, and with how many.
+const SHORT: usize = 32;
+const DECODED: usize = 256;
+
+/// A character, raw or escaped, of which a chunk held only the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cut {
+    bytes: [u8; LONGEST],
+    length: u8,
+}
+
+/// What is left of a chunk, and where that is in the body.
+pub(super) struct Input<'a> {
+    pub(super) rest: &'a [u8],
+    pub(super) at: u64,
+}
+
+/// Escapes and what stands between them, decoded.
+struct Decoded {
+    bytes: [u8; DECODED],
+    length: usize,
+}
+
+impl<'a> Input<'a> {
+    /// Takes so many bytes, or all that are left.
+    #[inline]
+    pub(super) fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        self.at = self.at.wrapping_add(wide(taken.len()));
+        taken
+    }
+}
+
+/// Reads on in a string. True when its quote has been read.
+#[inline]
+pub(super) fn read(cut: &mut Cut, input: &mut Input<'_>, events: &mut impl Events) -> Result<bool, Invalid> {
+    if cut.length > 0 {
+        cut.mend(input, events)?;
+    }
+    loop {
+        let run = plain::run(input.rest);
+        if run.length > 0 {
+            text(run, cut, input, events)?;
+        }
+        match input.rest.first() {
+            None => return Ok(false),
+            Some(b'"') => {
+                input.take(1);
+                return Ok(true);
+            }
+            Some(b'\\') => escapes(cut, input, events)?,
+            Some(_) => return Err(Invalid { at: input.at, what: Fault::ControlCharacter }),
+        }
+    }
+}
+
+#[inline]
+fn text(
+    run: plain::Run,
+    cut: &mut Cut,
+    input: &mut Input<'_>,
+    events: &mut impl Events,
+) -> Result<(), Invalid> {
+    let at = input.at;
+    let bytes = input.take(run.length);
+    match core::str::from_utf8(bytes) {
+        Ok(text) => events.raw(text, at, run.plain),
+        Err(error) => {
+            let (valid, rest) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            let is_cut = error.error_len().is_none() && input.rest.is_empty();
+            if !is_cut {
+                return Err(Invalid { at: at.wrapping_add(wide(valid.len())), what: Fault::Utf8 });
+            }
+            if !valid.is_empty() {
+                events.raw(core::str::from_utf8(valid).unwrap_or_default(), at, false);
+            }
+            cut.keep(rest);
+        }
+    }
+    Ok(())
+}
+
+/// Escapes, and the short plain text between them, so that whoever listens gets few and longer pieces.
+fn escapes(cut: &mut Cut, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
+    let mut decoded = Decoded { bytes: [0; DECODED], length: 0 };
+    loop {
+        if input.rest.first() == Some(&b'\\') {
+            let at = input.at;
+            match escape(input.rest).map_err(|what| Invalid { at, what })? {
+                Some((character, length)) => {
+                    input.take(length);
+                    decoded.push_character(character, events);
+                    events.escaped(character, at..input.at);
+                }
+                None => cut.keep(input.take(LONGEST)),
+            }
+        } else {
+            let near = input.rest.get(..SHORT).unwrap_or(input.rest);
+            let run = plain::run(near);
+            if run.length == 0 || run.length == SHORT || !run.plain {
+                break;
+            }
+            decoded.push(input.take(run.length), events);
+        }
+    }
+    decoded.flush(events);
+    Ok(())
+}
+
+impl Cut {
+    const fn keep(&mut self, bytes: &[u8]) {
+        if let Some((kept, _)) = self.bytes.split_at_mut_checked(bytes.len()) {
+            kept.copy_from_slice(bytes);
+            self.length = bytes.len().to_le_bytes()[0];
+        }
+    }
+
+    /// Completes it with what has come, as far as that goes.
+    fn mend(&mut self, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
+        let begin = input.at.wrapping_sub(u64::from(self.length));
+        let failed = |what| Invalid { at: begin, what };
+        while let Some(byte) = input.rest.first() {
+            if let Some(next) = self.bytes.get_mut(usize::from(self.length)) {
+                *next = *byte;
+                self.length = self.length.saturating_add(1);
+            }
+            input.take(1);
+            let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+            if bytes.first() == Some(&b'\\') {
+                if let Some((character, _)) = escape(bytes).map_err(failed)? {
+                    *self = Self::default();
+                    events.escaped(character, begin..input.at);
+                    events.decoded(character.encode_utf8(&mut [0; 4]));
+                    return Ok(());
+                }
+            } else {
+                match core::str::from_utf8(bytes) {
+                    Ok(text) => events.raw(text, begin, false),
+                    Err(error) if error.error_len().is_none() => continue,
+                    Err(_) => return Err(failed(Fault::Utf8)),
+                }
+                *self = Self::default();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decoded {
+    /// Whole characters, `SHORT` bytes at most.
+    #[inline]
+    fn push(&mut self, text: &[u8], events: &mut impl Events) {
+        if self.length.wrapping_add(SHORT) > DECODED {
+            self.flush(events);
+        }
+        let free = self.bytes.get_mut(self.length..).unwrap_or_default();
+        if let Some((room, _)) = free.split_at_mut_checked(text.len()) {
+            room.copy_from_slice(text);
+            self.length = self.length.wrapping_add(text.len());
+        }
+    }
+
+    #[inline]
+    fn push_character(&mut self, character: char, events: &mut impl Events) {
+        if self.length.wrapping_add(4) > DECODED {
+            self.flush(events);
+        }
+        match self.bytes.get_mut(self.length..) {
+            Some([first, ..]) if character.is_ascii() => {
+                *first = u8::try_from(character).unwrap_or_default();
+                self.length = self.length.wrapping_add(1);
+            }
+            Some(free) if free.len() >= 4 => {
+                self.length = self.length.wrapping_add(character.encode_utf8(free).len());
+            }
+            _ => {}
+        }
+    }
+
+    fn flush(&mut self, events: &mut impl Events) {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        if !bytes.is_empty() {
+            events.decoded(core::str::from_utf8(bytes).unwrap_or_default());
+        }
+        self.length = 0;
+    }
+}
+
+/// The character that the escape at the beginning of `bytes` stands for, and how long the escape is; nothing if
+/// more bytes must tell.
+#[inline]
+fn escape(bytes: &[u8]) -> Result<Option<(char, usize)>, Fault> {
+    let character = match bytes {
+        [_, b'u', digits @ ..] => return unicode(digits),
+        [_, plain @ (b'"' | b'\\' | b'/'), ..] => char::from(*plain),
+        [_, b'n', ..] => '\n',
+        [_, b't', ..] => '\t',
+        [_, b'r', ..] => '\r',
+        [_, b'b', ..] => '\u{8}',
+        [_, b'f', ..] => '\u{c}',
+        [_, _, ..] => return Err(Fault::Escape),
+        _ => return Ok(None),
+    };
+    Ok(Some((character, 2)))
+}
+
+fn unicode(digits: &[u8]) -> Result<Option<(char, usize)>, Fault> {
+    let Some(unit) = unit(digits)? else { return Ok(None) };
+    if let Some(character) = char::from_u32(unit) {
+        return Ok(Some((character, 6)));
+    }
+    if unit >= 0xDC00 {
+        return Err(Fault::LoneSurrogate);
+    }
+    let low = match digits.get(4..).unwrap_or_default() {
+        [] | [b'\\'] => return Ok(None),
+        [b'\\', b'u', digits @ ..] => digits,
+        _ => return Err(Fault::LoneSurrogate),
+    };
+    let Some(low) = self::unit(low)? else { return Ok(None) };
+    let pair = (unit & 0x3FF).wrapping_shl(10) | low & 0x3FF;
+    match char::from_u32(pair.wrapping_add(0x1_0000)) {
+        Some(character) if (0xDC00..0xE000).contains(&low) => Ok(Some((character, 12))),
+        _ => Err(Fault::LoneSurrogate),
+    }
+}
+
+fn unit(digits: &[u8]) -> Result<Option<u32>, Fault> {
+    let mut unit = 0_u32;
+    let digits = digits.get(..4).unwrap_or(digits);
+    for digit in digits {
+        let value = char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
+        unit = unit.wrapping_shl(4) | value;
+    }
+    Ok((digits.len() == 4).then_some(unit))
+}
+
+/// A length as an offset.
+pub(super) fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
