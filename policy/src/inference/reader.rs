@@ -4,10 +4,12 @@ use super::facts::{Facts, Model, Part, Seen, Value};
 use super::label::Label;
 use super::place::{Place, Role};
 use super::print::Print;
-use super::{Key, Member, TextSink};
+use super::{Key, Member};
 use crate::json::Container;
 
-const MODEL: usize = 256;
+mod strings;
+
+pub(super) use strings::Sort;
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +21,6 @@ pub(super) enum Reading {
     All,
     /// A short string; text if it is none.
     Label(Key),
-    Model,
-}
-
-/// What a string is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
-    Ignored,
-    Text,
-    Label(Key),
-    Key,
     Model,
 }
 
@@ -225,131 +217,8 @@ impl Reader {
             self.facts.duplicate = self.facts.duplicate.or(Some(member));
         }
     }
-
-    #[inline]
-    pub(super) fn string(&mut self, key: bool, at: u64) {
-        self.is_key = key;
-        self.label.clear();
-        self.sort = if key {
-            let at_top = self.at_top();
-            let Some(frame) = self.frames.last_mut() else { return };
-            frame.key = None;
-            match frame.reading {
-                _ if at_top => {
-                    self.key_at = at;
-                    self.place.member = None;
-                    Sort::Key
-                }
-                Reading::Text => Sort::Key,
-                Reading::All => {
-                    self.place.at_key(None);
-                    Sort::Text
-                }
-                _ => Sort::Ignored,
-            }
-        } else {
-            match self.begin(Kind::String, at) {
-                Reading::Text | Reading::All => Sort::Text,
-                Reading::Label(key) => Sort::Label(key),
-                Reading::Model => Sort::Model,
-                Reading::Nothing => Sort::Ignored,
-            }
-        };
-    }
-
-    #[inline]
-    pub(super) fn piece(&mut self, text: &str, characters: usize, sink: &mut (impl TextSink + ?Sized)) {
-        if let Some(print) = &mut self.print {
-            print.text(text);
-        }
-        match self.sort {
-            Sort::Ignored => {}
-            Sort::Text => self.text(text, characters, sink),
-            Sort::Key if self.label.push(text) => {}
-            Sort::Key => {
-                self.label.clear();
-                self.sort = Sort::Ignored;
-            }
-            Sort::Label(_) if self.label.push(text) => {}
-            Sort::Label(key) => {
-                self.labelled(key, "");
-                let label = self.label;
-                self.text(label.text(), label.text().chars().count(), sink);
-                self.text(text, characters, sink);
-                self.sort = Sort::Text;
-            }
-            Sort::Model => self.model(text),
-        }
-    }
-
-    fn text(&mut self, text: &str, characters: usize, sink: &mut (impl TextSink + ?Sized)) {
-        if text.is_empty() {
-            return;
-        }
-        let characters = wide(characters);
-        let facts = &mut self.facts;
-        facts.characters = facts.characters.saturating_add(characters);
-        facts.bytes = facts.bytes.saturating_add(wide(text.len()));
-        self.message = self.message.saturating_add(characters);
-        facts.longest_message = facts.longest_message.max(self.message);
-        sink.piece(&self.place, text);
-    }
-
-    fn model(&mut self, text: &str) {
-        let Some(model) = &mut self.facts.model else { return };
-        let room = if model.is_cut { 0 } else { MODEL.saturating_sub(model.name.len()) };
-        let longest = (0..=room.min(text.len())).rev().find(|length| text.is_char_boundary(*length));
-        let fitting = longest.and_then(|length| text.get(..length)).unwrap_or_default();
-        model.name.push_str(fitting);
-        model.is_cut |= fitting.len() < text.len();
-    }
-
-    #[inline]
-    pub(super) fn string_end(&mut self, end: u64, sink: &mut (impl TextSink + ?Sized)) {
-        if let Some(print) = &mut self.print {
-            print.string_end(self.is_key);
-        }
-        match self.sort {
-            Sort::Text => sink.end_of_text(&self.place),
-            Sort::Label(key) => {
-                let label = self.label;
-                self.labelled(key, label.text());
-            }
-            Sort::Key if self.at_top() => self.place.member = Member::named(self.label.text()),
-            Sort::Key => self.keyed(Key::named(self.label.text())),
-            Sort::Model | Sort::Ignored => {}
-        }
-        if !self.is_key {
-            self.end(end, Value::Other);
-        }
-    }
-
-    fn keyed(&mut self, key: Option<Key>) {
-        self.place.at_key(key);
-        let Some(frame) = self.frames.last_mut() else { return };
-        frame.key = key;
-        frame.media = frame.media.max(key.and_then(Key::part));
-    }
-
-    fn labelled(&mut self, key: Key, label: &str) {
-        let is_message = self.frames.len() == 3 && self.place.index().is_some();
-        let Some(frame) = self.frames.last_mut() else { return };
-        match key {
-            Key::Role if is_message => self.place.role = Some(Role::named(label)),
-            Key::Type => {
-                frame.typed = Some(Part::typed(label));
-                let opaque = matches!(label, "base64" | "redacted_thinking");
-                frame.opaque = Some(opaque && frame.opaque != Some(false));
-            }
-            _ => {}
-        }
-    }
 }
 
 fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
-}
-
-fn wide(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice)]
 
 use super::*;
 use crate::fingerprint::{Fingerprint, Fingerprinter};
