@@ -11,6 +11,7 @@
 //! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
+//! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -26,5 +27,6 @@ pub mod path;
 pub mod pattern;
 pub mod refused;
 pub mod request_head;
+pub mod retry_budget;
 pub mod slots;
 pub mod timestamp;

@@ -1,0 +1,176 @@
+//! A retry budget: retries are paid for by first attempts, so that a failing cluster is not beaten while it is down.
+//! A first attempt deposits `ratio` of a retry, which lasts for `ttl`; a reserve makes `min_retries_per_second`, one at
+//! a time, for clients that send little. In any window of t seconds there are at most ratio * first attempts +
+//! min_retries_per_second * t + 1 retries, counting the first attempts of the window and of the ttl before it; whenever
+//! deposits pay for a retry, those of the ttl that ends there are enough for all retries in it.
+//!
+//! Retries that are known only once they are made (Envoy's own) may overdraw it. That debt is paid by what the budget
+//! earns before anything else is admitted, and remembered up to what six ttl earn: traffic that has become less is
+//! not held for long to a debt that more had made.
+//!
+//! Source: Finagle's `RetryBudget` (deposit, withdraw, ttl, reserve), with exact fractions; the reserve is GCRA.
+
+use crate::bucket::{Bucket, Rate, Take};
+use crate::timestamp::Timestamp;
+use core::fmt;
+use core::time::Duration;
+
+pub use ledger::Ledger;
+pub use ratio::{InvalidRatio, Ratio};
+pub use set::{LedgerSet, SET_BYTES};
+
+mod ledger;
+mod ratio;
+mod set;
+
+/// How many ttl's earnings of debt are remembered.
+const REMEMBERED_TTLS: u64 = 6;
+
+/// A budget that can be enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    slot: u64,
+    ratio: Ratio,
+    reserve: Option<Bucket>,
+}
+
+/// Why there is no such budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidBudget {
+    /// The ttl is not 1 to 60 s.
+    Ttl,
+    /// More than 10,000 retries per second without any first attempt.
+    MinRetriesTooMany,
+}
+
+impl fmt::Display for InvalidBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ttl => "accepted is 1s to 60s",
+            Self::MinRetriesTooMany => "accepted is 0 to 10000",
+        })
+    }
+}
+
+/// There is no balance for a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
+
+/// What one retry was paid with, for [`Budget::give_back`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    paid: Paid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Paid {
+    Reserve,
+    Deposits { slot: Timestamp },
+}
+
+impl Budget {
+    /// Deposits of `ratio` that last for `ttl`, and a reserve of `min_retries_per_second`.
+    pub fn new(ttl: Duration, ratio: Ratio, min_retries_per_second: u32) -> Result<Self, InvalidBudget> {
+        if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&ttl) {
+            return Err(InvalidBudget::Ttl);
+        }
+        if min_retries_per_second > 10_000 {
+            return Err(InvalidBudget::MinRetriesTooMany);
+        }
+        let slot = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX).div_ceil(ledger::EARNING_SLOTS);
+        let rate = Rate { requests: min_retries_per_second, period: Duration::from_secs(1) };
+        Ok(Self { slot, ratio, reserve: Bucket::new(rate, 1).ok() })
+    }
+
+    /// The ledger after a first attempt at `now`.
+    #[must_use]
+    pub fn deposit(&self, ledger: Ledger, now: Timestamp) -> Ledger {
+        let mut ledger = self.settled(ledger, now);
+        ledger.deposit();
+        ledger
+    }
+
+    /// The ledger after one retry at `now`, if there is balance for it.
+    pub fn withdraw(&self, ledger: Ledger, now: Timestamp) -> Result<(Ledger, Withdrawal), Exhausted> {
+        let mut ledger = self.settled(ledger, now);
+        if let Some(Take::Now { tat }) = self.reserve.map(|reserve| reserve.take(Some(ledger.reserve), now)) {
+            ledger.reserve = tat;
+            return Ok((ledger, Withdrawal { paid: Paid::Reserve }));
+        }
+        if self.balance(&ledger) == 0 || ledger.withdraw(1) == 0 {
+            return Err(Exhausted);
+        }
+        Ok((ledger, Withdrawal { paid: Paid::Deposits { slot: ledger.begin } }))
+    }
+
+    /// The ledger without a withdrawal, which another budget has refused.
+    #[must_use]
+    pub fn give_back(&self, ledger: Ledger, withdrawal: Withdrawal, now: Timestamp) -> Ledger {
+        let mut ledger = self.settled(ledger, now);
+        match (withdrawal.paid, self.reserve) {
+            (Paid::Reserve, Some(reserve)) => ledger.reserve = reserve.give_back(ledger.reserve),
+            (Paid::Reserve, None) => {}
+            (Paid::Deposits { slot }, _) => ledger.give_back(slot, self.slot),
+        }
+        ledger
+    }
+
+    /// The ledger after `retries` that were made without asking, and became known at `now`.
+    #[must_use]
+    pub fn spend(&self, ledger: Ledger, retries: u32, now: Timestamp) -> Ledger {
+        let mut ledger = self.settled(ledger, now);
+        if ledger.debt == 0 {
+            ledger.reserve = ledger.reserve.max(now);
+        }
+        ledger.debt = ledger.debt.saturating_add(retries);
+        self.settled(ledger, now)
+    }
+
+    /// How many retries there is balance for at `now`.
+    pub fn allowance(&self, ledger: Ledger, now: Timestamp) -> u32 {
+        let ledger = self.settled(ledger, now);
+        let reserve = u64::from(self.reserve.is_some() && ledger.reserve <= now);
+        u32::try_from(self.balance(&ledger).saturating_add(reserve)).unwrap_or(u32::MAX)
+    }
+
+    /// What forgetting a ledger at `now` would lose, in millionths of a retry: what it has earned and what it has
+    /// spent. 0 if it says nothing that a missing one does not.
+    pub fn loss(&self, ledger: Ledger, now: Timestamp) -> u64 {
+        let ledger = self.settled(ledger, now);
+        let reserve = u64::from(ledger.reserve > now);
+        let spent = ledger.withdrawals().saturating_add(u64::from(ledger.debt)).saturating_add(reserve);
+        self.ratio.of(ledger.all_deposits()).saturating_add(spent.saturating_mul(ratio::WHOLE))
+    }
+
+    /// Debt takes all that is there, so there is balance only when none is left.
+    fn settled(&self, ledger: Ledger, now: Timestamp) -> Ledger {
+        let mut ledger = ledger.rolled(self.slot, now);
+        if ledger.debt == 0 {
+            return ledger;
+        }
+        let interval = self.reserve.map_or(u64::MAX, |reserve| reserve.interval());
+        let ttl = self.slot.saturating_mul(ledger::EARNING_SLOTS);
+        let earned = self.earned(&ledger).saturating_add(ttl.checked_div(interval).unwrap_or(0));
+        let remembered = u32::try_from(earned.saturating_mul(REMEMBERED_TTLS)).unwrap_or(u32::MAX);
+        ledger.debt = ledger.debt.min(remembered);
+        if self.reserve.is_some() {
+            let made = now.plus(interval).nanos_since(ledger.reserve).checked_div(interval).unwrap_or(0);
+            let paid = ledger.pay(made);
+            ledger.reserve = ledger.reserve.plus(interval.saturating_mul(paid));
+        }
+        let payable = ledger.withdraw(self.balance(&ledger).min(u64::from(ledger.debt)));
+        ledger.pay(payable);
+        ledger
+    }
+
+    fn earned(&self, ledger: &Ledger) -> u64 {
+        self.ratio.of(ledger.deposits()).checked_div(ratio::WHOLE).unwrap_or(0)
+    }
+
+    fn balance(&self, ledger: &Ledger) -> u64 {
+        self.earned(ledger).saturating_sub(ledger.withdrawals())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What a budget remembers: 64 bytes, however many requests there were. First attempts and retries are counted by
+//! slots of a tenth of the ttl. First attempts count while their whole slot lies within the ttl (10 slots), retries
+//! until their whole slot lies outside (11), so both err on the side of fewer retries, by at most a slot. A count that
+//! has reached its end, 65,535 in a slot, stays there: what comes on top earns nothing, and is not admitted.
+//!
+//! Little-endian: when the newest slot began (8), TAT of the reserve (8), debt (4), first attempts and retries of
+//! each slot (2 + 2), newest first. A time that lies further ahead than two of its windows (the clock stepped back)
+//! is replaced by now, so it locks nobody out, and no count is dropped for it.
+
+use crate::timestamp::Timestamp;
+
+/// Slots in a ttl.
+pub(super) const EARNING_SLOTS: u64 = 10;
+
+const EARNING: usize = 10;
+
+const SLOTS: usize = EARNING + 1;
+
+/// Bytes of a ledger.
+pub(super) const BYTES: usize = 20 + 4 * SLOTS;
+
+/// What a budget remembers. The default is one that nobody has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub(super) begin: Timestamp,
+    pub(super) reserve: Timestamp,
+    pub(super) debt: u32,
+    slots: [Slot; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Slot {
+    deposits: u16,
+    withdrawals: u16,
+}
+
+impl Ledger {
+    /// From the store's bytes. What is too short is a ledger that nobody has used; what is beyond, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        Self::read(stored).unwrap_or_default()
+    }
+
+    /// For the store.
+    pub fn to_bytes(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let slots = self.slots.iter().flat_map(|slot| [slot.deposits, slot.withdrawals]);
+        let fields = (self.begin.as_nanos().to_le_bytes().into_iter())
+            .chain(self.reserve.as_nanos().to_le_bytes())
+            .chain(self.debt.to_le_bytes())
+            .chain(slots.flat_map(u16::to_le_bytes));
+        bytes.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
+        bytes
+    }
+
+    fn read(stored: &[u8]) -> Option<Self> {
+        let (begin, rest) = stored.split_first_chunk()?;
+        let (reserve, rest) = rest.split_first_chunk()?;
+        let (debt, mut rest) = rest.split_first_chunk()?;
+        let mut slots = [Slot::default(); SLOTS];
+        for slot in &mut slots {
+            let (deposits, more) = rest.split_first_chunk()?;
+            let (withdrawals, more) = more.split_first_chunk()?;
+            *slot = Slot {
+                deposits: u16::from_le_bytes(*deposits),
+                withdrawals: u16::from_le_bytes(*withdrawals),
+            };
+            rest = more;
+        }
+        Some(Self {
+            begin: Timestamp::from_nanos(u64::from_le_bytes(*begin)),
+            reserve: Timestamp::from_nanos(u64::from_le_bytes(*reserve)),
+            debt: u32::from_le_bytes(*debt),
+            slots,
+        })
+    }
+
+    /// As it is at `now`, with slots of so many nanoseconds.
+    pub(super) fn rolled(mut self, slot: u64, now: Timestamp) -> Self {
+        let furthest = now.plus(slot.saturating_mul(2 * (EARNING_SLOTS + 1)));
+        if self.begin > furthest {
+            self.begin = now;
+        }
+        if self.reserve > furthest {
+            self.reserve = now;
+        }
+        let passed = now.nanos_since(self.begin).checked_div(slot).unwrap_or(0);
+        self.begin = self.begin.plus(passed.saturating_mul(slot));
+        let passed = usize::try_from(passed).unwrap_or(SLOTS).min(SLOTS);
+        self.slots.rotate_right(passed);
+        self.slots.iter_mut().take(passed).for_each(|slot| *slot = Slot::default());
+        self
+    }
+
+    pub(super) fn deposit(&mut self) {
+        let [newest, ..] = &mut self.slots;
+        newest.deposits = newest.deposits.saturating_add(1);
+    }
+
+    /// Counts `retries` as withdrawn, or as many as can be counted, and gives their number.
+    pub(super) fn withdraw(&mut self, retries: u64) -> u64 {
+        let [newest, ..] = &mut self.slots;
+        let room = u16::MAX.saturating_sub(newest.withdrawals);
+        let counted = u16::try_from(retries).unwrap_or(u16::MAX).min(room);
+        newest.withdrawals = newest.withdrawals.saturating_add(counted);
+        u64::from(counted)
+    }
+
+    /// Takes one retry out of the slot that began at `begin`, if it still counts.
+    pub(super) fn give_back(&mut self, begin: Timestamp, slot: u64) {
+        let age = self.begin.nanos_since(begin).checked_div(slot).and_then(|age| usize::try_from(age).ok());
+        if let Some(slot) = age.and_then(|age| self.slots.get_mut(age)) {
+            slot.withdrawals = slot.withdrawals.saturating_sub(1);
+        }
+    }
+
+    /// Takes up to `retries` off the debt, and gives their number.
+    pub(super) fn pay(&mut self, retries: u64) -> u64 {
+        let paid = u32::try_from(retries).unwrap_or(u32::MAX).min(self.debt);
+        self.debt = self.debt.saturating_sub(paid);
+        u64::from(paid)
+    }
+
+    /// First attempts that earn.
+    pub(super) fn deposits(&self) -> u64 {
+        self.slots.iter().take(EARNING).map(|slot| u64::from(slot.deposits)).sum()
+    }
+
+    /// First attempts that are remembered.
+    pub(super) fn all_deposits(&self) -> u64 {
+        self.slots.iter().map(|slot| u64::from(slot.deposits)).sum()
+    }
+
+    /// Retries that count.
+    pub(super) fn withdrawals(&self) -> u64 {
+        self.slots.iter().map(|slot| u64::from(slot.withdrawals)).sum()
+    }
+}

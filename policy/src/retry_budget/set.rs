@@ -1,0 +1,161 @@
+//! Many clients' ledgers in a fixed amount of memory: a table of sets, as for buckets (see [`crate::slots`]).
+//!
+//! A set that is full forgets the ledger that has earned and spent least, an idle one first. What the forgotten
+//! client loses is what it had earned: its retries are left with the reserve. What it gains, if it had spent, is one
+//! retry from a fresh reserve, which a name of its own would have given it as well. One who makes up names crowds out
+//! names of that kind, which have earned little, before clients that send much.
+//!
+//! A record is 72 bytes: mark (8), ledger (64). A set is stored whole from the start.
+
+use super::Budget;
+use super::ledger::{BYTES as LEDGER, Ledger};
+use crate::timestamp::Timestamp;
+
+/// Ledgers in a set.
+pub const WAYS: usize = 8;
+
+const RECORD: usize = 8 + LEDGER;
+
+const BYTES: usize = WAYS * RECORD;
+
+/// Bytes of a set.
+pub const SET_BYTES: u64 = 576;
+
+/// One set, as the bytes that the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerSet {
+    bytes: [u8; BYTES],
+}
+
+impl Default for LedgerSet {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+impl LedgerSet {
+    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut set = Self::default();
+        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
+            place.copy_from_slice(record);
+        }
+        set
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The ledger of `mark`; one that nobody has used, if there is none.
+    pub fn find(&self, mark: u64) -> Ledger {
+        self.records().find(|(found, _)| *found == mark).map_or_else(Ledger::default, |(_, ledger)| ledger)
+    }
+
+    /// Puts the ledger of `mark` in the place of its last one, else of the one that costs least to forget. True if
+    /// that was a client's with something to lose.
+    pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
+        let known = self.records().position(|(found, _)| found == mark);
+        let (way, loss) = known.map(|way| (way, 0)).unwrap_or_else(|| self.least(budget, now));
+        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
+            let record = mark.to_le_bytes().into_iter().chain(ledger.to_bytes());
+            place.iter_mut().zip(record).for_each(|(place, byte)| *place = byte);
+        }
+        loss > 0
+    }
+
+    fn least(&self, budget: &Budget, now: Timestamp) -> (usize, u64) {
+        let losses = self.records().map(|(_, ledger)| budget.loss(ledger, now)).enumerate();
+        losses.min_by_key(|(_, loss)| *loss).unwrap_or_default()
+    }
+
+    fn records(&self) -> impl Iterator<Item = (u64, Ledger)> {
+        self.bytes.chunks_exact(RECORD).map(|record| match record.split_first_chunk() {
+            Some((mark, ledger)) => (u64::from_le_bytes(*mark), Ledger::from_bytes(ledger)),
+            None => (0, Ledger::default()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use core::time::Duration;
+    use proptest::prelude::*;
+
+    const TTL: u64 = 10_000_000_000;
+
+    fn budget() -> Budget {
+        Budget::new(Duration::from_secs(10), "0.2".parse().unwrap(), 10).unwrap()
+    }
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn with_deposits(count: u64, now: u64) -> Ledger {
+        (0..count).fold(Ledger::default(), |ledger, _| budget().deposit(ledger, at(now)))
+    }
+
+    fn full_set(deposits: impl Fn(u64) -> u64) -> LedgerSet {
+        let mut set = LedgerSet::default();
+        for mark in 1..=WAYS as u64 {
+            assert!(!set.put(mark, with_deposits(deposits(mark), TTL), &budget(), at(TTL)));
+        }
+        set
+    }
+
+    #[test]
+    fn one_who_makes_up_names_crowds_out_only_names_of_that_kind() {
+        let mut set = full_set(|mark| 10 * mark);
+        for mark in 100..10_100 {
+            assert!(set.put(mark, with_deposits(1, TTL), &budget(), at(TTL)));
+        }
+        for mark in 2..=WAYS as u64 {
+            assert_eq!(set.find(mark), with_deposits(10 * mark, TTL));
+        }
+    }
+
+    #[test]
+    fn an_idle_ledger_is_forgotten_first_and_its_loss_is_no_loss() {
+        let mut set = full_set(|mark| mark);
+        let later = at(3 * TTL);
+        let busy = budget().deposit(Ledger::default(), later);
+        for mark in 1..=WAYS as u64 {
+            if mark != 5 {
+                set.put(mark, busy, &budget(), later);
+            }
+        }
+        assert!(!set.put(100, busy, &budget(), later));
+        assert_eq!((set.find(5), set.find(100)), (Ledger::default(), busy));
+    }
+
+    #[test]
+    fn one_who_has_spent_is_not_forgotten_for_one_who_has_only_come() {
+        let mut set = full_set(|mark| if mark == 3 { 0 } else { 1 });
+        let (spent, _) = budget().withdraw(Ledger::default(), at(TTL)).unwrap();
+        set.put(3, spent, &budget(), at(TTL));
+        for mark in 100..200 {
+            set.put(mark, with_deposits(1, TTL), &budget(), at(TTL));
+        }
+        assert_eq!(set.find(3), spent);
+    }
+
+    #[test]
+    fn a_set_has_the_size_that_is_told() {
+        assert_eq!(LedgerSet::default().as_bytes().len() as u64, SET_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_set(bytes: Vec<u8>, mark: u64, now: u64) {
+            let mut set = LedgerSet::from_bytes(&bytes);
+            let ledger = budget().spend(set.find(mark), 3, at(now));
+            set.put(mark, ledger, &budget(), at(now));
+            prop_assert_eq!(set.find(mark), ledger);
+            prop_assert_eq!(LedgerSet::from_bytes(set.as_bytes()), set);
+        }
+    }
+}
