@@ -12,6 +12,7 @@
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
+//! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -28,5 +29,6 @@ pub mod pattern;
 pub mod refused;
 pub mod request_head;
 pub mod retry_budget;
+pub mod retry_hint;
 pub mod slots;
 pub mod timestamp;
