@@ -12,10 +12,12 @@
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
+//! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
 //! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
+pub mod attempt;
 pub mod body_rate;
 pub mod bucket;
 pub mod connections;

@@ -1,0 +1,224 @@
+//! Failures of ours that may be tried again by clients that say nothing: a table of sets in a fixed amount of
+//! memory, as for buckets (see [`crate::slots`]). A request is known by its fingerprint. Each failure explains one
+//! retry: it is taken when a request of that fingerprint comes while it lasts, so that whoever sends the same request
+//! again and again is not held to retry more often than it failed. A set that is full forgets the failure that ends
+//! first; the retry that it would have told then counts as a first attempt.
+//!
+//! A record is 20 bytes: mark (8), until when it lasts (8), how many failures (2), their highest attempt (2),
+//! little-endian. A set is stored whole from the start.
+
+use super::MAX_ATTEMPT;
+use crate::timestamp::Timestamp;
+
+/// Failures in a set.
+pub const WAYS: usize = 16;
+
+const RECORD: usize = 20;
+
+const BYTES: usize = WAYS * RECORD;
+
+/// Bytes of a set.
+pub const SET_BYTES: u64 = 320;
+
+/// One failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The mark of the request's fingerprint.
+    pub mark: u64,
+    /// Which attempt failed, 0 being the first.
+    pub attempt: u16,
+    /// For how long a retry is expected, in nanoseconds.
+    pub window: u64,
+}
+
+/// One set, as the bytes that the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureSet {
+    bytes: [u8; BYTES],
+}
+
+impl Default for FailureSet {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Record {
+    mark: u64,
+    until: Timestamp,
+    failures: u16,
+    attempt: u16,
+}
+
+impl Record {
+    /// Nanoseconds that it still lasts: none, if it ends further ahead than a failure of now would, which only a clock
+    /// that stepped back can have brought about.
+    fn left(&self, now: Timestamp, window: u64) -> u64 {
+        let left = self.until.nanos_since(now);
+        if left <= window.saturating_mul(2) && self.failures > 0 { left } else { 0 }
+    }
+}
+
+impl FailureSet {
+    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut set = Self::default();
+        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
+            place.copy_from_slice(record);
+        }
+        set
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Remembers `failure` at `now`.
+    pub fn remember(&mut self, failure: Failure, now: Timestamp) {
+        let Failure { mark, attempt, window } = failure;
+        let known = self.find(mark);
+        let before = known.map(|(_, record)| record).filter(|record| record.left(now, window) > 0);
+        let way = known.map_or_else(|| self.first_to_end(now, window), |(way, _)| way);
+        let record = Record {
+            mark,
+            until: now.plus(window),
+            failures: before.map_or(0, |record| record.failures).saturating_add(1),
+            attempt: before.map_or(0, |record| record.attempt).max(attempt).min(MAX_ATTEMPT),
+        };
+        self.write(way, record);
+    }
+
+    /// Which attempt a request of `mark` at `now` is, if it follows a failure within `window`, which is then taken.
+    pub fn take(&mut self, mark: u64, window: u64, now: Timestamp) -> Option<u16> {
+        let (way, record) = self.find(mark).filter(|(_, record)| record.left(now, window) > 0)?;
+        self.write(way, Record { failures: record.failures.saturating_sub(1), ..record });
+        Some(record.attempt.saturating_add(1).min(MAX_ATTEMPT))
+    }
+
+    fn find(&self, mark: u64) -> Option<(usize, Record)> {
+        self.records().enumerate().find(|(_, record)| record.mark == mark)
+    }
+
+    fn first_to_end(&self, now: Timestamp, window: u64) -> usize {
+        let left = self.records().map(|record| record.left(now, window)).enumerate();
+        left.min_by_key(|(_, left)| *left).map_or(0, |(way, _)| way)
+    }
+
+    fn write(&mut self, way: usize, record: Record) {
+        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
+            let fields = (record.mark.to_le_bytes().into_iter())
+                .chain(record.until.as_nanos().to_le_bytes())
+                .chain(record.failures.to_le_bytes())
+                .chain(record.attempt.to_le_bytes());
+            place.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record> {
+        let nobody = Record { mark: 0, until: Timestamp::default(), failures: 0, attempt: 0 };
+        self.bytes.chunks_exact(RECORD).map(move |bytes| decode(bytes).unwrap_or(nobody))
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Record> {
+    let (mark, rest) = bytes.split_first_chunk()?;
+    let (until, rest) = rest.split_first_chunk()?;
+    let (failures, rest) = rest.split_first_chunk()?;
+    let attempt = rest.first_chunk()?;
+    Some(Record {
+        mark: u64::from_le_bytes(*mark),
+        until: Timestamp::from_nanos(u64::from_le_bytes(*until)),
+        failures: u16::from_le_bytes(*failures),
+        attempt: u16::from_le_bytes(*attempt),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const WINDOW: u64 = 60_000_000_000;
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn failure(mark: u64, attempt: u16) -> Failure {
+        Failure { mark, attempt, window: WINDOW }
+    }
+
+    #[test]
+    fn a_failure_explains_one_retry_within_its_window_and_not_a_nanosecond_longer() {
+        let mut set = FailureSet::default();
+        set.remember(failure(7, 0), at(5));
+        assert_eq!(set.clone().take(7, WINDOW, at(5 + WINDOW)), None);
+        assert_eq!(set.clone().take(8, WINDOW, at(6)), None);
+        assert_eq!(set.take(7, WINDOW, at(4 + WINDOW)), Some(1));
+        assert_eq!(set.take(7, WINDOW, at(4 + WINDOW)), None);
+    }
+
+    #[test]
+    fn a_retry_that_fails_again_is_followed_by_the_next_attempt() {
+        let mut set = FailureSet::default();
+        for attempt in 0..5 {
+            set.remember(failure(7, attempt), at(5));
+            assert_eq!(set.take(7, WINDOW, at(6)), Some(attempt + 1));
+        }
+        set.remember(failure(7, u16::MAX), at(5));
+        assert_eq!(set.take(7, WINDOW, at(6)), Some(MAX_ATTEMPT));
+    }
+
+    #[test]
+    fn a_full_set_forgets_the_failure_that_ends_first() {
+        let mut set = FailureSet::default();
+        (1..=17).for_each(|mark| set.remember(failure(mark, 0), at(mark)));
+        assert_eq!(set.take(1, WINDOW, at(20)), None);
+        assert!((2..=17).all(|mark| set.take(mark, WINDOW, at(20)) == Some(1)));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_makes_nothing_a_retry_for_longer_than_two_windows() {
+        let mut set = FailureSet::default();
+        set.remember(failure(7, 0), at(100 * WINDOW));
+        assert_eq!(set.take(7, WINDOW, at(98 * WINDOW)), None);
+    }
+
+    #[test]
+    fn a_set_has_the_size_that_is_told() {
+        assert_eq!(FailureSet::default().as_bytes().len() as u64, SET_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_agrees_with_a_plain_map_while_it_is_not_full(
+            calls in prop::collection::vec((1..=WAYS as u64, any::<bool>(), 0..WINDOW / 2), 0..200),
+        ) {
+            let (mut set, mut map, mut now) = (FailureSet::default(), BTreeMap::new(), 0);
+            for (mark, fails, gap) in calls {
+                now += gap;
+                let known = map.get(&mark).copied().filter(|(until, count)| *until > now && *count > 0);
+                if fails {
+                    set.remember(failure(mark, 0), at(now));
+                    map.insert(mark, (now + WINDOW, known.map_or(0, |(_, count)| count) + 1));
+                } else {
+                    prop_assert_eq!(set.take(mark, WINDOW, at(now)), known.map(|_| 1));
+                    known.map(|(until, count)| map.insert(mark, (until, count - 1)));
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_set(bytes: Vec<u8>, mark: u64, attempt: u16, window: u64, now: u64, then: u64) {
+            let mut set = FailureSet::from_bytes(&bytes);
+            set.take(mark, window, at(now));
+            set.remember(Failure { mark, attempt, window }, at(now));
+            prop_assert_eq!(FailureSet::from_bytes(set.as_bytes()), set.clone());
+            prop_assert!(set.take(mark, window, at(then)).is_none_or(|attempt| attempt <= MAX_ATTEMPT));
+        }
+    }
+}
