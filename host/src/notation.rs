@@ -1,14 +1,16 @@
 //! How quantities are written in a configuration: durations `250ms 10s 5m 1h`, rates `10/s 600/min 100/h 50/d`,
-//! sizes `512B 16KiB 1MiB`. Anything else is refused with what was found and what is accepted.
+//! sizes `512B 16KiB 1MiB`, ratios `0.2`. Anything else is refused with what was found and what is accepted.
 
 use core::fmt;
 use core::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tidegate_policy::bucket::Rate;
+use tidegate_policy::retry_budget::Ratio;
 
 const RATES: &str = "a rate such as 10/s, 600/min, 100/h or 50/d";
 const SPANS: &str = "a duration such as 250ms, 10s, 5m or 1h";
 const BYTE_RATES: &str = "a rate such as 500B/s or 2KiB/s";
+const RATIOS: &str = "a ratio of 0 to 10 with at most 6 decimals, such as 0.2";
 const SIZES: &str = "a size such as 512B, 16KiB or 1MiB";
 
 /// A rate as written.
@@ -26,6 +28,10 @@ pub struct WrittenByteRate(pub u32);
 /// A size in bytes as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenSize(pub u64);
+
+/// A ratio as written: a number, or the same as a text. The shortest decimal that a number stands for counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenRatio(pub Ratio);
 
 /// A whole number, also as `20.0`: some tools that write JSON know no integers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +117,30 @@ written!(WrittenSpan, SPANS, span);
 written!(WrittenSize, SIZES, size);
 written!(WrittenByteRate, BYTE_RATES, byte_rate);
 
+impl<'de> Deserialize<'de> for WrittenRatio {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Decimal;
+        impl Visitor<'_> for Decimal {
+            type Value = WrittenRatio;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(RATIOS)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<WrittenRatio, E> {
+                text.parse().map(WrittenRatio).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<WrittenRatio, E> {
+                let ratio = n.to_string().parse().map(WrittenRatio);
+                ratio.map_err(|_| E::invalid_value(Unexpected::Unsigned(n), &self))
+            }
+            fn visit_f64<E: Error>(self, n: f64) -> Result<WrittenRatio, E> {
+                let ratio = n.to_string().parse().map(WrittenRatio);
+                ratio.map_err(|_| E::invalid_value(Unexpected::Float(n), &self))
+            }
+        }
+        from.deserialize_any(Decimal)
+    }
+}
+
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Number;
@@ -159,6 +189,22 @@ mod tests {
         }
         for text in ["1KB", "1kib", "18446744073709551615GiB"] {
             assert!(parse::<WrittenSize>(format!("{text:?}").as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_the_decimal_that_is_written() {
+        for (text, ratio) in
+            [("0.4", "0.4"), ("0.333333", "0.333333"), ("1", "1"), ("1e-1", "0.1"), ("\"0.7\"", "0.7")]
+        {
+            assert_eq!(
+                parse::<WrittenRatio>(text.as_bytes()),
+                Ok(WrittenRatio(ratio.parse().unwrap())),
+                "{text}"
+            );
+        }
+        for text in ["-0.1", "11", "0.1234567", "1e300", "1e-300", "\"20%\"", "null"] {
+            assert!(parse::<WrittenRatio>(text.as_bytes()).is_err(), "{text}");
         }
     }
 
