@@ -32,10 +32,9 @@ impl Reader {
                     self.place.member = None;
                     Sort::Key
                 }
-                Reading::Text => Sort::Key,
-                Reading::All => {
+                reading @ (Reading::Text | Reading::All) => {
                     self.place.at_key(None);
-                    Sort::Text
+                    if reading == Reading::Text { Sort::Key } else { Sort::Text }
                 }
                 _ => Sort::Ignored,
             }
