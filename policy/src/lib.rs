@@ -14,6 +14,8 @@
 //! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
 //! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
+//! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
+//! - [`health`]: how a cluster is, from what it answers.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -23,11 +25,14 @@ pub mod bucket;
 pub mod connections;
 pub mod fingerprint;
 pub mod headers;
+pub mod health;
 pub mod identity;
 pub mod inference;
 pub mod json;
+pub mod packed;
 pub mod path;
 pub mod pattern;
+pub mod ratio;
 pub mod refused;
 pub mod request_head;
 pub mod retry_budget;

@@ -1,0 +1,225 @@
+//! Whether a value is out of the ordinary for its own series: further from the exponentially weighted mean than
+//! three standard deviations.
+//!
+//! What is out of the ordinary moves mean and deviation only as far as the bound that it broke, so one outlier moves
+//! the mean by at most 3/16 of a deviation, and a level that stays is believed in the end. A slow drift is
+//! followed: the lag of the mean widens the deviation with it. The first values are averaged plainly and never
+//! judged. A series that does not vary at all is given a deviation of 1/64 of its mean.
+//!
+//! Source: Welford (1962) for the mean and variance in one pass; West (1979) for weights.
+
+use crate::packed::{Reader, Writer};
+
+/// How many values are taken in before one is judged.
+pub const MIN_SAMPLES: u32 = 20;
+
+/// The largest value that is told apart: 2^48, in nanoseconds 78 hours.
+pub const MAX_VALUE: u64 = 1 << 48;
+
+/// Bytes of a detector.
+pub const BYTES: usize = 28;
+
+const MEMORY: u32 = 16;
+
+/// What a value is to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Too little is known yet.
+    Learning,
+    /// Within three deviations.
+    Ordinary,
+    /// Above.
+    High,
+    /// Below.
+    Low,
+}
+
+/// A series, as far as it needs to be known. Values are whole and in a fine unit, since the mean does not follow
+/// differences below 16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detector {
+    mean: u64,
+    variance: u128,
+    samples: u32,
+}
+
+impl Detector {
+    /// From a record.
+    pub fn read(from: &mut Reader<'_>) -> Self {
+        let mean = from.u64().min(MAX_VALUE);
+        let variance = from.u128().min(u128::from(MAX_VALUE).saturating_pow(2));
+        Self { mean, variance, samples: from.u32() }
+    }
+
+    /// Into a record.
+    pub fn write<const N: usize>(&self, into: &mut Writer<N>) {
+        into.put(self.mean.to_le_bytes());
+        into.put(self.variance.to_le_bytes()).put(self.samples.to_le_bytes());
+    }
+
+    /// The mean.
+    pub const fn mean(&self) -> u64 {
+        self.mean
+    }
+
+    /// The standard deviation that values are judged by.
+    pub fn deviation(&self) -> u64 {
+        u64::try_from(self.variance.isqrt()).unwrap_or(MAX_VALUE).max(self.mean / 64)
+    }
+
+    /// Judges a value, and takes it in.
+    pub fn observe(&mut self, value: u64) -> Finding {
+        let reach = self.deviation().saturating_mul(3);
+        let bounds = (self.mean.saturating_sub(reach), self.mean.saturating_add(reach));
+        let finding = match value {
+            _ if self.samples < MIN_SAMPLES => Finding::Learning,
+            high if high > bounds.1 => Finding::High,
+            low if low < bounds.0 => Finding::Low,
+            _ => Finding::Ordinary,
+        };
+        let believed = if finding == Finding::Learning { value } else { value.clamp(bounds.0, bounds.1) };
+        self.take_in(believed.min(MAX_VALUE));
+        finding
+    }
+
+    fn take_in(&mut self, value: u64) {
+        self.samples = self.samples.saturating_add(1);
+        let weight = self.samples.min(MEMORY);
+        let delta = value.abs_diff(self.mean);
+        let step = delta.checked_div(u64::from(weight)).unwrap_or(0);
+        self.mean = match value > self.mean {
+            true => self.mean.saturating_add(step),
+            false => self.mean.saturating_sub(step),
+        };
+        let part = |whole: u128| whole.checked_div(u128::from(weight)).unwrap_or(0);
+        let spread = self.variance.saturating_add(part(u128::from(delta).saturating_pow(2)));
+        self.variance = spread.saturating_sub(part(spread));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const MILLI: u64 = 1_000_000;
+
+    fn after(values: impl IntoIterator<Item = u64>) -> Detector {
+        let mut detector = Detector::default();
+        for value in values {
+            detector.observe(value);
+        }
+        detector
+    }
+
+    #[derive(Default)]
+    struct Floating {
+        mean: f64,
+        variance: f64,
+        samples: u32,
+    }
+
+    impl Floating {
+        fn observe(&mut self, value: f64) {
+            let reach = 3.0 * self.variance.sqrt().max(self.mean / 64.0);
+            let judged = self.samples >= MIN_SAMPLES;
+            let value = if judged { value.clamp(self.mean - reach, self.mean + reach) } else { value };
+            self.samples += 1;
+            let alpha = 1.0 / f64::from(self.samples.min(16));
+            let delta = value - self.mean;
+            self.mean += alpha * delta;
+            self.variance = (1.0 - alpha) * (self.variance + alpha * delta * delta);
+        }
+    }
+
+    #[test]
+    fn nothing_is_judged_before_enough_is_known() {
+        let mut detector = Detector::default();
+        for n in 0..u64::from(MIN_SAMPLES) {
+            assert_eq!(detector.observe(n % 3 * 1_000 * MILLI), Finding::Learning);
+        }
+        assert_eq!(detector.observe(1_000 * MILLI), Finding::Ordinary);
+    }
+
+    #[test]
+    fn a_level_that_stays_is_believed_in_the_end() {
+        let mut detector = after([100 * MILLI; 50]);
+        let findings: Vec<_> = (0..100).map(|_| detector.observe(10_000 * MILLI)).collect();
+        assert_eq!(findings[..5], [Finding::High; 5]);
+        let judged_high = findings.iter().filter(|found| **found == Finding::High).count();
+        assert!((10..60).contains(&judged_high), "{judged_high}");
+        assert_eq!(findings[99], Finding::Ordinary);
+    }
+
+    #[test]
+    fn what_falls_far_below_is_told_from_what_rises() {
+        assert_eq!(after([100 * MILLI; 50]).observe(MILLI), Finding::Low);
+    }
+
+    proptest! {
+        #[test]
+        fn one_outlier_moves_the_mean_by_a_fraction_of_the_deviation(
+            usual in prop::collection::vec(50 * MILLI..150 * MILLI, 20..200),
+            outlier: u64,
+        ) {
+            let mut detector = after(usual);
+            let before = detector;
+            detector.observe(outlier);
+            let most = before.deviation() * 3 / 16 + 1;
+            prop_assert!(detector.mean().abs_diff(before.mean()) <= most);
+        }
+
+        #[test]
+        fn a_slow_drift_is_followed_without_a_finding(
+            start in 10 * MILLI..10_000 * MILLI,
+            per_mille in 0_u64..=5,
+            up: bool,
+        ) {
+            let mut detector = after([start; 40]);
+            for n in 1..=150 {
+                let drift = start / 1_000 * per_mille * n;
+                let value = if up { start + drift } else { start - drift };
+                prop_assert_eq!(detector.observe(value), Finding::Ordinary, "after {} values", n);
+            }
+        }
+
+        #[test]
+        fn what_is_out_of_the_ordinary_is_found_and_what_is_not_is_not(
+            usual in prop::collection::vec(90 * MILLI..110 * MILLI, 40..200),
+            next in 90 * MILLI..110 * MILLI,
+        ) {
+            let detector = after(usual);
+            prop_assert_eq!(detector.clone().observe(200 * MILLI), Finding::High);
+            let off = next.abs_diff(detector.mean());
+            let expected = off <= detector.deviation() * 3;
+            prop_assert_eq!(detector.clone().observe(next) == Finding::Ordinary, expected);
+        }
+
+        #[test]
+        fn whole_numbers_agree_with_the_definition_in_real_ones(
+            values in prop::collection::vec(MILLI..60_000 * MILLI, 1..300),
+        ) {
+            let (mut ours, mut floating) = (Detector::default(), Floating::default());
+            for value in values {
+                ours.observe(value);
+                floating.observe(value as f64);
+                let close = |a: f64, b: f64| (a - b).abs() <= 1_000.0 + b * 1e-4;
+                prop_assert!(close(ours.mean as f64, floating.mean));
+                prop_assert!(close((ours.variance as f64).sqrt(), floating.variance.sqrt()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_detector_and_no_value_overflows_it(bytes: [u8; BYTES], values: Vec<u64>) {
+            let mut detector = Detector::read(&mut Reader::new(&bytes));
+            for value in values {
+                detector.observe(value);
+                prop_assert!(detector.mean() <= MAX_VALUE);
+            }
+            let mut writer = Writer::<BYTES>::default();
+            detector.write(&mut writer);
+            prop_assert_eq!(Detector::read(&mut Reader::new(&writer.finish())), detector);
+        }
+    }
+}

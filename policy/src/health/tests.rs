@@ -1,0 +1,137 @@
+#![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+use super::*;
+use proptest::prelude::*;
+
+const MILLI: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLI;
+
+fn rule() -> HealthRule {
+    HealthRule::new(Duration::from_secs(10), Duration::from_secs(5)).unwrap()
+}
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn told(outcome: Outcome, first_byte: u64) -> Sample {
+    Sample { outcome, first_byte: Some(first_byte), total: None }
+}
+
+fn after(samples: impl IntoIterator<Item = (u64, Sample)>) -> Health {
+    samples.into_iter().fold(Health::default(), |health, (time, sample)| {
+        health.record(&rule(), &sample, at(time)).unwrap_or(health)
+    })
+}
+
+#[test]
+fn a_window_that_cannot_be_cut_or_forgets_nothing_is_refused() {
+    let new = |window, slow| HealthRule::new(Duration::from_nanos(window), Duration::from_nanos(slow));
+    assert_eq!(new(MIN_WINDOW - 1, 1), Err(InvalidHealth::Window));
+    assert_eq!(new(MAX_WINDOW + 1, 1), Err(InvalidHealth::Window));
+    assert_eq!(new(MIN_WINDOW, 0), Err(InvalidHealth::ZeroSlowAfter));
+    assert!(new(MIN_WINDOW, 1).is_ok() && new(MAX_WINDOW, u64::MAX).is_ok());
+}
+
+#[test]
+fn failures_overload_and_slowness_are_told_apart_and_a_client_that_left_says_nothing() {
+    let health = after([
+        (0, told(Outcome::Success, SECOND)),
+        (0, told(Outcome::Success, 5 * SECOND)),
+        (0, told(Outcome::Failure, SECOND)),
+        (0, Sample { outcome: Outcome::Failure, first_byte: None, total: Some(6 * SECOND) }),
+        (0, told(Outcome::Overload, SECOND)),
+        (0, told(Outcome::Ignored, 9 * SECOND)),
+    ]);
+    let counts = Counts { requests: 5, errors: 2, slow: 2, overloads: 1, first_byte: 6 * SECOND };
+    assert_eq!(health.signals(&rule(), at(0)).counts, counts);
+    assert_eq!(health.record(&rule(), &told(Outcome::Ignored, 1), at(0)), None);
+}
+
+#[test]
+fn latency_is_that_of_answers_that_succeeded() {
+    let health = after([
+        (0, told(Outcome::Success, 160 * MILLI)),
+        (1, told(Outcome::Failure, MILLI)),
+        (2, told(Outcome::Overload, MILLI)),
+        (3, told(Outcome::Success, 320 * MILLI)),
+        (4, Sample { outcome: Outcome::Ignored, first_byte: None, total: Some(SECOND) }),
+    ]);
+    let signals = health.signals(&rule(), at(5));
+    assert_eq!((signals.first_byte, signals.total), (170 * MILLI, SECOND));
+}
+
+#[test]
+fn the_request_rate_is_that_of_the_time_covered() {
+    let health = after((0..200).map(|n| (n * SECOND / 10, told(Outcome::Success, 1))));
+    let signals = health.signals(&rule(), at(20 * SECOND - 1));
+    assert_eq!((signals.counts.requests, signals.request_rate()), (100, 10_000));
+}
+
+#[test]
+fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_it() {
+    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLI)));
+    let slow = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, 2_000 * MILLI)));
+    assert_eq!(after(usual.clone()).signals(&rule(), at(30 * SECOND)).anomalous, 0);
+    let health = after(usual.chain(slow));
+    assert_eq!(health.signals(&rule(), at(34 * SECOND)).anomalous, 3);
+    assert_eq!(health.signals(&rule(), at(60 * SECOND)).anomalous, 0);
+}
+
+#[test]
+fn one_odd_answer_among_many_is_not_out_of_the_ordinary() {
+    let usual = |n: u64| (n * SECOND / 100, told(Outcome::Success, (50 + n * 37 % 100) * MILLI));
+    let odd = (30 * SECOND, told(Outcome::Success, 400 * MILLI));
+    let health = after((0..3_000).map(usual).chain([odd]).chain((3_001..3_200).map(usual)));
+    assert_eq!(health.signals(&rule(), at(32 * SECOND)).anomalous, 0);
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    use Outcome::{Failure, Ignored, Overload, Success};
+    prop::sample::select(vec![Success, Failure, Overload, Ignored])
+}
+
+proptest! {
+    #[test]
+    fn the_signals_are_those_of_the_samples_in_the_window(
+        samples in prop::collection::vec((0..3 * SECOND, outcomes(), 0..10 * SECOND), 1..100),
+    ) {
+        let (mut health, mut now, mut all) = (Health::default(), 0, Vec::new());
+        for (gap, outcome, first_byte) in samples {
+            now += gap;
+            health = health.record(&rule(), &told(outcome, first_byte), at(now)).unwrap_or(health);
+            all.push((now, outcome, first_byte));
+            let recent = || all.iter().filter(|(time, outcome, _)| {
+                time / SECOND + 10 > now / SECOND && *outcome != Outcome::Ignored
+            });
+            let counts = health.signals(&rule(), at(now)).counts;
+            let of = |kind| recent().filter(|(_, outcome, _)| *outcome == kind).count();
+            prop_assert_eq!(counts.requests as usize, recent().count());
+            prop_assert_eq!(counts.errors as usize, of(Outcome::Failure));
+            prop_assert_eq!(counts.overloads as usize, of(Outcome::Overload));
+            prop_assert_eq!(counts.successes() as usize, of(Outcome::Success));
+            let slow = recent().filter(|(_, _, first_byte)| *first_byte >= 5 * SECOND).count();
+            prop_assert_eq!(counts.slow as usize, slow);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_record(bytes: Vec<u8>, outcome in outcomes(), first_byte: u64, total: u64, now: u64) {
+        let health = Health::from_bytes(&bytes);
+        let signals = health.signals(&rule(), at(now));
+        signals.request_rate();
+        let sample = Sample { outcome, first_byte: Some(first_byte), total: Some(total) };
+        let next = health.record(&rule(), &sample, at(now)).unwrap();
+        prop_assert_eq!(Health::from_bytes(next.as_bytes()), next);
+    }
+
+    #[test]
+    fn a_record_written_and_read_says_the_same(samples in prop::collection::vec((0..SECOND, 0..9 * SECOND), 0..50)) {
+        let mut now = 0;
+        let health = after(samples.into_iter().map(|(gap, first_byte)| {
+            now += gap;
+            (now, told(Outcome::Success, first_byte))
+        }));
+        prop_assert_eq!(health.parts().pack(), health);
+    }
+}

@@ -1,0 +1,246 @@
+//! A sliding window as a ring of slots: each counts what fell into its share of the window, the oldest is cleared when
+//! a new one begins. So what is read is at most one slot younger than the window is long.
+//!
+//! A time that is late by less than a window counts in its own slot. One that is earlier by more means that the clock
+//! stepped back: the window starts over, as it does when its length was configured anew.
+
+use crate::packed::{Reader, Writer};
+use crate::timestamp::Timestamp;
+
+/// Slots of a window.
+pub const SLOTS: u64 = 10;
+
+/// Bytes of a window.
+pub const BYTES: usize = 16 + 10 * SLOT_BYTES;
+
+const SLOT_BYTES: usize = 24;
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that say something about the cluster.
+    pub requests: u32,
+    /// Of them, those that failed.
+    pub errors: u32,
+    /// Those that were slow, whether they failed or not.
+    pub slow: u32,
+    /// Those that the cluster had no room for.
+    pub overloads: u32,
+    /// Nanoseconds to the first byte, over those that succeeded.
+    pub first_byte: u64,
+}
+
+impl Counts {
+    /// Requests that succeeded.
+    pub const fn successes(&self) -> u32 {
+        self.requests.saturating_sub(self.errors).saturating_sub(self.overloads)
+    }
+
+    /// These and `other` together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            errors: self.errors.saturating_add(other.errors),
+            slow: self.slow.saturating_add(other.slow),
+            overloads: self.overloads.saturating_add(other.overloads),
+            first_byte: self.first_byte.saturating_add(other.first_byte),
+        }
+    }
+}
+
+/// What a window holds of a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// The counts of its slots.
+    pub counts: Counts,
+    /// Nanoseconds that they cover.
+    pub covered: u64,
+}
+
+/// The ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    slot: u64,
+    newest: u64,
+    ring: [Counts; 10],
+}
+
+impl Window {
+    /// From a record.
+    pub fn read(from: &mut Reader<'_>) -> Self {
+        let mut window = Self { slot: from.u64(), newest: from.u64(), ..Self::default() };
+        for slot in &mut window.ring {
+            *slot = Counts {
+                requests: from.u32(),
+                errors: from.u32(),
+                slow: from.u32(),
+                overloads: from.u32(),
+                first_byte: from.u64(),
+            };
+        }
+        window
+    }
+
+    /// Into a record.
+    pub fn write<const N: usize>(&self, into: &mut Writer<N>) {
+        into.put(self.slot.to_le_bytes()).put(self.newest.to_le_bytes());
+        for slot in &self.ring {
+            into.put(slot.requests.to_le_bytes()).put(slot.errors.to_le_bytes());
+            into.put(slot.slow.to_le_bytes()).put(slot.overloads.to_le_bytes());
+            into.put(slot.first_byte.to_le_bytes());
+        }
+    }
+
+    /// Moves on to `now` with slots of `slot` nanoseconds, and gives the newest slot so far if that is over.
+    pub fn advance(&mut self, slot: u64, now: Timestamp) -> Option<Counts> {
+        let number = number(now, slot);
+        if !self.holds(slot, number) {
+            *self = Self { slot, newest: number, ..Self::default() };
+            return None;
+        }
+        if number <= self.newest {
+            return None;
+        }
+        let over = self.ring.get(place(self.newest)).copied();
+        let begun = number.saturating_sub(self.newest).min(SLOTS);
+        for back in 0..begun {
+            self.clear(number.saturating_sub(back));
+        }
+        self.newest = number;
+        over
+    }
+
+    /// Counts into the slot of `now`, to which the window was advanced.
+    pub fn add(&mut self, counts: Counts, now: Timestamp) {
+        if let Some(slot) = self.ring.get_mut(place(number(now, self.slot))) {
+            *slot = slot.plus(counts);
+        }
+    }
+
+    /// What the slots hold that began at `since` or later and have not left the window of slots of `slot` nanoseconds
+    /// at `now`.
+    pub fn sum(&self, slot: u64, since: Timestamp, now: Timestamp) -> Sum {
+        let number = number(now, slot);
+        if !self.holds(slot, number) {
+            return Sum::default();
+        }
+        let last = number.max(self.newest);
+        let first = last.saturating_add(1).saturating_sub(SLOTS).max(since.as_nanos().div_ceil(slot.max(1)));
+        let counts = (first..=self.newest)
+            .filter_map(|number| self.ring.get(place(number)))
+            .fold(Counts::default(), |sum, slot| sum.plus(*slot));
+        Sum { counts, covered: now.as_nanos().saturating_sub(first.saturating_mul(slot)) }
+    }
+
+    fn holds(&self, slot: u64, number: u64) -> bool {
+        self.slot == slot && self.newest.saturating_sub(number) < SLOTS
+    }
+
+    fn clear(&mut self, number: u64) {
+        if let Some(slot) = self.ring.get_mut(place(number)) {
+            *slot = Counts::default();
+        }
+    }
+}
+
+fn number(now: Timestamp, slot: u64) -> u64 {
+    now.as_nanos().checked_div(slot).unwrap_or(0)
+}
+
+fn place(number: u64) -> usize {
+    usize::try_from(number % SLOTS).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const ONE: Counts = Counts { requests: 1, errors: 0, slow: 0, overloads: 0, first_byte: 7 };
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn count(window: &mut Window, slot: u64, now: u64) {
+        window.advance(slot, at(now));
+        window.add(ONE, at(now));
+    }
+
+    #[test]
+    fn what_is_as_old_as_the_window_has_left_it() {
+        let mut window = Window::default();
+        count(&mut window, 10, 5);
+        assert_eq!(window.sum(10, at(0), at(99)).counts.requests, 1);
+        assert_eq!(window.sum(10, at(0), at(100)).counts.requests, 0);
+    }
+
+    #[test]
+    fn only_slots_that_began_later_are_summed() {
+        let mut window = Window::default();
+        count(&mut window, 10, 15);
+        count(&mut window, 10, 25);
+        assert_eq!(window.sum(10, at(10), at(29)), Sum { counts: ONE.plus(ONE), covered: 19 });
+        assert_eq!(window.sum(10, at(11), at(29)), Sum { counts: ONE, covered: 9 });
+        assert_eq!(window.sum(10, at(21), at(29)).counts, Counts::default());
+    }
+
+    #[test]
+    fn a_slot_is_handed_over_once_when_it_is_over() {
+        let mut window = Window::default();
+        count(&mut window, 10, 5);
+        assert_eq!(window.advance(10, at(9)), None);
+        assert_eq!(window.advance(10, at(10)), Some(ONE));
+        assert_eq!(window.advance(10, at(10)), None);
+    }
+
+    #[test]
+    fn another_length_or_a_clock_that_stepped_back_starts_over() {
+        let mut window = Window::default();
+        count(&mut window, 10, 1_000);
+        assert_eq!(window.sum(20, at(0), at(1_000)), Sum::default());
+        assert_eq!(window.sum(10, at(0), at(890)), Sum::default());
+        assert_eq!(window.sum(10, at(0), at(910)).counts, ONE);
+        count(&mut window, 10, 890);
+        assert_eq!(window.sum(10, at(0), at(890)).counts, ONE);
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_is_of_what_came_within_the_slots_of_the_window(
+            slot in 1_u64..20,
+            steps in prop::collection::vec((0_u64..40, 0_u64..5), 1..200),
+            since in 0_u64..2_000,
+        ) {
+            let (mut window, mut came, mut now) = (Window::default(), Vec::new(), 0_u64);
+            for (step, late) in steps {
+                now += step;
+                let late = now.saturating_sub(late);
+                count(&mut window, slot, late);
+                came.push(late);
+                let newest = came.iter().max().unwrap() / slot;
+                let first = (now / slot).max(newest) as i128 - 9;
+                let expected = came.iter().filter(|time| {
+                    let number = *time / slot;
+                    number as i128 >= first && number * slot >= since
+                });
+                let sum = window.sum(slot, at(since), at(now));
+                prop_assert_eq!(sum.counts.requests as usize, expected.count());
+                prop_assert!(sum.covered <= 10 * slot);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_window(bytes: Vec<u8>, slot: u64, since: u64, now: u64) {
+            let mut window = Window::read(&mut Reader::new(&bytes));
+            window.sum(slot, at(since), at(now));
+            window.advance(slot, at(now));
+            window.add(ONE, at(now));
+            let mut writer = Writer::<BYTES>::default();
+            window.write(&mut writer);
+            prop_assert_eq!(Window::read(&mut Reader::new(&writer.finish())), window);
+        }
+    }
+}
