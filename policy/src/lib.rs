@@ -16,11 +16,13 @@
 //! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
+//! - [`breaker`]: whether requests reach the cluster.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
 pub mod attempt;
 pub mod body_rate;
+pub mod breaker;
 pub mod bucket;
 pub mod connections;
 pub mod fingerprint;

@@ -10,8 +10,8 @@ pub struct Ratio {
 
 impl Ratio {
     /// So many millionths; `None` above one whole.
-    pub fn from_millionths(millionths: u32) -> Option<Self> {
-        (millionths <= WHOLE).then_some(Self { millionths })
+    pub const fn from_millionths(millionths: u32) -> Option<Self> {
+        if millionths <= WHOLE { Some(Self { millionths }) } else { None }
     }
 
     /// So many millionths.
