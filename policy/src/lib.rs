@@ -17,6 +17,7 @@
 //! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: whether requests reach the cluster.
+//! - [`tier`]: how far answers are degraded.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -40,4 +41,5 @@ pub mod request_head;
 pub mod retry_budget;
 pub mod retry_hint;
 pub mod slots;
+pub mod tier;
 pub mod timestamp;

@@ -1,0 +1,214 @@
+//! How far answers are degraded: to less work, to the last good answer, to a default one. Each tier is a switch of its
+//! own with hysteresis: on as soon as one of its signals reaches its threshold, off when all of them have stayed below
+//! a part of it (half, say) for a hold time. So a cluster at the edge does not make it flap.
+//!
+//! What is measured counts only with enough requests in the window. A tier that keeps all requests from the cluster
+//! therefore ends after its hold time, and the cluster is tried again. A drill forces a tier on or off, and
+//! leaves the record as it is.
+
+use crate::breaker::Phase;
+use crate::health::Signals;
+use crate::packed::{Reader, Writer};
+use crate::ratio::Ratio;
+use crate::timestamp::Timestamp;
+
+const BYTES: usize = 27;
+
+/// The signals that turn a tier on, each from a threshold above 0. Those that are absent are not looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thresholds {
+    /// The part of requests that failed.
+    pub error_ratio: Option<Ratio>,
+    /// The part that was slow.
+    pub slow_ratio: Option<Ratio>,
+    /// The part that the cluster had no room for.
+    pub overload_ratio: Option<Ratio>,
+    /// Requests per 1,000 seconds.
+    pub request_rate: Option<u64>,
+    /// Nanoseconds until an answer begins.
+    pub first_byte: Option<u64>,
+    /// Nanoseconds until an answer ends.
+    pub total: Option<u64>,
+    /// Slots in a row that began to answer later than is ordinary.
+    pub anomalous: Option<u32>,
+    /// A breaker that is not closed.
+    pub breaker: bool,
+}
+
+/// When one tier is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierRule {
+    /// What turns it on.
+    pub at: Thresholds,
+    /// The part of each threshold below which the signals must fall to turn it off.
+    pub leave: Ratio,
+    /// Nanoseconds for which they must stay there.
+    pub hold: u64,
+    /// Requests in the window below which nothing that is measured counts.
+    pub min_requests: u32,
+}
+
+/// Where one tier is switched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// Never on.
+    #[default]
+    Never,
+    /// By what is measured.
+    Measured(TierRule),
+    /// For a drill: on or off, whatever is measured.
+    Forced(bool),
+}
+
+/// One value for each tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tiers<T> {
+    /// Less work.
+    pub reduce: T,
+    /// The last good answer.
+    pub cached: T,
+    /// A default answer.
+    pub default: T,
+}
+
+/// Which tiers are on, as the bytes that the store holds: for each its state (1) and since when its signals are low (8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierRecord {
+    bytes: [u8; BYTES],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Off,
+    On,
+    Calm {
+        since: Timestamp,
+    },
+}
+
+impl Default for TierRecord {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+impl TierRecord {
+    /// From the store's bytes. What is missing is off.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        Self { bytes: Reader::new(stored).bytes() }
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn states(&self) -> Tiers<State> {
+        let mut from = Reader::new(&self.bytes);
+        let mut next = || match (from.u8(), Timestamp::from_nanos(from.u64())) {
+            (1, _) => State::On,
+            (2, since) => State::Calm { since },
+            _ => State::Off,
+        };
+        Tiers { reduce: next(), cached: next(), default: next() }
+    }
+}
+
+impl Tiers<State> {
+    fn pack(&self) -> TierRecord {
+        let mut into = Writer::<BYTES>::default();
+        for state in [self.reduce, self.cached, self.default] {
+            let (state, since) = match state {
+                State::Off => (0, Timestamp::default()),
+                State::On => (1, Timestamp::default()),
+                State::Calm { since } => (2, since),
+            };
+            into.put([state]).put(since.as_nanos().to_le_bytes());
+        }
+        TierRecord { bytes: into.finish() }
+    }
+}
+
+impl Tiers<Switch> {
+    /// Which tiers are on at `now`, given how the cluster is. The record that is returned is to be stored, if nobody
+    /// has changed it meanwhile; none is while nothing changes.
+    pub fn judge(
+        &self,
+        record: &TierRecord,
+        signals: &Signals,
+        breaker: Phase,
+        now: Timestamp,
+    ) -> (Option<TierRecord>, Tiers<bool>) {
+        let old = record.states();
+        let next = |switch: Switch, state| match switch {
+            Switch::Measured(rule) => rule.next(state, signals, breaker, now),
+            Switch::Never | Switch::Forced(_) => state,
+        };
+        let on = |switch, state| match switch {
+            Switch::Never => false,
+            Switch::Measured(_) => state != State::Off,
+            Switch::Forced(on) => on,
+        };
+        let new = Tiers {
+            reduce: next(self.reduce, old.reduce),
+            cached: next(self.cached, old.cached),
+            default: next(self.default, old.default),
+        };
+        let active = Tiers {
+            reduce: on(self.reduce, new.reduce),
+            cached: on(self.cached, new.cached),
+            default: on(self.default, new.default),
+        };
+        ((new != old).then(|| new.pack()), active)
+    }
+}
+
+impl TierRule {
+    fn next(&self, state: State, signals: &Signals, breaker: Phase, now: Timestamp) -> State {
+        let high = |at: &Thresholds| at.reached_by(signals, self.min_requests, breaker);
+        let since = match state {
+            State::Off if high(&self.at) => return State::On,
+            State::Off => return State::Off,
+            _ if high(&self.at.scaled(self.leave)) => return State::On,
+            State::On => now,
+            State::Calm { since } => since.min(now),
+        };
+        if now.nanos_since(since) >= self.hold { State::Off } else { State::Calm { since } }
+    }
+}
+
+impl Thresholds {
+    fn reached_by(&self, signals: &Signals, min_requests: u32, breaker: Phase) -> bool {
+        let counts = &signals.counts;
+        let ratio = |at: Option<Ratio>, part| at.is_some_and(|at| at.reached_by(part, counts.requests));
+        let level = |at: Option<u64>, value| at.is_some_and(|at| value >= at);
+        let measured = ratio(self.error_ratio, counts.errors)
+            || ratio(self.slow_ratio, counts.slow)
+            || ratio(self.overload_ratio, counts.overloads)
+            || level(self.request_rate, signals.request_rate())
+            || level(self.first_byte, signals.first_byte)
+            || level(self.total, signals.total)
+            || self.anomalous.is_some_and(|at| signals.anomalous >= at);
+        (self.breaker && breaker != Phase::Closed) || (measured && counts.requests >= min_requests.max(1))
+    }
+
+    fn scaled(&self, part: Ratio) -> Self {
+        let whole = |at: u64| part.of(at).max(1);
+        let count = |at: u32| u32::try_from(whole(u64::from(at))).unwrap_or(at);
+        let ratio = |at: Ratio| Ratio::from_millionths(count(at.millionths())).unwrap_or(at);
+        Self {
+            error_ratio: self.error_ratio.map(ratio),
+            slow_ratio: self.slow_ratio.map(ratio),
+            overload_ratio: self.overload_ratio.map(ratio),
+            request_rate: self.request_rate.map(whole),
+            first_byte: self.first_byte.map(whole),
+            total: self.total.map(whole),
+            anomalous: self.anomalous.map(count),
+            breaker: self.breaker,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
