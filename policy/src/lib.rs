@@ -18,9 +18,11 @@
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: whether requests reach the cluster.
 //! - [`tier`]: how far answers are degraded.
+//! - [`answer_cache`]: the last good answers, in bounded memory.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
+pub mod answer_cache;
 pub mod attempt;
 pub mod body_rate;
 pub mod breaker;

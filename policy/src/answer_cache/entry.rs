@@ -1,0 +1,204 @@
+//! One kept answer as the store holds it: what it answers and whom, then the answer. It is read only by the
+//! client that it was given to (or by all, where they share) asking the very same question, and only whole, so neither
+//! an index that is behind nor one entry in another's place can make one client's answer another's.
+//!
+//! The head is 48 bytes, little-endian: version (1), kind (1), status (2), length (4), when it was stored (8), the
+//! question (16), the client (16, zeros and another version where clients share).
+
+use super::Question;
+use crate::fingerprint::Fingerprint;
+use crate::packed::{Reader, Writer};
+use crate::timestamp::Timestamp;
+
+/// Bytes before the answer.
+pub const HEADER: u64 = 48;
+
+const HEAD: usize = 48;
+
+/// How far a worker's time may be behind another's, in nanoseconds: 1 s. What was stored later than that from now is
+/// from before the clock stepped back.
+const SKEW: u64 = 1_000_000_000;
+
+/// What an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One JSON document.
+    Json,
+    /// A stream of events.
+    Sse,
+}
+
+impl Kind {
+    /// By the value of `content-type`.
+    pub fn of(content_type: &[u8]) -> Option<Self> {
+        let media = content_type.split(|byte| *byte == b';').next()?.trim_ascii();
+        match () {
+            () if media.eq_ignore_ascii_case(b"application/json") => Some(Self::Json),
+            () if media.eq_ignore_ascii_case(b"text/event-stream") => Some(Self::Sse),
+            () => None,
+        }
+    }
+}
+
+/// A kept answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its status.
+    pub status: u16,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+    /// The answer.
+    pub body: &'a [u8],
+}
+
+impl<'a> Answer<'a> {
+    /// The entry for the store; `None` if the answer is 4 GiB or longer.
+    pub fn pack(&self, question: &Question) -> Option<Vec<u8>> {
+        let mut head = Writer::<HEAD>::default();
+        let kind = match self.kind {
+            Kind::Json => 1,
+            Kind::Sse => 2,
+        };
+        head.put([version(question), kind]).put(self.status.to_le_bytes());
+        head.put(u32::try_from(self.body.len()).ok()?.to_le_bytes());
+        head.put(self.stored_at.as_nanos().to_le_bytes());
+        for print in [question.asked, question.client.unwrap_or(NOBODY)] {
+            head.put(print.place.to_le_bytes()).put(print.mark.to_le_bytes());
+        }
+        Some([&head.finish(), self.body].concat())
+    }
+
+    /// The answer to `question` in an entry of the store, if that is what it holds, whole and at `now` no older than
+    /// `ttl` nanoseconds.
+    pub fn read(entry: &'a [u8], question: &Question, ttl: u64, now: Timestamp) -> Option<Self> {
+        let (head, body) = entry.split_at_checked(HEAD)?;
+        let mut from = Reader::new(head);
+        let known = from.u8() == version(question);
+        let kind = match from.u8() {
+            1 => Kind::Json,
+            2 => Kind::Sse,
+            _ => return None,
+        };
+        let (status, length) = (from.u16(), from.u32());
+        let stored_at = Timestamp::from_nanos(from.u64());
+        let mut print = || Fingerprint { place: from.u64(), mark: from.u64() };
+        let same = print() == question.asked && print() == question.client.unwrap_or(NOBODY);
+        let whole = u32::try_from(body.len()) == Ok(length);
+        (known && same && whole && is_live(stored_at, ttl, now)).then_some(Self {
+            kind,
+            status,
+            stored_at,
+            body,
+        })
+    }
+
+    /// Nanoseconds since it was stored.
+    pub const fn age(&self, now: Timestamp) -> u64 {
+        now.nanos_since(self.stored_at)
+    }
+}
+
+const NOBODY: Fingerprint = Fingerprint { place: 0, mark: 0 };
+
+const fn version(question: &Question) -> u8 {
+    if question.client.is_some() { 1 } else { 2 }
+}
+
+pub(super) const fn is_live(stored_at: Timestamp, ttl: u64, now: Timestamp) -> bool {
+    now.nanos_since(stored_at) <= ttl && stored_at.nanos_since(now) <= SKEW
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const TTL: u64 = 1_000;
+    const ANSWER: Answer<'static> = Answer {
+        kind: Kind::Sse,
+        status: 200,
+        stored_at: Timestamp::from_nanos(5),
+        body: b"data: [DONE]\n\n",
+    };
+
+    fn print(n: u64) -> Fingerprint {
+        Fingerprint { place: n, mark: n + 1 }
+    }
+
+    fn question(asked: u64, client: Option<u64>) -> Question {
+        Question { asked: print(asked), client: client.map(print) }
+    }
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    #[test]
+    fn an_answer_comes_back_until_its_time_to_live_is_over() {
+        let asked = question(1, Some(2));
+        let entry = ANSWER.pack(&asked).unwrap();
+        let read = |now| Answer::read(&entry, &asked, TTL, at(now));
+        assert_eq!(read(5 + TTL), Some(ANSWER));
+        assert_eq!(read(6 + TTL), None);
+        assert_eq!(ANSWER.age(at(42)), 37);
+    }
+
+    #[test]
+    fn what_was_stored_before_the_clock_stepped_back_is_no_answer() {
+        let (asked, late) = (question(1, None), Answer { stored_at: at(10 * SKEW), ..ANSWER });
+        let entry = late.pack(&asked).unwrap();
+        let read = |now| Answer::read(&entry, &asked, TTL, at(now));
+        assert!(read(9 * SKEW).is_some() && read(9 * SKEW - 1).is_none());
+    }
+
+    #[test]
+    fn another_question_another_client_and_another_scope_are_no_answer() {
+        let entry = ANSWER.pack(&question(1, Some(2))).unwrap();
+        for other in [question(2, Some(2)), question(1, Some(1)), question(2, Some(1)), question(1, None)] {
+            assert_eq!(Answer::read(&entry, &other, TTL, at(5)), None);
+        }
+        let shared = ANSWER.pack(&question(1, None)).unwrap();
+        let zeros = Question { client: Some(NOBODY), ..question(1, None) };
+        assert_eq!(Answer::read(&shared, &zeros, TTL, at(5)), None);
+        assert_eq!(Answer::read(&[], &zeros, TTL, at(5)), None);
+    }
+
+    #[test]
+    fn what_an_answer_is_follows_from_its_content_type() {
+        for value in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
+            assert_eq!(Kind::of(value.as_bytes()), Some(Kind::Json), "{value}");
+        }
+        assert_eq!(Kind::of(b"text/event-stream; charset=utf-8"), Some(Kind::Sse));
+        for value in ["", "text/html", "application/jsonl", "application/problem+json"] {
+            assert_eq!(Kind::of(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_torn_or_changed_entry_is_no_answer_or_the_same_question(
+            body: Vec<u8>, cut: prop::sample::Index, bit in 0_u8..8, more: u8,
+        ) {
+            let asked = question(7, Some(8));
+            let answer = Answer { body: &body, ..ANSWER };
+            let entry = answer.pack(&asked).unwrap();
+            prop_assert_eq!(Answer::read(&entry, &asked, TTL, at(5)), Some(answer));
+            let torn = &entry[..cut.index(entry.len())];
+            prop_assert_eq!(Answer::read(torn, &asked, TTL, at(5)), None);
+            let longer = [&entry[..], &[more]].concat();
+            prop_assert_eq!(Answer::read(&longer, &asked, TTL, at(5)), None);
+            let mut changed = entry.clone();
+            let place = 16 + cut.index(32);
+            changed[place] ^= 1 << bit;
+            prop_assert_eq!(Answer::read(&changed, &asked, TTL, at(5)), None);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(entry: Vec<u8>, now: u64, ttl: u64) {
+            prop_assert_eq!(Answer::read(&entry, &question(1, Some(2)), ttl, at(now)), None);
+        }
+    }
+}

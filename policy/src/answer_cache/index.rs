@@ -1,0 +1,295 @@
+//! What the places of one set hold. A new answer takes the place of the one to the same question, else of none, else
+//! of one that is too old, else of the least valuable: the one that was asked for least often, of these the oldest. So a
+//! flood of questions that nobody repeats takes places from each other, not from those that are.
+//!
+//! An index is 224 bytes, little-endian, for each place: mark (8), when it was stored (8), length (4, 0 for none), how
+//! often it was asked for (4), the longest that the place ever held (4).
+
+use super::entry::is_live;
+use super::{AnswerCache, Question};
+use crate::packed::{Reader, Writer};
+use crate::timestamp::Timestamp;
+
+/// Places in a set.
+pub const WAYS: u32 = 8;
+
+/// Bytes of an index.
+pub const COST: u64 = 224;
+
+const BYTES: usize = 224;
+
+/// One set's index, as the bytes that the store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    bytes: [u8; BYTES],
+}
+
+/// Where a new answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The place in the set, below [`WAYS`].
+    pub way: usize,
+    /// Whether an answer to another question that could still have been given is lost.
+    pub evicted: bool,
+    /// By how many bytes the longest that the place ever held has grown.
+    pub grown: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Way {
+    mark: u64,
+    stored_at: Timestamp,
+    length: u32,
+    hits: u32,
+    longest: u32,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { bytes: [0; BYTES] }
+    }
+}
+
+impl Index {
+    /// From the store's bytes. What is missing is a place that holds nothing.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        Self { bytes: Reader::new(stored).bytes() }
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The place that seems to hold the answer to `question` at `now`: its entry tells whether it does.
+    pub fn find(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Option<usize> {
+        let holds = |way: &Way| way.holds(question) && is_live(way.stored_at, cache.ttl(), now);
+        self.ways().iter().position(holds)
+    }
+
+    /// The index after the answer in place `way` was given to `question`; `None` if it is not there any more.
+    pub fn hit(&self, way: usize, question: &Question) -> Option<Self> {
+        let mut ways = self.ways();
+        let found = ways.get_mut(way).filter(|way| way.holds(question))?;
+        found.hits = found.hits.saturating_add(1);
+        Some(pack(&ways))
+    }
+
+    /// The index with an answer of `length` bytes to `question`, and where that is to be written once the index is;
+    /// `None` if it is longer than an entry may be, or empty.
+    pub fn put(
+        &self,
+        cache: &AnswerCache,
+        question: &Question,
+        length: u64,
+        now: Timestamp,
+    ) -> Option<(Self, Put)> {
+        let length = u32::try_from(length).ok().filter(|length| (1..=cache.max_entry).contains(length))?;
+        let mut ways = self.ways();
+        let loss = |way: &Way| way.loss(cache, question, now);
+        let (way, old) = ways.iter_mut().enumerate().min_by_key(|(_, way)| loss(way))?;
+        let evicted = matches!(loss(old), Loss::Answer(..));
+        let hits = if old.holds(question) { old.hits } else { 0 };
+        let longest = old.longest.max(length);
+        let put = Put { way, evicted, grown: longest.saturating_sub(old.longest) };
+        *old = Way { mark: question.mark(), stored_at: now, length, hits, longest };
+        Some((pack(&ways), put))
+    }
+
+    fn ways(&self) -> [Way; 8] {
+        let mut from = Reader::new(&self.bytes);
+        [(); 8].map(|()| Way {
+            mark: from.u64(),
+            stored_at: Timestamp::from_nanos(from.u64()),
+            length: from.u32(),
+            hits: from.u32(),
+            longest: from.u32(),
+        })
+    }
+}
+
+fn pack(ways: &[Way; 8]) -> Index {
+    let mut into = Writer::<BYTES>::default();
+    for way in ways {
+        into.put(way.mark.to_le_bytes()).put(way.stored_at.as_nanos().to_le_bytes());
+        into.put(way.length.to_le_bytes()).put(way.hits.to_le_bytes()).put(way.longest.to_le_bytes());
+    }
+    Index { bytes: into.finish() }
+}
+
+/// What overwriting a place would lose, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    Same,
+    Nothing,
+    TooOld(Timestamp),
+    Answer(u32, Timestamp),
+}
+
+impl Way {
+    const fn holds(&self, question: &Question) -> bool {
+        self.length > 0 && self.mark == question.mark()
+    }
+
+    fn loss(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Loss {
+        match () {
+            () if self.holds(question) => Loss::Same,
+            () if self.length == 0 => Loss::Nothing,
+            () if !is_live(self.stored_at, cache.ttl(), now) => Loss::TooOld(self.stored_at),
+            () => Loss::Answer(self.hits, self.stored_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use crate::fingerprint::Fingerprint;
+    use proptest::prelude::*;
+
+    const TTL: u64 = 1_000;
+
+    fn cache() -> AnswerCache {
+        AnswerCache::new(8, 100, TTL).unwrap()
+    }
+
+    fn question(mark: u64) -> Question {
+        Question { asked: Fingerprint { place: 0, mark }, client: None }
+    }
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn put(index: &mut Index, mark: u64, length: u64, now: u64) -> Put {
+        let (new, put) = index.put(&cache(), &question(mark), length, at(now)).unwrap();
+        *index = new;
+        put
+    }
+
+    fn hit(index: &mut Index, mark: u64, now: u64) {
+        let way = index.find(&cache(), &question(mark), at(now)).unwrap();
+        *index = index.hit(way, &question(mark)).unwrap();
+    }
+
+    fn full() -> Index {
+        let mut index = Index::default();
+        for mark in 0..8 {
+            assert!(!put(&mut index, mark, 10, mark).evicted);
+        }
+        index
+    }
+
+    fn kept(index: &Index, now: u64) -> Vec<u64> {
+        (0..100).filter(|mark| index.find(&cache(), &question(*mark), at(now)).is_some()).collect()
+    }
+
+    #[test]
+    fn the_same_question_keeps_its_place_and_its_value() {
+        let mut index = full();
+        hit(&mut index, 0, 8);
+        assert_eq!(put(&mut index, 0, 12, 9), Put { way: 0, evicted: false, grown: 2 });
+        assert_eq!(index.ways()[0].hits, 1);
+        assert_eq!(put(&mut index, 0, 5, 10).grown, 0);
+    }
+
+    #[test]
+    fn what_is_too_old_goes_first_and_is_no_loss() {
+        let mut index = full();
+        assert_eq!(put(&mut index, 50, 10, 1 + TTL), Put { way: 0, evicted: false, grown: 0 });
+        assert_eq!(kept(&index, 1 + TTL), [1, 2, 3, 4, 5, 6, 7, 50]);
+    }
+
+    #[test]
+    fn then_the_least_asked_for_and_of_these_the_oldest() {
+        let mut index = full();
+        for mark in [0, 1, 3, 4, 5, 6, 7, 7] {
+            hit(&mut index, mark, 8);
+        }
+        assert_eq!(put(&mut index, 50, 10, 9), Put { way: 2, evicted: true, grown: 0 });
+        hit(&mut index, 50, 9);
+        hit(&mut index, 50, 9);
+        assert_eq!(put(&mut index, 51, 10, 10).way, 0);
+    }
+
+    #[test]
+    fn a_flood_of_questions_that_nobody_repeats_takes_no_place_of_those_that_are() {
+        let mut index = full();
+        for mark in 0..7 {
+            hit(&mut index, mark, 8);
+        }
+        for mark in 50..90 {
+            put(&mut index, mark, 10, mark);
+        }
+        assert_eq!(kept(&index, 90), [0, 1, 2, 3, 4, 5, 6, 89]);
+    }
+
+    #[test]
+    fn an_answer_that_is_as_long_as_one_may_be_fits_and_a_longer_one_does_not() {
+        let put =
+            |length| Index::default().put(&cache(), &question(1), length, at(0)).map(|(_, put)| put.grown);
+        assert_eq!((put(100), put(101), put(0), put(u64::MAX)), (Some(100), None, None, None));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_there_any_more_is_not_counted() {
+        let mut index = full();
+        let way = index.find(&cache(), &question(0), at(8)).unwrap();
+        put(&mut index, 50, 10, 9);
+        assert_eq!(index.hit(way, &question(0)), None);
+        assert_eq!(index.hit(99, &question(50)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_that_places_held_adds_up_and_is_bounded(
+            puts in prop::collection::vec((0_u64..30, 1_u64..=100, 0_u64..200), 1..200),
+        ) {
+            let (mut index, mut now, mut grown) = (Index::default(), 0, 0);
+            for (mark, length, gap) in puts {
+                now += gap;
+                grown += put(&mut index, mark, length, now).grown;
+                prop_assert_eq!(index.find(&cache(), &question(mark), at(now)).is_some(), true);
+                let held: u32 = index.ways().iter().map(|way| way.longest).sum();
+                prop_assert!(held == grown && grown <= 800);
+                let marks: Vec<_> = index.ways().iter().filter(|way| way.length > 0).map(|way| way.mark).collect();
+                let distinct: std::collections::HashSet<_> = marks.iter().collect();
+                prop_assert_eq!(distinct.len(), marks.len());
+            }
+        }
+
+        #[test]
+        fn what_is_lost_was_worth_no_more_than_what_is_kept(
+            steps in prop::collection::vec((any::<bool>(), 0_u64..12, 0_u64..100), 1..100),
+        ) {
+            let (mut index, mut now) = (Index::default(), 0);
+            for (ask, mark, gap) in steps {
+                now += gap;
+                if ask && index.find(&cache(), &question(mark), at(now)).is_some() {
+                    hit(&mut index, mark, now);
+                    continue;
+                }
+                let before = index.ways();
+                let done = put(&mut index, mark, 10, now);
+                let lost = before[done.way];
+                if done.evicted {
+                    let value = |way: &Way| (way.hits, way.stored_at);
+                    let live = |way: &Way| way.length > 0 && now - way.stored_at.as_nanos() <= TTL;
+                    prop_assert!(before.iter().all(|way| live(way) && value(way) >= value(&lost)));
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_index(bytes: Vec<u8>, mark: u64, length: u64, now: u64) {
+            let index = Index::from_bytes(&bytes);
+            index.find(&cache(), &question(mark), at(now));
+            prop_assert_eq!(pack(&index.ways()), index.clone());
+            if let Some((new, put)) = index.put(&cache(), &question(mark), length, at(now)) {
+                prop_assert!(put.way < 8);
+                prop_assert!(new.find(&cache(), &question(mark), at(now)).is_some());
+            }
+        }
+    }
+}
