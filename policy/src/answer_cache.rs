@@ -235,6 +235,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_answers_to_what_all_clients_ask_are_spread_over_the_sets() {
+        let print = |place| Fingerprint { place, mark: 1 };
+        let of = |client| Question { asked: print(7), client: Some(print(client << 58)) };
+        let sets: std::collections::HashSet<_> = (0..64_u64).map(|client| cache().set(&of(client))).collect();
+        assert!(sets.len() > 32, "{}", sets.len());
+    }
+
     proptest! {
         #[test]
         fn it_takes_what_all_its_entries_take_at_most(entries in 8_u32..10_000, entry in 1_u64..100_000) {

@@ -43,6 +43,11 @@ mod tests {
         assert_eq!(Ratio::from_millionths(WHOLE.saturating_add(1)), None);
     }
 
+    #[test]
+    fn no_part_of_nothing_is_reached() {
+        assert!(!Ratio::default().reached_by(0, 0) && Ratio::default().reached_by(0, 1));
+    }
+
     proptest! {
         #[test]
         fn a_ratio_is_reached_exactly_where_the_quotient_is(millionths in 0..=WHOLE, part: u32, whole: u32) {

@@ -186,6 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_index_holds_no_answer() {
+        assert!(kept(&Index::default(), 0).is_empty());
+    }
+
+    #[test]
+    fn each_client_has_an_answer_of_its_own() {
+        let of = |client| Question { client: Some(Fingerprint { place: 1, mark: client }), ..question(7) };
+        let (index, _) = Index::default().put(&cache(), &of(1), 10, at(0)).unwrap();
+        let found = |question| index.find(&cache(), &question, at(0));
+        assert_eq!((found(of(1)), found(of(2)), found(question(7))), (Some(0), None, None));
+    }
+
+    #[test]
     fn the_same_question_keeps_its_place_and_its_value() {
         let mut index = full();
         hit(&mut index, 0, 8);
@@ -210,6 +223,16 @@ mod tests {
         assert_eq!(put(&mut index, 50, 10, 9), Put { way: 2, evicted: true, grown: 0 });
         hit(&mut index, 50, 9);
         hit(&mut index, 50, 9);
+        assert_eq!(put(&mut index, 51, 10, 10).way, 0);
+    }
+
+    #[test]
+    fn a_new_answer_does_not_inherit_the_value_of_the_one_before_it() {
+        let mut index = full();
+        for mark in 0..8 {
+            hit(&mut index, mark, 8);
+        }
+        assert_eq!(put(&mut index, 50, 10, 9).way, 0);
         assert_eq!(put(&mut index, 51, 10, 10).way, 0);
     }
 

@@ -40,7 +40,7 @@ const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
 impl Ending<'_> {
     /// What it says about the cluster.
     pub fn outcome(&self) -> Outcome {
-        if self.flags & CLIENT_LEFT != 0 || self.details.starts_with(b"downstream") {
+        if self.flags & CLIENT_LEFT != 0 {
             return Outcome::Ignored;
         }
         let name = self.details.split(|byte| *byte == b'{').next().unwrap_or_default();

@@ -76,6 +76,10 @@ fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_
     let health = after(usual.chain(slow));
     assert_eq!(health.signals(&rule(), at(34 * SECOND)).anomalous, 3);
     assert_eq!(health.signals(&rule(), at(60 * SECOND)).anomalous, 0);
+    let well = (340..360).map(|n| (n * SECOND / 10, told(Outcome::Success, 100 * MILLI)));
+    let recovered =
+        well.fold(health, |health, (time, sample)| health.record(&rule(), &sample, at(time)).unwrap());
+    assert_eq!(recovered.signals(&rule(), at(36 * SECOND)).anomalous, 0);
 }
 
 #[test]
