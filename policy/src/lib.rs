@@ -19,6 +19,7 @@
 //! - [`breaker`]: whether requests reach the cluster.
 //! - [`tier`]: how far answers are degraded.
 //! - [`answer_cache`]: the last good answers, in bounded memory.
+//! - [`sse`]: what a stream of events shows while it passes.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -43,5 +44,6 @@ pub mod request_head;
 pub mod retry_budget;
 pub mod retry_hint;
 pub mod slots;
+pub mod sse;
 pub mod tier;
 pub mod timestamp;
