@@ -8,9 +8,11 @@
 
 use crate::breaker::Phase;
 use crate::health::Signals;
+use crate::health::window::Counts;
 use crate::packed::{Reader, Writer};
 use crate::ratio::Ratio;
 use crate::timestamp::Timestamp;
+use core::fmt;
 
 const BYTES: usize = 27;
 
@@ -38,14 +40,28 @@ pub struct Thresholds {
 /// When one tier is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierRule {
-    /// What turns it on.
-    pub at: Thresholds,
-    /// The part of each threshold below which the signals must fall to turn it off.
-    pub leave: Ratio,
-    /// Nanoseconds for which they must stay there.
-    pub hold: u64,
-    /// Requests in the window below which nothing that is measured counts.
-    pub min_requests: u32,
+    at: Thresholds,
+    leave: Ratio,
+    hold: u64,
+    min_requests: u32,
+}
+
+/// Why thresholds make no rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidTier {
+    /// No signal is looked at.
+    NoSignal,
+    /// A signal of nothing would turn it on.
+    ZeroThreshold,
+}
+
+impl fmt::Display for InvalidTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSignal => "at least one signal is accepted",
+            Self::ZeroThreshold => "a threshold above 0 is accepted",
+        })
+    }
 }
 
 /// Where one tier is switched.
@@ -165,6 +181,18 @@ impl Tiers<Switch> {
 }
 
 impl TierRule {
+    /// On when a signal is `at` its threshold, off when all have been below the part `leave` of theirs for `hold`
+    /// nanoseconds. With less than `min_requests` in the window nothing that is measured counts.
+    pub fn new(at: Thresholds, leave: Ratio, hold: u64, min_requests: u32) -> Result<Self, InvalidTier> {
+        let none = Thresholds::default();
+        let silent = Signals { counts: Counts { requests: 1, ..Counts::default() }, ..Signals::default() };
+        match () {
+            () if at == none => Err(InvalidTier::NoSignal),
+            () if at.reached_by(&silent, 1, Phase::Closed) => Err(InvalidTier::ZeroThreshold),
+            () => Ok(Self { at, leave, hold, min_requests }),
+        }
+    }
+
     fn next(&self, state: State, signals: &Signals, breaker: Phase, now: Timestamp) -> State {
         let high = |at: &Thresholds| at.reached_by(signals, self.min_requests, breaker);
         let since = match state {

@@ -1,7 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
-use crate::health::window::Counts;
 use proptest::prelude::*;
 
 const HOLD: u64 = 100;
@@ -11,7 +10,7 @@ fn percent(percent: u32) -> Ratio {
 }
 
 fn rule(at: Thresholds) -> TierRule {
-    TierRule { at, leave: percent(50), hold: HOLD, min_requests: 20 }
+    TierRule::new(at, percent(50), HOLD, 20).unwrap()
 }
 
 fn errors() -> Tiers<Switch> {
@@ -40,6 +39,24 @@ fn on(tiers: &Tiers<Switch>, signals: impl IntoIterator<Item = (u64, Signals)>) 
         active.reduce
     };
     signals.into_iter().map(step).collect()
+}
+
+#[test]
+fn a_tier_that_would_never_be_on_or_always_is_refused() {
+    let none = Thresholds::default();
+    let new = |at| TierRule::new(at, percent(50), HOLD, 0).map(|_| ());
+    assert_eq!(new(none), Err(InvalidTier::NoSignal));
+    for at in [
+        Thresholds { error_ratio: Some(percent(0)), breaker: true, ..none },
+        Thresholds { slow_ratio: Some(percent(0)), ..none },
+        Thresholds { overload_ratio: Some(percent(0)), ..none },
+        Thresholds { request_rate: Some(0), ..none },
+        Thresholds { first_byte: Some(0), ..none },
+        Thresholds { total: Some(0), ..none },
+        Thresholds { anomalous: Some(0), ..none },
+    ] {
+        assert_eq!(new(at), Err(InvalidTier::ZeroThreshold), "{at:?}");
+    }
 }
 
 #[test]
