@@ -167,6 +167,15 @@ fn a_text_is_named_as_the_api_names_it() {
 }
 
 #[test]
+fn a_place_never_holds_a_clients_own_key_nor_the_one_before() {
+    for key in ["secret", &"x".repeat(65)] {
+        let (_, heard) = scan(&format!(r#"{{"messages":[{{"content":"a","{key}":"b","name":"c"}}]}}"#));
+        let places: Vec<_> = heard.texts.iter().map(|(place, _)| &**place).collect();
+        assert_eq!(places, ["messages[0].content", "messages[0]", "messages[0].name"]);
+    }
+}
+
+#[test]
 fn a_label_that_is_longer_than_any_real_one_is_a_text() {
     for key in ["role", "type", "id", "tool_call_id"] {
         for (length, characters) in [(64, 0), (65, 65), (5_000, 5_000)] {

@@ -56,6 +56,16 @@ pub(super) fn run(bytes: &[u8]) -> Run {
     Run { length, plain }
 }
 
+/// How many bytes of `word` are before the end of a run, unless one of them is no printable ASCII.
+#[inline]
+pub(super) fn word(word: [u8; 8]) -> Option<usize> {
+    let word = u64::from_le_bytes(word);
+    let stops = ends(word);
+    let before = stops.wrapping_sub(1) & !stops;
+    let length = usize::try_from(stops.trailing_zeros().wrapping_div(8)).unwrap_or(0);
+    (not_plain(word) & before == 0).then_some(length)
+}
+
 /// The high bit of each byte that ends a run.
 #[inline(always)]
 const fn ends(word: u64) -> u64 {

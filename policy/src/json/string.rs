@@ -4,9 +4,9 @@ use super::plain;
 use super::{Events, Fault, Invalid};
 
 const LONGEST: usize = 12;
-/// How long text is that is handed on together with the escapes beside it, and with how many.
-const SHORT: usize = 32;
-const DECODED: usize = 256;
+/// How many words of text are handed on together with the escapes around them, and how much in one piece.
+const NEAR: u8 = 4;
+const DECODED: usize = 192;
 
 /// A character, raw or escaped, of which a chunk held only the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,25 +90,26 @@ fn text(
 /// Escapes, and the short plain text between them, so that whoever listens gets few and longer pieces.
 fn escapes(cut: &mut Cut, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
     let mut decoded = Decoded { bytes: [0; DECODED], length: 0 };
+    let mut words = 0_u8;
     loop {
         if input.rest.first() == Some(&b'\\') {
+            words = 0;
             let at = input.at;
             match escape(input.rest).map_err(|what| Invalid { at, what })? {
                 Some((character, length)) => {
                     input.take(length);
-                    decoded.push_character(character, events);
+                    decoded.push(character, events);
                     events.escaped(character, at..input.at);
                 }
                 None => cut.keep(input.take(LONGEST)),
             }
-        } else {
-            let near = input.rest.get(..SHORT).unwrap_or(input.rest);
-            let run = plain::run(near);
-            if run.length == 0 || run.length == SHORT || !run.plain {
-                break;
-            }
-            decoded.push(input.take(run.length), events);
+            continue;
         }
+        let Some(word) = input.rest.first_chunk().filter(|_| words < NEAR) else { break };
+        let Some(length @ 1..) = plain::word(*word) else { break };
+        words = words.wrapping_add(1);
+        decoded.push_word(*word, length, events);
+        input.take(length);
     }
     decoded.flush(events);
     Ok(())
@@ -155,34 +156,34 @@ impl Cut {
 }
 
 impl Decoded {
-    /// Whole characters, `SHORT` bytes at most.
+    /// Room for eight bytes more.
     #[inline]
-    fn push(&mut self, text: &[u8], events: &mut impl Events) {
-        if self.length.wrapping_add(SHORT) > DECODED {
+    fn room(&mut self, events: &mut impl Events) -> Option<&mut [u8; 8]> {
+        if self.length.wrapping_add(8) > DECODED {
             self.flush(events);
         }
-        let free = self.bytes.get_mut(self.length..).unwrap_or_default();
-        if let Some((room, _)) = free.split_at_mut_checked(text.len()) {
-            room.copy_from_slice(text);
-            self.length = self.length.wrapping_add(text.len());
-        }
+        self.bytes.get_mut(self.length..)?.first_chunk_mut()
     }
 
     #[inline]
-    fn push_character(&mut self, character: char, events: &mut impl Events) {
-        if self.length.wrapping_add(4) > DECODED {
-            self.flush(events);
-        }
-        match self.bytes.get_mut(self.length..) {
-            Some([first, ..]) if character.is_ascii() => {
-                *first = u8::try_from(character).unwrap_or_default();
-                self.length = self.length.wrapping_add(1);
+    fn push(&mut self, character: char, events: &mut impl Events) {
+        let Some(room) = self.room(events) else { return };
+        let length = match u8::try_from(character) {
+            Ok(byte @ ..0x80) => {
+                room[0] = byte;
+                1
             }
-            Some(free) if free.len() >= 4 => {
-                self.length = self.length.wrapping_add(character.encode_utf8(free).len());
-            }
-            _ => {}
-        }
+            _ => character.encode_utf8(room).len(),
+        };
+        self.length = self.length.wrapping_add(length);
+    }
+
+    /// The first `length` bytes of a word.
+    #[inline]
+    fn push_word(&mut self, word: [u8; 8], length: usize, events: &mut impl Events) {
+        let Some(room) = self.room(events) else { return };
+        *room = word;
+        self.length = self.length.wrapping_add(length.min(8));
     }
 
     fn flush(&mut self, events: &mut impl Events) {
@@ -235,12 +236,24 @@ fn unicode(digits: &[u8]) -> Result<Option<(char, usize)>, Fault> {
 
 fn unit(digits: &[u8]) -> Result<Option<u32>, Fault> {
     let mut unit = 0_u32;
+    let mut wrong = 0;
     let digits = digits.get(..4).unwrap_or(digits);
     for digit in digits {
-        let value = char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
-        unit = unit.wrapping_shl(4) | value;
+        let value = hex(*digit);
+        wrong |= value;
+        unit = unit.wrapping_shl(4) | u32::from(value);
     }
-    Ok((digits.len() == 4).then_some(unit))
+    if wrong > 0xF { Err(Fault::Escape) } else { Ok((digits.len() == 4).then_some(unit)) }
+}
+
+#[inline]
+const fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit.wrapping_sub(b'0'),
+        b'a'..=b'f' => digit.wrapping_sub(b'a' - 10),
+        b'A'..=b'F' => digit.wrapping_sub(b'A' - 10),
+        _ => 0xFF,
+    }
 }
 
 /// A length as an offset.

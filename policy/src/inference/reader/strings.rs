@@ -32,11 +32,14 @@ impl Reader {
                     self.place.member = None;
                     Sort::Key
                 }
-                reading @ (Reading::Text | Reading::All) => {
+                reading => {
                     self.place.at_key(None);
-                    if reading == Reading::Text { Sort::Key } else { Sort::Text }
+                    match reading {
+                        Reading::Text => Sort::Key,
+                        Reading::All => Sort::Text,
+                        _ => Sort::Ignored,
+                    }
                 }
-                _ => Sort::Ignored,
             }
         } else {
             match self.begin(Kind::String, at) {
