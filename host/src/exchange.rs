@@ -4,6 +4,8 @@
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::reply::Reply;
+use crate::scan::{Scan, ScanNeeds};
+use tidegate_policy::inference::TextSink;
 
 /// One configured filter.
 pub trait Filter: Plugin {
@@ -13,6 +15,11 @@ pub trait Filter: Plugin {
     /// How many requests one worker may hold at a time.
     fn max_held(&self) -> usize {
         0
+    }
+
+    /// What is to be read out of requests' bodies, if anything. Such a filter handles the callbacks of the body.
+    fn scan(&self) -> Option<ScanNeeds> {
+        None
     }
 
     /// For a new exchange.
@@ -54,6 +61,11 @@ pub trait Stream {
         Flow::Keep
     }
 
+    /// What hears the texts of the request's body while it is scanned.
+    fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
+        None
+    }
+
     /// The exchange is over, whoever ended it. Only what [`Proxy`] offers is left.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
@@ -91,6 +103,9 @@ pub trait Exchange: Proxy {
 
     /// The bytes that this callback is about, in the callbacks of either body. One host call the first time.
     fn arrived(&self) -> &[u8];
+
+    /// What has been read out of the request's body, if [`Filter::scan`] asked for it; in the callbacks of that body.
+    fn scan(&self) -> Option<&Scan>;
 
     /// All that is held of the body that this callback is about. One host call.
     fn held(&self) -> Vec<u8>;

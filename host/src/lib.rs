@@ -1,5 +1,5 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
+//! sees ([`exchange`], [`headers`], [`scan`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
@@ -13,4 +13,5 @@ pub mod headers;
 pub mod notation;
 pub mod plugin;
 pub mod reply;
+pub mod scan;
 pub mod store;

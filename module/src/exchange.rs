@@ -6,9 +6,10 @@ use core::cell::{Cell, OnceCell};
 use core::net::IpAddr;
 use core::ops::Range;
 use proxy_wasm::types::MapType;
-use tidegate_host::exchange::{Exchange, Fact, FactValue};
+use tidegate_host::exchange::{Exchange, Fact, FactValue, Stream};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
+use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
@@ -34,6 +35,7 @@ pub struct WasmExchange<'a> {
     request_headers: OnceCell<HeaderMap>,
     response_headers: OnceCell<HeaderMap>,
     arrived: OnceCell<Vec<u8>>,
+    scan: Option<Box<Scan>>,
 }
 
 impl<'a> WasmExchange<'a> {
@@ -48,7 +50,24 @@ impl<'a> WasmExchange<'a> {
             request_headers: OnceCell::new(),
             response_headers: OnceCell::new(),
             arrived: OnceCell::new(),
+            scan: None,
         }
+    }
+
+    /// Has `scan` read what has arrived, and the end if there is one, and lets the filter see it.
+    pub fn read(&mut self, mut scan: Box<Scan>, stream: &mut impl Stream) {
+        if scan.goes_on() {
+            scan.feed(self.arrived(), stream);
+        }
+        if !self.callback.goes_on {
+            scan.finish(stream);
+        }
+        self.scan = Some(scan);
+    }
+
+    /// The scan, to go on with in the next callback.
+    pub fn into_scan(self) -> Option<Box<Scan>> {
+        self.scan
     }
 }
 
@@ -116,6 +135,10 @@ impl Exchange for WasmExchange<'_> {
             let Some((body, range)) = &self.callback.body else { return Vec::new() };
             if range.is_empty() { Vec::new() } else { hostcalls::body(*body, range.start, range.len()) }
         })
+    }
+
+    fn scan(&self) -> Option<&Scan> {
+        self.scan.as_deref()
     }
 
     fn held(&self) -> Vec<u8> {

@@ -38,10 +38,11 @@ impl<G> Network<G> {
 }
 
 impl<P: Plugin> Root<P> {
-    fn configure(&mut self, size: usize, max_held: impl FnOnce(&P) -> usize) -> bool {
+    fn configure(&mut self, size: usize, set_up: impl FnOnce(&P, &mut Worker)) -> bool {
         let plugin = P::configure(&hostcalls::configuration(size)).map_err(|error| error.to_string());
         let configured = plugin.and_then(|plugin| {
-            let worker = Worker::new(&plugin.metrics(), &plugin.gauges(), max_held(&plugin))?;
+            let mut worker = Worker::new(&plugin.metrics(), &plugin.gauges())?;
+            set_up(&plugin, &mut worker);
             self.configured = Some((plugin, Rc::new(worker)));
             Ok(())
         });
@@ -65,7 +66,9 @@ where
     F::Stream: 'static,
 {
     fn on_configure(&mut self, size: usize) -> bool {
-        self.0.configure(size, F::max_held)
+        self.0.configure(size, |filter, worker| {
+            (worker.max_held, worker.scan) = (filter.max_held(), filter.scan())
+        })
     }
 
     fn on_tick(&mut self) {
@@ -89,7 +92,7 @@ where
     G::Connection: 'static,
 {
     fn on_configure(&mut self, size: usize) -> bool {
-        self.0.configure(size, |_| 0)
+        self.0.configure(size, |_, _| {})
     }
 
     fn on_tick(&mut self) {

@@ -13,6 +13,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::rc::Rc;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::scan::Scan;
 use tidegate_policy::timestamp::Timestamp;
 
 /// The context that the SDK owns.
@@ -30,6 +31,7 @@ struct Inner<S> {
     response_held: Cell<bool>,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
+    scan: Cell<Option<Box<Scan>>>,
 }
 
 impl<S: Stream + 'static> HttpStream<S> {
@@ -43,6 +45,7 @@ impl<S: Stream + 'static> HttpStream<S> {
             response_held: Cell::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
+            scan: Cell::default(),
         };
         Self { inner: Rc::new(inner), request_held_back: 0, response_held_back: 0 }
     }
@@ -88,18 +91,31 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let exchange = WasmExchange::new(&self.worker, callback, &alarm);
+        let scan = self.scan_of(&callback);
+        let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
         {
+            if let Some(scan) = scan {
+                exchange.read(scan, &mut *filter);
+            }
             self.follow(side, &question(&mut filter, &exchange));
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
+            self.scan.set(exchange.into_scan());
         }
         let stops = match side {
             Body::Request => self.request_held.get() || self.replied.get(),
             Body::Response => self.response_held.get(),
         };
         if stops { Action::Pause } else { Action::Continue }
+    }
+
+    /// The scan of the body that a callback is about, if that is the request's and one is wanted.
+    fn scan_of(&self, callback: &Callback) -> Option<Box<Scan>> {
+        callback.body.as_ref().filter(|(body, _)| *body == Body::Request)?;
+        let needs = self.worker.scan?;
+        let begun = self.scan.take();
+        Some(begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter))))
     }
 
     fn follow(&self, side: Body, flow: &Flow) {

@@ -3,6 +3,7 @@
 use crate::hostcalls;
 use crate::timer::Timer;
 use core::cell::Cell;
+use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::fingerprint::Fingerprinter;
 
 /// One worker.
@@ -13,6 +14,8 @@ pub struct Worker {
     pub held: Cell<usize>,
     /// How many it may hold.
     pub max_held: usize,
+    /// What is to be read out of requests' bodies.
+    pub scan: Option<ScanNeeds>,
     /// How names become keys.
     pub fingerprinter: Fingerprinter,
     counters: Vec<Option<u32>>,
@@ -21,13 +24,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// With these counters and gauges, holding at most `max_held` requests. The error is for the operator.
-    pub fn new(counters: &[String], gauges: &[String], max_held: usize) -> Result<Self, String> {
+    /// With these counters and gauges. The error is for the operator.
+    pub fn new(counters: &[String], gauges: &[String]) -> Result<Self, String> {
         let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
         Ok(Self {
             timer: Timer::default(),
             held: Cell::default(),
-            max_held,
+            max_held: 0,
+            scan: None,
             fingerprinter: Fingerprinter::new(key),
             counters: counters.iter().map(|name| hostcalls::define_counter(name)).collect(),
             gauges: gauges.iter().map(|name| hostcalls::define_gauge(name)).collect(),

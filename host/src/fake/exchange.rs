@@ -1,8 +1,10 @@
 //! One exchange made of plain values.
 
 use super::FakeProxy;
-use crate::exchange::{Exchange, Fact, FactValue};
+use crate::exchange::{Exchange, Fact, FactValue, Filter, Flow, Stream};
 use crate::headers::HeaderMap;
+use crate::plugin::Proxy;
+use crate::scan::Scan;
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ pub struct FakeExchange<'a> {
     arrived: Vec<u8>,
     held: RefCell<Vec<u8>>,
     facts: BTreeMap<Fact, FactValue>,
+    scan: Option<Scan>,
 }
 
 impl<'a> FakeExchange<'a> {
@@ -39,6 +42,33 @@ impl<'a> FakeExchange<'a> {
             arrived: Vec::new(),
             held: RefCell::default(),
             facts: BTreeMap::new(),
+            scan: None,
+        }
+    }
+
+    /// A chunk of the request's body comes, the last one if `end`: scanned and handed to `stream` as the adapter does.
+    pub fn receive<F: Filter>(
+        &mut self,
+        filter: &F,
+        stream: &mut F::Stream,
+        chunk: &[u8],
+        end: bool,
+    ) -> Flow {
+        self.arrive(chunk);
+        self.request_goes_on.set(!end);
+        if self.scan.is_none() {
+            self.scan = filter.scan().map(|needs| Scan::new(needs, self.fingerprinter()));
+        }
+        if let Some(scan) = &mut self.scan {
+            scan.feed(chunk, stream);
+            if end {
+                scan.finish(stream);
+            }
+        }
+        match stream.on_request_body(self, chunk.len()) {
+            Flow::Reply(reply) => Flow::Reply(reply),
+            flow if !end => flow,
+            flow => Some(stream.on_request_end(self)).filter(|end| *end != Flow::Keep).unwrap_or(flow),
         }
     }
 
@@ -104,6 +134,10 @@ impl Exchange for FakeExchange<'_> {
 
     fn arrived(&self) -> &[u8] {
         &self.arrived
+    }
+
+    fn scan(&self) -> Option<&Scan> {
+        self.scan.as_ref()
     }
 
     fn held(&self) -> Vec<u8> {

@@ -1,0 +1,99 @@
+//! The scan of a request's body, made once for all filters that ask for it, by whoever hands them the body: before
+//! each of their callbacks it has read what that callback is about.
+
+use crate::exchange::Stream;
+use core::fmt;
+use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
+use tidegate_policy::inference::{Facts, Scanner};
+use tidegate_policy::json::Invalid;
+
+/// What filters want to know of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanNeeds {
+    /// How deep its containers may nest, 1 to 128.
+    pub max_depth: u8,
+    /// Whether it is to have a fingerprint, which costs a hash of all of it.
+    pub fingerprint: bool,
+}
+
+/// What has been read of a body.
+pub struct Scan {
+    scanner: Scanner,
+    fault: Option<Invalid>,
+    is_complete: bool,
+}
+
+impl ScanNeeds {
+    /// What two filters of one module need.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max_depth: self.max_depth.max(other.max_depth),
+            fingerprint: self.fingerprint || other.fingerprint,
+        }
+    }
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan").field("fault", &self.fault).field("is_complete", &self.is_complete).finish()
+    }
+}
+
+impl Scan {
+    /// For a new body.
+    pub fn new(needs: ScanNeeds, prints: Fingerprinter) -> Self {
+        let ScanNeeds { max_depth, fingerprint } = needs;
+        let scanner =
+            if fingerprint { Scanner::with_fingerprint(max_depth, prints) } else { Scanner::new(max_depth) };
+        Self { scanner, fault: None, is_complete: false }
+    }
+
+    /// Whether more bytes could tell more.
+    pub const fn goes_on(&self) -> bool {
+        self.fault.is_none() && !self.is_complete
+    }
+
+    /// Reads a chunk, for `stream` to hear its texts.
+    pub fn feed(&mut self, chunk: &[u8], stream: &mut impl Stream) {
+        if self.goes_on() {
+            let read = match stream.text_sink() {
+                Some(sink) => self.scanner.feed(chunk, sink),
+                None => self.scanner.feed(chunk, &mut ()),
+            };
+            self.fault = read.err();
+        }
+    }
+
+    /// No more comes.
+    pub fn finish(&mut self, stream: &mut impl Stream) {
+        if self.goes_on() {
+            let read = match stream.text_sink() {
+                Some(sink) => self.scanner.finish(sink),
+                None => self.scanner.finish(&mut ()),
+            };
+            self.fault = read.err();
+            self.is_complete = self.fault.is_none();
+        }
+    }
+
+    /// What is known so far.
+    pub const fn facts(&self) -> &Facts {
+        self.scanner.facts()
+    }
+
+    /// Why the body is no JSON, if it is none.
+    pub const fn fault(&self) -> Option<Invalid> {
+        self.fault
+    }
+
+    /// The whole body has been read, and is JSON.
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Of the canonical request, once that is complete, if somebody needs it.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.scanner.fingerprint()
+    }
+}
