@@ -1,28 +1,15 @@
 //! The reference configuration in `envoy/` is what it says: Envoy takes it as it is, and all filters work in it
 //! together.
 
-use std::fs;
 use std::thread;
-use tidegate_tests::bootstrap::checkout;
-use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{get, post, raw};
+use tidegate_tests::reference;
 use tidegate_tests::upstream::Upstream;
 
 #[test]
 fn the_reference_configuration_protects_a_server_and_serves_its_clients() {
     let upstream = Upstream::start();
-    let text = fs::read_to_string(checkout().join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
-    let modules = format!("{}/dist/", checkout().display());
-    let text = text
-        .replace("/etc/envoy/", &modules)
-        .replace(
-            "address: model-server, port_value: 8000",
-            &format!("address: 127.0.0.1, port_value: {}", upstream.port()),
-        )
-        .replace("port_value: 9901", "port_value: 0");
-    let envoy = Envoy::from_bootstrap(|port| {
-        text.replace("0.0.0.0, port_value: 8080", &format!("127.0.0.1, port_value: {port}"))
-    });
+    let envoy = reference::start(&upstream, &[]);
 
     let key = ("authorization", "Bearer sk-1");
     let chat = envoy

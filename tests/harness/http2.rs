@@ -1,6 +1,6 @@
 //! A client that sends any header fields over HTTP/2 and reads the status and body of what comes back. Like the
 //! one of [`crate::http`] it is no library's, since it must be able to send what no library would: fields go out
-//! as literals, in frames of the default size, one request to a connection. Of HPACK it reads what a status
+//! as literals, in frames of the default size, one request to a connection; [`Connection`] sends any frames. Of HPACK it reads what a status
 //! needs: the static table, and digits in plain or Huffman-coded text.
 
 use crate::http::Answer;
@@ -10,15 +10,85 @@ use std::time::Duration;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME: usize = 16_384;
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 const HEADER_TABLE_SIZE: [u8; 6] = [0, 1, 0, 0, 0, 0];
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// A frame that came.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Its type.
+    pub kind: u8,
+    /// Its flags.
+    pub flags: u8,
+    /// Its stream.
+    pub stream: u32,
+    /// What it holds.
+    pub payload: Vec<u8>,
+}
+
+/// One connection, on which any frames can be sent.
+pub struct Connection {
+    stream: TcpStream,
+}
+
+impl Connection {
+    /// To `address`, with the preface and these settings sent.
+    pub fn open(address: SocketAddr, settings: &[u8]) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, settings)].concat())?;
+        Ok(Self { stream })
+    }
+
+    /// Sends bytes, be they frames or not.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads one frame.
+    pub fn receive(&mut self) -> io::Result<Frame> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head)?;
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
+        self.stream.read_exact(&mut payload)?;
+        Ok(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
+    }
+
+    /// Reads until a frame of this type comes.
+    pub fn receive_one(&mut self, kind: u8) -> io::Result<Frame> {
+        loop {
+            let frame = self.receive()?;
+            if frame.kind == kind {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// Reads until the server closes.
+    pub fn wait_for_end(mut self) -> io::Result<()> {
+        loop {
+            match self.receive() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) => return Ok(()),
+                Ok(_) => {}
+            }
+        }
+    }
+}
 
 /// The fields of a GET of `path`, followed by `headers`.
 pub fn get<'a>(path: &'a [u8], headers: &[(&'a [u8], &'a [u8])]) -> Vec<(&'a [u8], &'a [u8])> {
@@ -34,7 +104,7 @@ pub fn post(path: &[u8]) -> Vec<(&[u8], &[u8])> {
 
 /// Sends a request of these fields on a new connection. An error if the stream or the connection is reset.
 pub fn exchange(address: SocketAddr, fields: &[(&[u8], &[u8])]) -> io::Result<Answer> {
-    send(address, &head(fields, END_STREAM))
+    send(address, &head(1, fields, END_STREAM))
 }
 
 /// As [`exchange`], with a body and trailers behind it; with neither of both, the request never ends.
@@ -44,20 +114,20 @@ pub fn exchange_with_trailers(
     body: &[u8],
     trailers: &[(&[u8], &[u8])],
 ) -> io::Result<Answer> {
-    let mut request = head(fields, 0);
+    let mut request = head(1, fields, 0);
     if !body.is_empty() {
         request.extend(frame(DATA, 0, 1, body));
     }
     if !trailers.is_empty() {
-        request.extend(head(trailers, END_STREAM));
+        request.extend(head(1, trailers, END_STREAM));
     }
     send(address, &request)
 }
 
 /// The preface and a header block that does not end: what a CONTINUATION would go on with.
 pub fn open_head() -> Vec<u8> {
-    let block: Vec<u8> = get(b"/", &[]).iter().flat_map(|(name, value)| literal(name, value)).collect();
-    [PREFACE, &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE), &frame(HEADERS, END_STREAM, 1, &block)].concat()
+    let head = frame(HEADERS, END_STREAM, 1, &block(&get(b"/", &[])));
+    [PREFACE, &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE), &head].concat()
 }
 
 /// A part of a header block that does not end either.
@@ -66,35 +136,11 @@ pub fn continuation(block: &[u8]) -> Vec<u8> {
 }
 
 fn send(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &HEADER_TABLE_SIZE), request].concat())?;
-    receive(&mut stream)
-}
-
-fn head(fields: &[(&[u8], &[u8])], flags: u8) -> Vec<u8> {
-    let mut request = Vec::new();
-    let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-    let mut parts = block.chunks(FRAME).peekable();
-    let (mut kind, mut flags) = (HEADERS, flags);
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            flags |= END_HEADERS;
-        }
-        request.extend(frame(kind, flags, 1, part));
-        (kind, flags) = (CONTINUATION, 0);
-    }
-    request
-}
-
-fn receive(stream: &mut TcpStream) -> io::Result<Answer> {
+    let mut connection = Connection::open(address, &HEADER_TABLE_SIZE)?;
+    connection.send(request)?;
     let mut answer = Answer { status: 0, headers: Vec::new(), body: Vec::new() };
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head)?;
-        let [a, b, c, kind, flags, ..] = head;
-        let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
-        stream.read_exact(&mut payload)?;
+        let Frame { kind, flags, payload, .. } = connection.receive()?;
         match kind {
             HEADERS => answer.status = status(&payload).ok_or_else(|| io::Error::other("no status"))?,
             DATA => answer.body.extend(payload),
@@ -107,7 +153,29 @@ fn receive(stream: &mut TcpStream) -> io::Result<Answer> {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// The frames of a head of these fields.
+pub fn head(stream: u32, fields: &[(&[u8], &[u8])], flags: u8) -> Vec<u8> {
+    let mut request = Vec::new();
+    let block = block(fields);
+    let mut parts = block.chunks(FRAME).peekable();
+    let (mut kind, mut flags) = (HEADERS, flags);
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            flags |= END_HEADERS;
+        }
+        request.extend(frame(kind, flags, stream, part));
+        (kind, flags) = (CONTINUATION, 0);
+    }
+    request
+}
+
+/// Fields as literals.
+pub fn block(fields: &[(&[u8], &[u8])]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
+}
+
+/// A frame of any kind.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }

@@ -1,12 +1,14 @@
 //! What the end-to-end tests stand on: a real Envoy as a child process ([`envoy`]), what it is configured with
-//! ([`bootstrap`]), clients that send any bytes and count what they get ([`http`], [`http2`], [`load`]), and an
-//! upstream that remembers what it saw ([`upstream`]). Everything binds free ports on 127.0.0.1 and ends with its test.
+//! ([`bootstrap`], [`reference`]), clients that send any bytes and count what they get ([`http`], [`http2`],
+//! [`load`]), and an upstream that remembers what it saw ([`upstream`]). Everything binds free ports on 127.0.0.1
+//! and ends with its test.
 
 pub mod bootstrap;
 pub mod envoy;
 pub mod http;
 pub mod http2;
 pub mod load;
+pub mod reference;
 pub mod upstream;
 
 use std::time::{Duration, Instant};

@@ -1,10 +1,13 @@
-//! An upstream that answers every request with 200 and remembers when it came.
+//! An upstream that answers every request with 200 and remembers when it came. `/large` has a long answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
+
+/// More than lies in all buffers between it and a client.
+const LARGE: usize = 64 << 20;
 
 /// What it saw of one request.
 #[derive(Clone, Debug)]
@@ -82,7 +85,11 @@ fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>) -> Option<()> {
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
+        let answer = if target == "/large" { vec![b'.'; LARGE] } else { b"ok".to_vec() };
         log.lock().ok()?.push(Seen { at, target, body });
-        writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok()?;
+        writer
+            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len()).as_bytes())
+            .ok()?;
+        writer.write_all(&answer).ok()?;
     }
 }
