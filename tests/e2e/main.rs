@@ -6,6 +6,7 @@ mod configuration;
 mod connection_guard;
 mod delay;
 mod exactness;
+mod hardening;
 mod header_limit;
 mod limits;
 mod memory;

@@ -1,7 +1,7 @@
 //! A client that sends any header fields over HTTP/2 and reads the status and body of what comes back. Like the
 //! one of [`crate::http`] it is no library's, since it must be able to send what no library would: fields go out
-//! as literals, in frames of the default size, one request to a connection; [`Connection`] sends any frames. Of HPACK it reads what a status
-//! needs: the static table, and digits in plain or Huffman-coded text.
+//! as literals, in frames of the default size, one request to a connection, and [`Connection`] sends any frames.
+//! Of HPACK it reads what a status needs: the static table, and digits in plain or Huffman-coded text.
 
 use crate::http::Answer;
 use std::io::{self, Read, Write};
