@@ -90,7 +90,8 @@ impl Envoy {
         assert!(!self.log().contains("in-VM backtrace"), "a VM trapped:\n{}", self.log());
     }
 
-    fn admin(&self, method: &str, path: &str) -> String {
+    /// What its administration answers.
+    pub fn admin(&self, method: &str, path: &str) -> String {
         let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\n\r\n");
         let answer = Connection::open(self.admin).exchange(request.as_bytes()).expect("the admin answers");
         String::from_utf8(answer.body).expect("text")

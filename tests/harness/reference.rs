@@ -17,7 +17,7 @@ pub fn start(upstream: &Upstream, changes: &[(&str, &str)]) -> Envoy {
         ("port_value: 9901", "port_value: 0"),
     ];
     let written = fs::read_to_string(checkout().join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
-    let text = places.iter().chain(changes).fold(written, |text, (from, to)| {
+    let text = changes.iter().chain(&places).fold(written, |text, (from, to)| {
         assert!(text.contains(from), "envoy/envoy.yaml has no {from:?}");
         text.replace(from, to)
     });
