@@ -24,14 +24,10 @@ const HEADS: [&str; 2] = [
 fn what_drips_between_the_parts_of_a_message_is_a_head_in_progress_and_cut() {
     let upstream = Upstream::start();
     let envoy = reference::start(&upstream, &[(HEADS[0], HEADS[1])]);
-    let block = http2::block(&http2::get(b"/v1/models", &[]));
-    let part = frame(http2::CONTINUATION, 0, 1, &http2::block(&[(b"a", b"b")]));
     let chunked = b"POST /v1/chat HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
-    let preface =
-        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(http2::SETTINGS, 0, 0, &[])].concat();
-    let drips: [(Vec<u8>, &[u8]); 4] = [
-        ([preface.clone(), frame(http2::HEADERS, END_STREAM, 1, &block)].concat(), &part),
-        ([preface, head(1, &http2::post(b"/v1/chat"), 0), vec![0, 0]].concat(), b""),
+    let part = http2::continuation(&http2::block(&[(b"a", b"b")]));
+    let drips: [(Vec<u8>, &[u8]); 3] = [
+        (http2::open_head(), &part),
         ([chunked.as_slice(), b"5;"].concat(), b"x"),
         ([chunked.as_slice(), b"5\r\nhello\r\n0\r\nx: "].concat(), b"x"),
     ];
@@ -50,14 +46,15 @@ fn what_drips_between_the_parts_of_a_message_is_a_head_in_progress_and_cut() {
 }
 
 #[test]
-fn a_reader_that_takes_nothing_or_next_to_nothing_is_cut() {
+fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
     let upstream = Upstream::start();
     let envoy = reference::start(
         &upstream,
         &[
-            ("int_value: 60000", "int_value: 2000"),
+            ("int_value: 60000", "int_value: 500"),
             ("stream_flush_timeout: 60s", "stream_flush_timeout: 1s"),
-            ("max_stream_duration: 3600s", "max_stream_duration: 4s"),
+            ("stream_idle_timeout: 300s", "stream_idle_timeout: 3s"),
+            ("max_stream_duration: 3600s", "max_stream_duration: 6s"),
         ],
     );
     let begin = |target: &[u8]| {
@@ -67,16 +64,20 @@ fn a_reader_that_takes_nothing_or_next_to_nothing_is_cut() {
     };
     let mut deaf = TcpStream::connect(envoy.front()).expect("a connection");
     deaf.write_all(&get("/large", &[])).expect("sent");
-    let mut sipping = begin(b"/large");
-    let mut closed = begin(b"/v1/models");
+    let (mut closed, mut sipping, mut steady) = (begin(b"/v1/models"), begin(b"/large"), begin(b"/large"));
+    let take =
+        |bytes: u32| [0, 1].map(|of| frame(http2::WINDOW_UPDATE, 0, of, &bytes.to_be_bytes())).concat();
+    wait_for("the end of the steady reader", SOON, || {
+        let _ = sipping.send(&take(1));
+        steady.send(&take(16_000)).expect("sent");
+        thread::sleep(PACE);
+        (steady.receive().expect("a frame").kind == http2::RST_STREAM).then_some(())
+    });
+    wait_for_stat(&envoy, "http.front.downstream_rq_max_duration_reached", 1);
     assert_eq!(closed.receive_one(http2::RST_STREAM).expect("a reset").stream, 1);
     wait_for_stat(&envoy, "http2.tx_flush_timeout", 1);
-    wait_for("the end of its time", SOON, || {
-        let _ = sipping.send(&frame(http2::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
-        thread::sleep(PACE);
-        (envoy.stat("http.front.downstream_rq_max_duration_reached") == 1).then_some(())
-    });
     assert_eq!(sipping.receive_one(http2::RST_STREAM).expect("a reset").stream, 1);
+    wait_for_stat(&envoy, "http.front.downstream_rq_idle_timeout", 1);
     wait_for_stat(&envoy, "http.front.downstream_cx_destroy_remote_active_rq", 1);
     serves_on(&envoy);
 }
