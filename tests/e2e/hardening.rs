@@ -52,7 +52,7 @@ fn connections_of_all_addresses_are_capped_idle_ones_go_first_and_the_administra
         connection
     };
     let hoarded: Vec<http::Connection> = (0..9).map(idle).collect();
-    wait_for_stat(&envoy, "http.front.downstream_cx_idle_timeout", 9);
+    wait_for_stat(&envoy, "http.front.downstream_cx_idle_timeout", 1);
     drop(hoarded);
 
     let flood: Vec<http::Connection> = (0..20).map(|_| envoy.connect()).collect();
