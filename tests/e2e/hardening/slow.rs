@@ -51,7 +51,7 @@ fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
     let envoy = reference::start(
         &upstream,
         &[
-            ("int_value: 60000", "int_value: 500"),
+            ("int_value: 60000", "int_value: 1000"),
             ("stream_flush_timeout: 60s", "stream_flush_timeout: 1s"),
             ("stream_idle_timeout: 300s", "stream_idle_timeout: 3s"),
             ("max_stream_duration: 3600s", "max_stream_duration: 6s"),
@@ -67,9 +67,10 @@ fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
     let (mut closed, mut sipping, mut steady) = (begin(b"/v1/models"), begin(b"/large"), begin(b"/large"));
     let take =
         |bytes: u32| [0, 1].map(|of| frame(http2::WINDOW_UPDATE, 0, of, &bytes.to_be_bytes())).concat();
+    steady.receive_one(http2::HEADERS).expect("a head");
     wait_for("the end of the steady reader", SOON, || {
         let _ = sipping.send(&take(1));
-        steady.send(&take(16_000)).expect("sent");
+        steady.send(&take(8_000)).expect("sent");
         thread::sleep(PACE);
         (steady.receive().expect("a frame").kind == http2::RST_STREAM).then_some(())
     });
