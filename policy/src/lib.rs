@@ -9,6 +9,7 @@
 //! - [`body_rate`]: when a request body is too slow.
 //! - [`connections`]: how many connections an address has open, and how fast it opens them.
 //! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
+//! - [`denied_text`]: what no text may say, however it is spaced and spelt.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
@@ -29,6 +30,7 @@ pub mod body_rate;
 pub mod breaker;
 pub mod bucket;
 pub mod connections;
+pub mod denied_text;
 pub mod fingerprint;
 pub mod headers;
 pub mod health;

@@ -47,12 +47,15 @@ impl fmt::Display for InvalidPattern {
 fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        }
+        other => last_line(other),
     }
+}
+
+/// What is wrong, of an error that also draws where.
+pub(crate) fn last_line(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

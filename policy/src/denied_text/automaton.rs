@@ -1,0 +1,69 @@
+//! All rules as one table, and how a byte takes it from state to state.
+//!
+//! The table is made whole when the rules are configured: a state is then a number that stays valid, however many
+//! texts are watched at a time and in whatever order their pieces come.
+
+use super::Rules;
+use regex_automata::MatchKind;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson::NFA;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+
+#[derive(Clone, Debug)]
+pub(super) struct Automaton {
+    table: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl Automaton {
+    /// `None` if it takes too much memory.
+    pub(super) fn new(nfa: &NFA) -> Option<Self> {
+        let config = dense::Config::new()
+            .match_kind(MatchKind::All)
+            .start_kind(StartKind::Unanchored)
+            .accelerate(false)
+            .dfa_size_limit(Some(Rules::MAX_COMPILED))
+            .determinize_size_limit(Some(Rules::MAX_COMPILED));
+        let table = dense::Builder::new().configure(config).build_from_nfa(nfa).ok()?;
+        let start = table.start_state(&start::Config::new()).ok()?;
+        Some(Self { table, start })
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.table.memory_usage()
+    }
+
+    pub(super) const fn start(&self) -> StateID {
+        self.start
+    }
+
+    /// Nothing can match any more.
+    pub(super) fn is_dead(&self, state: StateID) -> bool {
+        self.table.is_dead_state(state)
+    }
+
+    /// The state after a byte; `found` becomes the lowest rule that it matches, if that is lower.
+    #[inline(always)]
+    pub(super) fn next(&self, state: StateID, byte: u8, found: &mut usize) -> StateID {
+        let next = self.table.next_state(state, byte);
+        if self.table.is_special_state(next) {
+            *found = self.lowest(next).min(*found);
+        }
+        next
+    }
+
+    /// The lowest rule that matches at the end of a text, or `usize::MAX`.
+    pub(super) fn last(&self, state: StateID) -> usize {
+        self.lowest(self.table.next_eoi_state(state))
+    }
+
+    #[cold]
+    fn lowest(&self, state: StateID) -> usize {
+        if !self.table.is_match_state(state) {
+            return usize::MAX;
+        }
+        let rules = (0..self.table.match_len(state)).map(|at| self.table.match_pattern(state, at).as_usize());
+        rules.min().unwrap_or(usize::MAX)
+    }
+}

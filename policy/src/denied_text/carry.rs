@@ -1,0 +1,56 @@
+//! The last characters of a text, which the next one may still change: a letter and the marks on it.
+//!
+//! UAX #15 takes 30 marks for more than any language needs; past the bound a text is normalised as if the next mark
+//! began anew, so that endless marks cost constant memory and linear time.
+
+/// At most so many characters.
+const MAX: usize = 32;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carry {
+    characters: [char; MAX],
+    length: usize,
+    /// It is one character that is its own normal form.
+    same: bool,
+}
+
+impl Carry {
+    pub(super) const EMPTY: Self = Self { characters: ['\0'; MAX], length: 0, same: false };
+
+    /// Carries nothing but `character`.
+    #[inline]
+    pub(super) const fn set(&mut self, character: char, same: bool) {
+        let [first, ..] = &mut self.characters;
+        *first = character;
+        self.length = 1;
+        self.same = same;
+    }
+
+    /// False if it is full.
+    pub(super) fn push(&mut self, character: char) -> bool {
+        let Some(place) = self.characters.get_mut(self.length) else { return false };
+        *place = character;
+        self.length = self.length.saturating_add(1);
+        self.same = false;
+        true
+    }
+
+    /// Its one character, if that is its own normal form.
+    #[inline]
+    pub(super) const fn same(&self) -> Option<char> {
+        let [first, ..] = self.characters;
+        if self.same { Some(first) } else { None }
+    }
+
+    #[inline]
+    pub(super) const fn clear(&mut self) {
+        (self.length, self.same) = (0, false);
+    }
+
+    /// What it holds; nothing is left.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = char> + use<> {
+        let Self { characters, length, .. } = *self;
+        self.clear();
+        characters.into_iter().take(length)
+    }
+}

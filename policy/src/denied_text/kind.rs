@@ -1,0 +1,102 @@
+//! What normalising does to a character.
+
+use crate::inference::Class;
+use core::iter::once;
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
+use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is left out.
+    Hidden,
+    /// It may change, or be changed by, the one before it.
+    Joining,
+    /// It is its own normal form unless the next one joins it, and leaves those before it alone.
+    Same,
+    /// It becomes something else, and leaves those before it alone.
+    Other,
+}
+
+impl Kind {
+    #[inline]
+    pub(super) fn of(character: char) -> Self {
+        if is_common(character) { Self::Same } else { Self::looked_up(character) }
+    }
+
+    pub(super) fn looked_up(character: char) -> Self {
+        let space = character.is_whitespace();
+        if !space && is_hidden(character) {
+            return Self::Hidden;
+        }
+        let mut first = None;
+        decompose_compatible(character, |part| {
+            first.get_or_insert(part);
+        });
+        let first = first.unwrap_or(character);
+        if canonical_combining_class(first) != 0 || is_nfc_quick(once(first)) != IsNormalized::Yes {
+            return Self::Joining;
+        }
+        let same = character == ' ' || !space && is_nfkc_quick(once(character)) == IsNormalized::Yes;
+        if same { Self::Same } else { Self::Other }
+    }
+}
+
+/// One that no one sees: those that a prompt has no honest use for, and the variation selectors of emoji.
+fn is_hidden(character: char) -> bool {
+    let class = Class::of(character);
+    matches!(class, Some(Class::Control | Class::Bidi | Class::ZeroWidth))
+        || matches!(character, '\u{FE00}'..='\u{FE0F}')
+}
+
+/// One of the many that are [`Kind::Same`].
+#[inline]
+pub(super) const fn is_common(character: char) -> bool {
+    matches!(character, ' '..='~' | '\u{C0}'..='\u{131}' | '\u{391}'..='\u{3A1}' | '\u{3A3}'..='\u{3CE}')
+        || matches!(character, '\u{400}'..='\u{482}' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FA}')
+        || matches!(character, '\u{3001}'..='\u{3029}' | '\u{3400}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}')
+        || matches!(character, '\u{1F300}'..='\u{1FAFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unicode_normalization::UnicodeNormalization;
+
+    fn all() -> impl Iterator<Item = char> {
+        '\0'..=char::MAX
+    }
+
+    #[test]
+    fn the_common_characters_are_what_a_look_up_says() {
+        for character in all().filter(|character| is_common(*character)) {
+            assert_eq!(Kind::looked_up(character), Kind::Same, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_called_its_own_normal_form_is_that() {
+        for character in all().filter(|character| Kind::of(*character) == Kind::Same) {
+            assert!(once(character).nfkc().eq([character]), "{character:?}");
+            assert!(character == ' ' || !character.is_whitespace(), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn normal_forms_hold_nothing_hidden() {
+        for character in all().filter(|character| Kind::of(*character) != Kind::Hidden) {
+            let mut form = once(character).nfkc();
+            assert!(form.all(|part| Kind::of(part) != Kind::Hidden), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn only_joining_characters_change_what_is_before_them() {
+        let before = ['e', 'ê', 'か', '가', '\u{1100}', '각', '\u{9C7}', '\u{301}', '\u{5B0}', '\u{11099}'];
+        for character in all().filter(|character| matches!(Kind::of(*character), Kind::Same | Kind::Other)) {
+            for before in before {
+                let apart = once(before).nfkc().chain(once(character).nfkc());
+                assert!([before, character].into_iter().nfkc().eq(apart), "{before:?} {character:?}");
+            }
+        }
+    }
+}

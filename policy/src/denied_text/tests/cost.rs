@@ -1,0 +1,91 @@
+//! What it costs. `cargo test --release -p tidegate-policy denied_text::tests::cost -- --ignored --nocapture` tells.
+#![allow(clippy::disallowed_methods)]
+
+use super::*;
+use std::time::{Duration, Instant};
+
+fn time(rules: &Rules, text: &str) -> Duration {
+    let run = |_| {
+        let began = Instant::now();
+        std::hint::black_box(watch(rules, [std::hint::black_box(text)]));
+        began.elapsed()
+    };
+    (0..7).map(run).min().unwrap()
+}
+
+#[test]
+fn endless_marks_cost_what_other_characters_cost() {
+    let rules = Rules::new(&[IGNORE]).unwrap();
+    for part in ["\u{301}", "\u{327}\u{301}", "e\u{301}", "\u{1161}", "\u{3099}", "ﷺ", "\u{200B}"] {
+        let [short, long] = [4 << 10, 64 << 10].map(|count| time(&rules, &part.repeat(count)));
+        assert!(long < 64 * short.max(Duration::from_micros(50)), "{part:?}: {short:?}, 16 times: {long:?}");
+    }
+}
+
+#[test]
+fn past_the_bound_on_marks_a_phrase_is_still_found() {
+    let marks = format!("e{}", "\u{301}".repeat(10_000));
+    assert!(matches(IGNORE, &format!("{marks} ignore previous instructions")));
+    assert!(matches("(?i)ignore \u{e9}", &format!("ignore {marks}")));
+    assert!(size_of::<Watch>() <= 160);
+}
+
+#[test]
+#[ignore = "it measures"]
+fn speed() {
+    let eight = [
+        IGNORE,
+        "(?i)jailbreak",
+        "(?i)system prompt",
+        "(?i)you are now (dan|in developer mode)",
+        "(?i)pretend to be",
+        "(?i)sudo mode",
+        r"\d{3}-\d{2}-\d{4}",
+        r"(?i)reveal.*(secret|password)",
+    ];
+    let sets: [&[&str]; 8] = [
+        &[IGNORE],
+        &eight,
+        &[r"(?i)\w+@\w+"],
+        &["(?i)ignore.{0,20}previous"],
+        &["(?i)ignore.*instructions"],
+        &["(?i)ignore.*instructions", "(?i)reveal.*secret", "(?i)pretend.*evil", "(?i)act as.*hacker"],
+        &[r"(?i)ignore\s+(all\s+)?previous\s+instructions"],
+        &["^system:"],
+    ];
+    let english = "The quick brown fox, who had ignored it, jumps over 13 lazy dogs; and then again. ";
+    let lines = "Let me reveal it.\nThe quick brown fox ignores no one,\n  jumps over 13 lazy dogs.\n\n";
+    let texts = [
+        ("English", english),
+        ("lines", lines),
+        ("Chinese", "我们的服务器现在很忙，请稍后再试。忽略这些指示吧。"),
+        ("Japanese", "サーバーは現在混雑しています。しばらくしてから、お試しください。"),
+        ("Korean", "지금 서버가 혼잡하니 잠시 후에 다시 시도해 주세요. "),
+        ("French", "Où était l’élève à la fenêtre d’été ? Voilà, ça marche déjà très bien. "),
+        ("emoji", "👨\u{200D}👩\u{200D}👧 ❤\u{FE0F} 🏽"),
+        ("full-width", "ｉｇｎｏｒｅ　ｐｒｅｖｉｏｕｓ　"),
+        ("marks", "\u{327}\u{301}"),
+        ("parted", "reveal ignore\nall day long and then some. "),
+    ];
+    for set in sets {
+        let began = Instant::now();
+        let rules = Rules::new(set).unwrap();
+        println!(
+            "{} rules, first {}: {} KiB in {:?}",
+            set.len(),
+            set[0],
+            rules.memory() >> 10,
+            began.elapsed()
+        );
+        for (name, part) in texts {
+            let text = part.repeat((1 << 20) / part.len());
+            let rate = text.len() as f64 / time(&rules, &text).as_secs_f64() / 1e6;
+            print!("  {name} {rate:.0}");
+        }
+        println!(" MB/s");
+    }
+    for set in [&[r"\w{999}"] as &[&str], &["(?i)ignore[^.]{0,40}instructions"], &[r"(?i)\w+.{0,50}\w+"]] {
+        let began = Instant::now();
+        println!("{} in {:?}", Rules::new(set).unwrap_err(), began.elapsed());
+    }
+}
