@@ -9,6 +9,8 @@ use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
 pub(super) enum Kind {
     /// It is left out.
     Hidden,
+    /// White space: with the white space around it one space, which no mark joins.
+    Space,
     /// It may change, or be changed by, the one before it.
     Joining,
     /// It is its own normal form unless the next one joins it, and leaves those before it alone.
@@ -24,8 +26,10 @@ impl Kind {
     }
 
     pub(super) fn looked_up(character: char) -> Self {
-        let space = character.is_whitespace();
-        if !space && is_hidden(character) {
+        if character.is_whitespace() {
+            return Self::Space;
+        }
+        if is_hidden(character) {
             return Self::Hidden;
         }
         let mut first = None;
@@ -36,8 +40,7 @@ impl Kind {
         if canonical_combining_class(first) != 0 || is_nfc_quick(once(first)) != IsNormalized::Yes {
             return Self::Joining;
         }
-        let same = character == ' ' || !space && is_nfkc_quick(once(character)) == IsNormalized::Yes;
-        if same { Self::Same } else { Self::Other }
+        if is_nfkc_quick(once(character)) == IsNormalized::Yes { Self::Same } else { Self::Other }
     }
 }
 
@@ -51,7 +54,7 @@ fn is_hidden(character: char) -> bool {
 /// One of the many that are [`Kind::Same`].
 #[inline]
 pub(super) const fn is_common(character: char) -> bool {
-    matches!(character, ' '..='~' | '\u{C0}'..='\u{131}' | '\u{391}'..='\u{3A1}' | '\u{3A3}'..='\u{3CE}')
+    matches!(character, '!'..='~' | '\u{C0}'..='\u{131}' | '\u{391}'..='\u{3A1}' | '\u{3A3}'..='\u{3CE}')
         || matches!(character, '\u{400}'..='\u{482}' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FA}')
         || matches!(character, '\u{3001}'..='\u{3029}' | '\u{3400}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}')
         || matches!(character, '\u{1F300}'..='\u{1FAFF}')
@@ -77,7 +80,6 @@ mod tests {
     fn what_is_called_its_own_normal_form_is_that() {
         for character in all().filter(|character| Kind::of(*character) == Kind::Same) {
             assert!(once(character).nfkc().eq([character]), "{character:?}");
-            assert!(character == ' ' || !character.is_whitespace(), "{character:?}");
         }
     }
 
@@ -90,9 +92,25 @@ mod tests {
     }
 
     #[test]
+    fn white_space_is_a_space_that_no_mark_joins() {
+        let spaces: Vec<char> = all().filter(|character| Kind::of(*character) == Kind::Space).collect();
+        for mark in all().filter(|character| Kind::of(*character) == Kind::Joining) {
+            for space in &spaces {
+                let form: String = [*space, mark].into_iter().nfkc().collect();
+                let after: String = once(mark).nfkc().collect();
+                assert!(
+                    form.starts_with(char::is_whitespace) && form.ends_with(&after),
+                    "{space:?} {mark:?}"
+                );
+                assert_eq!(form.chars().count(), after.chars().count() + 1, "{space:?} {mark:?}");
+            }
+        }
+    }
+
+    #[test]
     fn only_joining_characters_change_what_is_before_them() {
         let before = ['e', 'ê', 'か', '가', '\u{1100}', '각', '\u{9C7}', '\u{301}', '\u{5B0}', '\u{11099}'];
-        for character in all().filter(|character| matches!(Kind::of(*character), Kind::Same | Kind::Other)) {
+        for character in all().filter(|character| !matches!(Kind::of(*character), Kind::Joining)) {
             for before in before {
                 let apart = once(before).nfkc().chain(once(character).nfkc());
                 assert!([before, character].into_iter().nfkc().eq(apart), "{before:?} {character:?}");

@@ -87,19 +87,20 @@ impl<'a> Walk<'a> {
         let before = watch.decoded;
         watch.decoded = self.step(before, character);
         let kind = Kind::of(character);
-        let carried = match kind {
+        let held = match kind {
             Kind::Hidden => true,
             Kind::Joining => watch.carry.push(character),
-            Kind::Same | Kind::Other => false,
+            Kind::Space | Kind::Same | Kind::Other => false,
         };
-        if carried {
+        if held {
             watch.joined = false;
             return;
         }
         self.settle(watch, before);
-        let same = kind == Kind::Same;
-        watch.carry.set(character, same);
-        watch.joined &= same && !(watch.spaced && character == ' ');
+        let space = kind == Kind::Space;
+        let (carried, same) = (if space { ' ' } else { character }, space || kind == Kind::Same);
+        watch.carry.set(carried, same);
+        watch.joined &= same && carried == character && !(space && watch.spaced);
     }
 
     /// Nothing that follows changes what is carried. The decoded text is in the state `decoded` behind it.
