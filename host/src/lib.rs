@@ -13,5 +13,7 @@ pub mod headers;
 pub mod notation;
 pub mod plugin;
 pub mod reply;
+pub mod route;
 pub mod scan;
+pub mod shadow;
 pub mod store;

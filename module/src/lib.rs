@@ -42,6 +42,7 @@ macro_rules! choose {
 choose! {
     "connection-guard": Network<tidegate_connection_guard::ConnectionGuard>,
     "header-limit": Http<tidegate_header_limit::HeaderLimit>,
+    "input-limit": Http<tidegate_input_limit::InputLimit>,
     "rate-limit": Http<tidegate_rate_limit::RateLimit>,
     "slow-client": Http<tidegate_slow_client::SlowClient>,
     "store-contract": Http<tidegate_store_contract::StoreContract>,

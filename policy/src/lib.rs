@@ -10,6 +10,7 @@
 //! - [`connections`]: how many connections an address has open, and how fast it opens them.
 //! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
 //! - [`denied_text`]: what no text may say, however it is spaced and spelt.
+//! - [`prompt`]: what a prompt may be. [`denied_text`]: what it must not say. [`rewrite`]: a body with parts replaced.
 //! - [`path`]: one path, however it is spelt.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
@@ -40,11 +41,13 @@ pub mod json;
 pub mod packed;
 pub mod path;
 pub mod pattern;
+pub mod prompt;
 pub mod ratio;
 pub mod refused;
 pub mod request_head;
 pub mod retry_budget;
 pub mod retry_hint;
+pub mod rewrite;
 pub mod slots;
 pub mod sse;
 pub mod tier;

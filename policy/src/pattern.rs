@@ -1,17 +1,19 @@
 //! Regular expressions on raw bytes, for rules that an operator writes and a client tries to break. Time is
-//! linear in the bytes looked at, whatever the pattern; what a pattern compiles to is bounded, and so is the
-//! table that it fills while it runs. Text is not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and
+//! linear in the bytes looked at, whatever the pattern: each is one table, made whole when it is read, and of
+//! bounded size. Text is not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and
 //! `(?i)` know ASCII, and any other byte is written `\xFF`. That also leaves Unicode's tables out of the modules.
 
 use core::fmt;
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::Input;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson::{Compiler, Config, NFA, WhichCaptures};
+use regex_automata::util::syntax;
 
-const MAX_COMPILED: usize = 128 << 10;
-const MAX_TABLE: usize = 512 << 10;
+const MAX_COMPILED: usize = 1 << 20;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub struct Pattern(Regex);
+pub struct Pattern(Box<dense::DFA<Vec<u32>>>);
 
 /// Why a text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +29,30 @@ impl Pattern {
             let (found, accepted) = (text.len(), Self::MAX_LENGTH);
             return Err(InvalidPattern(format!("{found} bytes long, accepted are {accepted}")));
         }
-        let mut builder = RegexBuilder::new(text);
-        builder.unicode(false).size_limit(MAX_COMPILED).dfa_size_limit(MAX_TABLE);
-        builder.build().map(Self).map_err(|error| InvalidPattern(reason(&error)))
+        let bytes = syntax::Config::new().unicode(false).utf8(false);
+        syntax::parse_with(text, &bytes).map_err(|error| InvalidPattern(last_line(&error)))?;
+        let too_big = || InvalidPattern(format!("it compiles to more than {MAX_COMPILED} bytes"));
+        nfa(text, bytes).as_ref().and_then(table).map(|table| Self(Box::new(table))).ok_or_else(too_big)
     }
 
     /// Whether it occurs anywhere in `bytes`.
     pub fn matches(&self, bytes: &[u8]) -> bool {
-        self.0.is_match(bytes)
+        self.0.try_search_fwd(&Input::new(bytes).earliest(true)).is_ok_and(|found| found.is_some())
     }
+}
+
+fn nfa(text: &str, bytes: syntax::Config) -> Option<NFA> {
+    let config =
+        Config::new().utf8(false).which_captures(WhichCaptures::None).nfa_size_limit(Some(MAX_COMPILED));
+    Compiler::new().syntax(bytes).configure(config).build(text).ok()
+}
+
+fn table(nfa: &NFA) -> Option<dense::DFA<Vec<u32>>> {
+    let config = dense::Config::new()
+        .start_kind(StartKind::Unanchored)
+        .dfa_size_limit(Some(MAX_COMPILED))
+        .determinize_size_limit(Some(MAX_COMPILED));
+    dense::Builder::new().configure(config).build_from_nfa(nfa).ok()
 }
 
 impl fmt::Display for InvalidPattern {
@@ -44,14 +61,7 @@ impl fmt::Display for InvalidPattern {
     }
 }
 
-fn reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-        other => last_line(other),
-    }
-}
-
-/// What is wrong, of an error that also draws where.
+/// What an error says of a pattern, without the picture of it.
 pub(crate) fn last_line(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
@@ -87,7 +97,7 @@ mod tests {
             ("(?=a)", "look-around"),
             ("[é]", "Unicode"),
             (r"\pL", "Unicode"),
-            ("(?:a{999}){99}", "more than 131072 bytes"),
+            ("(?:a{999}){99}", "more than 1048576 bytes"),
             (&"a".repeat(1_025), "1025 bytes long, accepted are 1024"),
         ] {
             let error = Pattern::new(text).unwrap_err().to_string();

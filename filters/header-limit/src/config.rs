@@ -3,9 +3,9 @@
 //! last. So a long user-agent gets its own status, and no enforced pattern runs on a value that is too large.
 //! A status is one that no client repeats a request on: 400 to 499, but not 408, 409 or 429.
 
-use core::fmt;
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use tidegate_host::shadow::{Shadow, Shadowed};
+
 use std::collections::BTreeSet;
 use tidegate_host::client::header_name;
 use tidegate_host::config::{ConfigError, check_rule_name, parse};
@@ -74,40 +74,6 @@ enum ControlBytes {
     Allow,
 }
 
-enum Shadow {
-    All(bool),
-    Some(Vec<String>),
-}
-
-impl Default for Shadow {
-    fn default() -> Self {
-        Self::All(false)
-    }
-}
-
-impl<'de> Deserialize<'de> for Shadow {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl<'de> Visitor<'de> for Written {
-            type Value = Shadow;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false or a list of rules such as [max_count]")
-            }
-            fn visit_bool<E>(self, all: bool) -> Result<Shadow, E> {
-                Ok(Shadow::All(all))
-            }
-            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Shadow, S::Error> {
-                let mut rules = Vec::new();
-                while let Some(rule) = list.next_element()? {
-                    rules.push(rule);
-                }
-                Ok(Shadow::Some(rules))
-            }
-        }
-        from.deserialize_any(Written)
-    }
-}
-
 fn hundred() -> Whole {
     Whole(100)
 }
@@ -151,7 +117,8 @@ impl Config {
         if !(1..=MAX_COUNT).contains(&max_count) {
             return Err(refuse(COUNT, format!("found {max_count}, accepted is 1 to {MAX_COUNT}")));
         }
-        let shadow = Shadowed::of(raw.shadow)?;
+        let shadow =
+            Shadowed::of(raw.shadow, &[COUNT, TOTAL, VALUE, SINGLETONS, CONTROL_BYTES], "fields and deny")?;
         let fields = field_rules(&raw.fields, &shadow)?;
         let except =
             fields.iter().filter(|(_, rule)| !rule.shadow).filter_map(|(_, rule)| match &rule.check {
@@ -176,35 +143,6 @@ impl Config {
         let deny = deny_rules(&raw.deny, &shadow)?;
         let (answers, rules) = fields.into_iter().chain(general).chain(deny).unzip();
         Ok(Self { rules: Rules::new(rules), answers })
-    }
-}
-
-struct Shadowed {
-    all: bool,
-    rules: Vec<String>,
-}
-
-impl Shadowed {
-    fn of(written: Shadow) -> Result<Self, ConfigError> {
-        let known = [COUNT, TOTAL, VALUE, SINGLETONS, CONTROL_BYTES];
-        match written {
-            Shadow::All(all) => Ok(Self { all, rules: Vec::new() }),
-            Shadow::Some(rules) => match rules.iter().position(|rule| !known.contains(&rule.as_str())) {
-                None => Ok(Self { all: false, rules }),
-                Some(place) => {
-                    let found = rules.get(place).map_or("", String::as_str);
-                    let problem = format!(
-                        "found {found:?}, accepted are {}; fields and deny take shadow: true of their own",
-                        known.join(", ")
-                    );
-                    Err(refuse(format!("shadow[{place}]"), problem))
-                }
-            },
-        }
-    }
-
-    fn holds(&self, rule: &str) -> bool {
-        self.all || self.rules.iter().any(|known| known == rule)
     }
 }
 

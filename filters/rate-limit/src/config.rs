@@ -8,11 +8,11 @@ use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
+use tidegate_host::route::When;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
-use tidegate_policy::path::is_canonical;
 use tidegate_policy::slots::Table;
-use written::{Exceed, Raw, RawLimit, RawRequests, RawWhen};
+use written::{Exceed, Raw, RawLimit, RawRequests};
 
 mod written;
 
@@ -69,25 +69,10 @@ pub struct Requests {
     pub text: String,
 }
 
-#[derive(Debug)]
-struct When {
-    path_prefix: Option<Vec<u8>>,
-    methods: Option<Vec<Vec<u8>>>,
-    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
 impl Limit {
     /// Whether it applies to a request.
     pub fn applies(&self, exchange: &dyn Exchange) -> bool {
-        let headers = || exchange.request_headers();
-        let When { path_prefix, methods, headers: wanted } = &self.when;
-        path_prefix.as_ref().is_none_or(|prefix| headers().path().starts_with(prefix.as_slice()))
-            && methods
-                .as_ref()
-                .is_none_or(|methods| methods.iter().any(|method| method == headers().method()))
-            && wanted.iter().all(|(name, value)| {
-                headers().all(name).any(|found| value.as_ref().is_none_or(|value| value == found))
-            })
+        self.when.applies(exchange)
     }
 }
 
@@ -177,7 +162,7 @@ fn limit(
         requests: requests(&raw.requests, promised, path)?,
         overrides,
         shadow: raw.shadow,
-        when: when(raw.when, path)?,
+        when: When::new(raw.when, &format!("{path}.when"))?,
         name: raw.name,
     })
 }
@@ -232,37 +217,6 @@ fn requests(raw: &RawRequests, promised: Duration, path: &str) -> Result<Request
             Err(refuse(format!("{path}.requests"), found))
         }
     }
-}
-
-fn when(raw: RawWhen, path: &str) -> Result<When, ConfigError> {
-    let unmatchable = |prefix: &&String| !prefix.starts_with('/') || !is_canonical(prefix.as_bytes());
-    if let Some(prefix) = raw.path_prefix.as_ref().filter(unmatchable) {
-        let problem = format!(
-            "found {prefix:?}, accepted is a prefix that starts with / and holds no %, ?, #, // or dot segment: \
-             requests are matched in that spelling"
-        );
-        return Err(refuse(format!("{path}.when.path_prefix"), problem));
-    }
-    for (index, method) in raw.methods.iter().flatten().enumerate() {
-        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
-            let problem = format!("found {method:?}, accepted is a method in capitals such as POST");
-            return Err(refuse(format!("{path}.when.methods[{index}]"), problem));
-        }
-    }
-    if raw.methods.as_ref().is_some_and(Vec::is_empty) {
-        let problem = "found an empty list, accepted is at least one method, or no list for all";
-        return Err(refuse(format!("{path}.when.methods"), problem));
-    }
-    let mut headers = Vec::with_capacity(raw.headers.len());
-    for (index, header) in raw.headers.into_iter().enumerate() {
-        let name = header_name(&header.name, &format!("{path}.when.headers[{index}].name"))?;
-        headers.push((name, header.value.map(String::into_bytes)));
-    }
-    Ok(When {
-        path_prefix: raw.path_prefix.map(String::into_bytes),
-        methods: raw.methods.map(|methods| methods.into_iter().map(String::into_bytes).collect()),
-        headers,
-    })
 }
 
 fn sha256(hex: &str, path: &str) -> Result<[u8; 32], ConfigError> {

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
+use tidegate_host::route::RawWhen;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,22 +44,6 @@ pub(super) struct RawLimit {
 pub(super) struct RawRequests {
     pub(super) rate: WrittenRate,
     pub(super) burst: Whole,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawWhen {
-    pub(super) path_prefix: Option<String>,
-    pub(super) methods: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) headers: Vec<RawHeader>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawHeader {
-    pub(super) name: String,
-    pub(super) value: Option<String>,
 }
 
 #[derive(Clone, Copy, Default)]

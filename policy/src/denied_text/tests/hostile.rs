@@ -17,7 +17,7 @@ const RULES: &[&[&str]] = &[
     &["(?i)a.*b", "(?i)(s|k)i"],
     &["(?i)\\w+ \\w+ \\w"],
     &["(?s)b.*e.*a", "(?-u:\\b)ab(?-u:\\b)", "(?m)^b$"],
-    &["\\p{Mn}b", "  ", "\\n"],
+    &["\\w\\db", "  ", "\\n"],
 ];
 
 pub(super) fn compiled() -> &'static [(Rules, &'static [&'static str])] {

@@ -1,0 +1,145 @@
+//! What a refused client is told: which rule, how much it admits, what was found and where, never the text itself; and
+//! not to come back with the same request, since no wait mends it.
+
+use crate::config::LABELS;
+use core::fmt::Write;
+use tidegate_host::reply::{ErrorObject, Reply};
+use tidegate_policy::json::{Fault, Invalid};
+use tidegate_policy::prompt::{Breach, PromptLimits, Rule};
+
+/// What refuses a request, beside what [`PromptLimits`] say.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal<'a> {
+    /// Its prompt.
+    Prompt(&'a Breach, &'a PromptLimits),
+    /// It is larger than this many bytes.
+    Body(u64),
+    /// It is no JSON, or too deep.
+    Json(Invalid, u8),
+    /// It is JSON, and no object.
+    NoObject,
+    /// Its media type is none that is read or passed.
+    ContentType,
+    /// It is compressed.
+    ContentEncoding,
+    /// Too many characters would have to be taken out.
+    Rewrite,
+}
+
+/// The answer to a request that the rule `label` refuses.
+pub fn refusal(label: &str, why: Refusal<'_>) -> Reply {
+    let (status, code, text) = sentence(why);
+    let param = param(why);
+    let error = ErrorObject {
+        message: &format!("Input rule '{label}' refuses this request: {text}"),
+        kind: "invalid_request_error",
+        param: param.as_deref(),
+        code,
+    };
+    Reply::error(status, error, format!("tidegate.input_limit.{label}"))
+        .with("x-should-retry", "false".to_owned())
+}
+
+fn param(why: Refusal<'_>) -> Option<String> {
+    let Refusal::Prompt(Breach { rule, place, .. }, _) = why else { return None };
+    match (rule, place) {
+        (Rule::CompletionTokens(member) | Rule::Choices(member) | Rule::DuplicateKey(member), _) => {
+            Some(member.name().to_owned())
+        }
+        (Rule::Messages, _) => Some("messages".to_owned()),
+        (Rule::Tools, _) => Some("tools".to_owned()),
+        (_, place) => place.map(|place| place.to_string()),
+    }
+}
+
+fn sentence(why: Refusal<'_>) -> (u16, &'static str, String) {
+    match why {
+        Refusal::Prompt(breach, limits) => {
+            let (code, text) = prompt_sentence(breach, limits);
+            (400, code, text)
+        }
+        Refusal::Body(limit) => (
+            413,
+            "request_too_large",
+            format!("its body is larger than the {limit} bytes that are accepted."),
+        ),
+        Refusal::Json(Invalid { at, what: Fault::TooDeep }, limit) => {
+            let text = format!("at byte {at}, it nests deeper than the {limit} levels that are accepted.");
+            (400, "too_deeply_nested", text)
+        }
+        Refusal::Json(Invalid { at, what }, _) => {
+            (400, "invalid_json", format!("at byte {at}, it is no JSON: {}.", fault(what)))
+        }
+        Refusal::NoObject => (400, "invalid_json", "its body is no JSON object.".to_owned()),
+        Refusal::ContentType => (
+            415,
+            "unsupported_content_type",
+            "its content-type is not accepted; send application/json.".to_owned(),
+        ),
+        Refusal::ContentEncoding => {
+            (415, "unsupported_content_encoding", "its body is compressed; send it as it is.".to_owned())
+        }
+        Refusal::Rewrite => {
+            (400, "forbidden_characters", "it holds too many characters that are not accepted.".to_owned())
+        }
+    }
+}
+
+fn prompt_sentence(breach: &Breach, limits: &PromptLimits) -> (&'static str, String) {
+    let role = |index: usize| limits.role_characters.get(index).map(|(_, limit)| *limit);
+    let (code, what, limit) = match breach.rule {
+        Rule::Characters => ("prompt_too_long", "characters in all its texts", limits.characters),
+        Rule::MessageCharacters => {
+            ("prompt_too_long", "characters in one message", limits.message_characters)
+        }
+        Rule::RoleCharacters(index) => {
+            ("prompt_too_long", "characters in the messages of one role", role(index))
+        }
+        Rule::Messages => ("too_many_messages", "messages", limits.messages),
+        Rule::Prompts => ("too_many_prompts", "prompts", limits.prompts),
+        Rule::TokenIds => ("prompt_too_long", "token ids", limits.token_ids),
+        Rule::Tools => ("too_many_tools", "tools", limits.tools),
+        Rule::Images => ("too_many_images", "images", limits.images),
+        Rule::CompletionTokens(_) => ("max_tokens_too_large", "completion tokens", limits.completion_tokens),
+        Rule::Choices(_) => ("too_many_choices", "choices", limits.choices),
+        Rule::DuplicateKey(_) => return ("duplicate_key", "this member occurs twice.".to_owned()),
+        Rule::Forbidden(_) => {
+            let text = format!("it holds the character U+{:04X}, which is not accepted.", breach.found);
+            return ("forbidden_characters", text);
+        }
+        Rule::Denied(_) => return ("denied_content", "it says what is not accepted.".to_owned()),
+    };
+    let mut text = match breach.found {
+        u64::MAX => format!("it asks for {what} by what is no number"),
+        found => format!("it has {found} or more {what}"),
+    };
+    let _ = write!(text, ", at most {} are accepted.", limit.unwrap_or(0));
+    (code, text)
+}
+
+const fn fault(what: Fault) -> &'static str {
+    match what {
+        Fault::Unexpected => "this byte cannot stand here",
+        Fault::Trailing => "something follows the value",
+        Fault::ControlCharacter => "a control character stands in a string",
+        Fault::Escape => "this is no escape",
+        Fault::LoneSurrogate => "half a surrogate pair",
+        Fault::Utf8 => "these bytes are no UTF-8",
+        Fault::TooDeep => "it nests too deep",
+        Fault::Incomplete => "it ends too early",
+    }
+}
+
+/// The rule that a refusal belongs to, where it is not one of the prompt's.
+pub fn label_of(why: Refusal<'_>) -> &'static str {
+    let label = match why {
+        Refusal::Prompt(..) | Refusal::Rewrite => "zero_width",
+        Refusal::Body(_) => "max_body",
+        Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => "max_depth",
+        Refusal::Json(..) | Refusal::NoObject => "json",
+        Refusal::ContentType => "content_type",
+        Refusal::ContentEncoding => "content_encoding",
+    };
+    debug_assert!(LABELS.contains(&label), "{label}");
+    label
+}

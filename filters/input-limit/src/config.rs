@@ -1,0 +1,283 @@
+//! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be enforced is
+//! refused here, with its path, what was found and what is accepted. Everything has a default that protects.
+
+use std::collections::BTreeSet;
+use tidegate_host::config::{ConfigError, check_rule_name, parse};
+use tidegate_host::exchange::Exchange;
+use tidegate_host::notation::{Whole, WrittenSize};
+use tidegate_host::route::When;
+use tidegate_host::shadow::Shadowed;
+use tidegate_policy::denied_text::Rules;
+use tidegate_policy::inference::{Class, Role};
+use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
+use written::{DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment};
+
+mod written;
+
+const MAX_BODY: u64 = 1 << 20;
+const LARGEST_BODY: u64 = 1 << 30;
+const MAX_CHARS: u32 = 1_024;
+const MAX_MESSAGES: u32 = 64;
+const MAX_DEPTH: u32 = 32;
+const MAX_COMPLETION_TOKENS: u32 = 4_096;
+const MAX_CHOICES: u32 = 4;
+const MAX_TOOLS: u32 = 128;
+const MAX_IMAGES: u32 = 16;
+const MAX_RULES: usize = 64;
+
+/// The rules that have no name of their own, in the order in which they are counted.
+pub const LABELS: [&str; 20] = [
+    "max_body",
+    "content_type",
+    "content_encoding",
+    "json",
+    "max_depth",
+    "duplicate_keys",
+    "max_chars",
+    "max_message_chars",
+    "max_role_chars",
+    "max_messages",
+    "max_prompts",
+    "max_token_ids",
+    "max_tools",
+    "max_images",
+    "max_completion_tokens",
+    "max_choices",
+    "control",
+    "bidi",
+    "zero_width",
+    "private_use",
+];
+
+/// Everything that can be enforced.
+#[derive(Debug)]
+pub struct Config {
+    /// The limits of named routes, the first that matches first.
+    pub routes: Vec<(When, Limits)>,
+    /// Those of all others.
+    pub limits: Limits,
+    /// How deep a body may nest.
+    pub max_depth: u8,
+    /// What no text may say.
+    pub denied: Option<Rules>,
+    /// The names of those rules.
+    pub denied_names: Vec<String>,
+    /// Media types that pass unread, in lower case.
+    pub pass_content_types: Vec<Vec<u8>>,
+    /// Whether the request is held until its body is complete.
+    pub hold_headers: bool,
+    shadow: Vec<bool>,
+}
+
+/// What a request may be.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of its body.
+    pub body: u64,
+    /// What its prompt may be; `None` if it is not read.
+    pub prompt: Option<PromptLimits>,
+    /// Whether too large a number of completion tokens is made smaller instead of being refused.
+    pub clamp: bool,
+}
+
+impl Limits {
+    /// Whether a request may have to be changed.
+    pub fn may_rewrite(&self) -> bool {
+        let strips = |prompt: &PromptLimits| prompt.classes.contains(&Treatment::Strip);
+        self.prompt.as_ref().is_some_and(|prompt| strips(prompt) || self.clamp)
+    }
+}
+
+impl Config {
+    /// From a JSON document.
+    pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
+        let raw: Raw = parse(document)?;
+        let written = raw.limits();
+        at_most(raw.routes.len(), "routes")?;
+        at_most(raw.pass_content_types.len(), "pass_content_types")?;
+        let duplicates = raw.duplicate_keys == DuplicateKeys::Allow;
+        let mut routes = Vec::with_capacity(raw.routes.len());
+        for (index, mut route) in raw.routes.into_iter().enumerate() {
+            let path = format!("routes[{index}].");
+            let when = When::new(core::mem::take(&mut route.when), &format!("{path}when"))?;
+            let mut limits = limits(route.limits().or(written), duplicates, &path)?;
+            if route.scan == Some(false) {
+                limits.prompt = None;
+            }
+            routes.push((when, limits));
+        }
+        let Whole(max_depth) = raw.max_depth.unwrap_or(Whole(MAX_DEPTH));
+        let max_depth = u8::try_from(max_depth).ok().filter(|depth| (1..=128).contains(depth));
+        let denied_names = names(&raw.deny)?;
+        let shadowed = Shadowed::of(raw.shadow, &LABELS, "deny")?;
+        let shadow = LABELS.iter().map(|label| shadowed.holds(label));
+        let shadow = shadow.chain(raw.deny.iter().map(|rule| shadowed.all || rule.shadow)).collect();
+        Ok(Self {
+            routes,
+            limits: limits(written, duplicates, "")?,
+            max_depth: max_depth.ok_or_else(|| {
+                let found = raw.max_depth.map_or(0, |Whole(depth)| depth);
+                ConfigError::new("max_depth", format!("found {found}, accepted is 1 to 128"))
+            })?,
+            denied: denied(&raw.deny)?,
+            denied_names,
+            pass_content_types: media_types(raw.pass_content_types)?,
+            hold_headers: raw.hold_headers,
+            shadow,
+        })
+    }
+
+    /// The limits at a place that [`Self::place`] gave.
+    pub fn at(&self, place: usize) -> &Limits {
+        self.routes.get(place).map_or(&self.limits, |(_, limits)| limits)
+    }
+
+    /// The place of the limits of a request.
+    pub fn place(&self, exchange: &dyn Exchange) -> usize {
+        self.routes.iter().position(|(when, _)| when.applies(exchange)).unwrap_or(usize::MAX)
+    }
+
+    /// The place of a rule among the counters.
+    pub fn rule(&self, rule: Rule) -> usize {
+        let label = match rule {
+            Rule::Characters => "max_chars",
+            Rule::MessageCharacters => "max_message_chars",
+            Rule::RoleCharacters(_) => "max_role_chars",
+            Rule::Messages => "max_messages",
+            Rule::Prompts => "max_prompts",
+            Rule::TokenIds => "max_token_ids",
+            Rule::Tools => "max_tools",
+            Rule::Images => "max_images",
+            Rule::CompletionTokens(_) => "max_completion_tokens",
+            Rule::Choices(_) => "max_choices",
+            Rule::DuplicateKey(_) => "duplicate_keys",
+            Rule::Forbidden(Class::Control) => "control",
+            Rule::Forbidden(Class::Bidi) => "bidi",
+            Rule::Forbidden(Class::ZeroWidth) => "zero_width",
+            Rule::Forbidden(Class::PrivateUse) => "private_use",
+            Rule::Denied(index) => return LABELS.len().saturating_add(index),
+        };
+        place_of(label)
+    }
+
+    /// The label of a rule at a place, for counters and answers.
+    pub fn label(&self, place: usize) -> String {
+        let own = place.checked_sub(LABELS.len()).and_then(|index| self.denied_names.get(index));
+        match (LABELS.get(place), own) {
+            (Some(label), _) => (*label).to_owned(),
+            (None, own) => format!("deny.{}", own.map_or("", String::as_str)),
+        }
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.shadow.len()
+    }
+
+    /// Whether the rule at a place only counts.
+    pub fn is_shadow(&self, place: usize) -> bool {
+        self.shadow.get(place).copied().unwrap_or(false)
+    }
+}
+
+/// The place of a label among the counters.
+pub fn place_of(label: &str) -> usize {
+    LABELS.iter().position(|known| *known == label).unwrap_or(LABELS.len())
+}
+
+fn limits(written: RawLimits, duplicate_keys: bool, path: &str) -> Result<Limits, ConfigError> {
+    let body = written.max_body.map_or(MAX_BODY, |WrittenSize(bytes)| bytes);
+    if !(1..=LARGEST_BODY).contains(&body) {
+        let problem = format!("found {body}B, accepted is 1B to 1GiB");
+        return Err(ConfigError::new(format!("{path}max_body"), problem));
+    }
+    let limit = |written: Option<Whole>, default: u32| {
+        Some(written.map_or(default, |Whole(number)| number)).filter(|number| *number > 0).map(u64::from)
+    };
+    let tokens = written.max_completion_tokens;
+    let prompt = PromptLimits {
+        characters: limit(written.max_chars, MAX_CHARS),
+        message_characters: limit(written.max_message_chars, 0),
+        role_characters: roles(written.max_role_chars.unwrap_or_default()),
+        messages: limit(written.max_messages, MAX_MESSAGES),
+        prompts: limit(written.max_prompts, MAX_MESSAGES),
+        token_ids: limit(written.max_token_ids, MAX_CHARS),
+        tools: limit(written.max_tools, MAX_TOOLS),
+        images: limit(written.max_images, MAX_IMAGES),
+        completion_tokens: limit(tokens.map(|tokens| tokens.limit), MAX_COMPLETION_TOKENS),
+        choices: limit(written.max_choices, MAX_CHOICES),
+        duplicate_keys,
+        classes: classes(written.characters.unwrap_or_default()),
+    };
+    let exceed = tokens.map_or(Exceed::Clamp, |tokens| tokens.exceed);
+    Ok(Limits { body, prompt: Some(prompt), clamp: exceed == Exceed::Clamp })
+}
+
+fn roles(written: RawRoles) -> Vec<(Role, u64)> {
+    let RawRoles { system, developer, user, assistant, tool } = written;
+    let each = [
+        (Role::System, system),
+        (Role::Developer, developer),
+        (Role::User, user),
+        (Role::Assistant, assistant),
+        (Role::Tool, tool),
+    ];
+    each.into_iter().filter_map(|(role, limit)| Some((role, u64::from(limit?.0)))).collect()
+}
+
+fn classes(written: RawCharacters) -> [Treatment; 4] {
+    let RawCharacters { control, bidi, zero_width, private_use } = written;
+    [
+        control.unwrap_or(RawTreatment::Reject).into(),
+        bidi.unwrap_or(RawTreatment::Reject).into(),
+        zero_width.unwrap_or(RawTreatment::Strip).into(),
+        private_use.unwrap_or(RawTreatment::Allow).into(),
+    ]
+}
+
+fn names(written: &[RawDeny]) -> Result<Vec<String>, ConfigError> {
+    at_most(written.len(), "deny")?;
+    let mut seen = BTreeSet::new();
+    for (index, rule) in written.iter().enumerate() {
+        let path = format!("deny[{index}].name");
+        check_rule_name(&rule.name, &path)?;
+        if !seen.insert(&rule.name) {
+            return Err(ConfigError::new(
+                path,
+                format!("found {:?} twice, accepted is each once", rule.name),
+            ));
+        }
+    }
+    Ok(written.iter().map(|rule| rule.name.clone()).collect())
+}
+
+fn denied(written: &[RawDeny]) -> Result<Option<Rules>, ConfigError> {
+    let patterns: Vec<&str> = written.iter().map(|rule| rule.pattern.as_str()).collect();
+    let rules = Rules::new(&patterns).map_err(|invalid| {
+        let found: String = patterns.get(invalid.index).unwrap_or(&"").chars().take(80).collect();
+        let accepted = "accepted is a regular expression on text";
+        let problem = format!("found {found:?}, {accepted}: {}", invalid.problem);
+        ConfigError::new(format!("deny[{}].pattern", invalid.index), problem)
+    })?;
+    Ok(Some(rules).filter(|_| !patterns.is_empty()))
+}
+
+fn media_types(written: Vec<String>) -> Result<Vec<Vec<u8>>, ConfigError> {
+    for (index, text) in written.iter().enumerate() {
+        let whole =
+            |(kind, sub): (&str, &str)| !kind.is_empty() && !sub.is_empty() && !sub.contains([';', '/', ' ']);
+        if !text.split_once('/').is_some_and(whole) {
+            let problem = format!("found {text:?}, accepted is a media type such as multipart/form-data");
+            return Err(ConfigError::new(format!("pass_content_types[{index}]"), problem));
+        }
+    }
+    Ok(written.into_iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect())
+}
+
+fn at_most(found: usize, path: &str) -> Result<(), ConfigError> {
+    let problem = || ConfigError::new(path, format!("found {found}, accepted are up to {MAX_RULES}"));
+    if found > MAX_RULES { Err(problem()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! The document as an operator writes it. What a route writes stands in for what is written for all.
+
+use serde::Deserialize;
+use tidegate_host::notation::{Whole, WrittenSize};
+use tidegate_host::route::RawWhen;
+use tidegate_host::shadow::Shadow;
+use tidegate_policy::prompt::Treatment;
+
+macro_rules! with_limits {
+    ($(#[$meta:meta])* struct $name:ident { $($own:tt)* }) => {
+        $(#[$meta])*
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            pub(super) max_body: Option<WrittenSize>,
+            pub(super) max_chars: Option<Whole>,
+            pub(super) max_message_chars: Option<Whole>,
+            pub(super) max_role_chars: Option<RawRoles>,
+            pub(super) max_messages: Option<Whole>,
+            pub(super) max_prompts: Option<Whole>,
+            pub(super) max_token_ids: Option<Whole>,
+            pub(super) max_tools: Option<Whole>,
+            pub(super) max_images: Option<Whole>,
+            pub(super) max_completion_tokens: Option<RawCompletionTokens>,
+            pub(super) max_choices: Option<Whole>,
+            pub(super) characters: Option<RawCharacters>,
+            $($own)*
+        }
+
+        impl $name {
+            /// The limits alone.
+            pub(super) const fn limits(&self) -> RawLimits {
+                RawLimits {
+                    max_body: self.max_body,
+                    max_chars: self.max_chars,
+                    max_message_chars: self.max_message_chars,
+                    max_role_chars: self.max_role_chars,
+                    max_messages: self.max_messages,
+                    max_prompts: self.max_prompts,
+                    max_token_ids: self.max_token_ids,
+                    max_tools: self.max_tools,
+                    max_images: self.max_images,
+                    max_completion_tokens: self.max_completion_tokens,
+                    max_choices: self.max_choices,
+                    characters: self.characters,
+                }
+            }
+        }
+    };
+}
+
+with_limits! {
+    struct Raw {
+        pub(super) max_depth: Option<Whole>,
+        #[serde(default)]
+        pub(super) duplicate_keys: DuplicateKeys,
+        #[serde(default)]
+        pub(super) deny: Vec<RawDeny>,
+        #[serde(default)]
+        pub(super) pass_content_types: Vec<String>,
+        #[serde(default)]
+        pub(super) routes: Vec<RawRoute>,
+        #[serde(default)]
+        pub(super) hold_headers: bool,
+        #[serde(default)]
+        pub(super) shadow: Shadow,
+    }
+}
+
+with_limits! {
+    struct RawRoute {
+        #[serde(default)]
+        pub(super) when: RawWhen,
+        pub(super) scan: Option<bool>,
+    }
+}
+
+/// What can be written for all and for a route.
+#[derive(Clone, Copy)]
+pub(super) struct RawLimits {
+    pub(super) max_body: Option<WrittenSize>,
+    pub(super) max_chars: Option<Whole>,
+    pub(super) max_message_chars: Option<Whole>,
+    pub(super) max_role_chars: Option<RawRoles>,
+    pub(super) max_messages: Option<Whole>,
+    pub(super) max_prompts: Option<Whole>,
+    pub(super) max_token_ids: Option<Whole>,
+    pub(super) max_tools: Option<Whole>,
+    pub(super) max_images: Option<Whole>,
+    pub(super) max_completion_tokens: Option<RawCompletionTokens>,
+    pub(super) max_choices: Option<Whole>,
+    pub(super) characters: Option<RawCharacters>,
+}
+
+impl RawLimits {
+    /// These, and where they are silent, `others`.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            max_body: self.max_body.or(others.max_body),
+            max_chars: self.max_chars.or(others.max_chars),
+            max_message_chars: self.max_message_chars.or(others.max_message_chars),
+            max_role_chars: self.max_role_chars.or(others.max_role_chars),
+            max_messages: self.max_messages.or(others.max_messages),
+            max_prompts: self.max_prompts.or(others.max_prompts),
+            max_token_ids: self.max_token_ids.or(others.max_token_ids),
+            max_tools: self.max_tools.or(others.max_tools),
+            max_images: self.max_images.or(others.max_images),
+            max_completion_tokens: self.max_completion_tokens.or(others.max_completion_tokens),
+            max_choices: self.max_choices.or(others.max_choices),
+            characters: self.characters.or(others.characters),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRoles {
+    pub(super) system: Option<Whole>,
+    pub(super) developer: Option<Whole>,
+    pub(super) user: Option<Whole>,
+    pub(super) assistant: Option<Whole>,
+    pub(super) tool: Option<Whole>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCompletionTokens {
+    pub(super) limit: Whole,
+    #[serde(default)]
+    pub(super) exceed: Exceed,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Exceed {
+    #[default]
+    Clamp,
+    Reject,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DuplicateKeys {
+    #[default]
+    Reject,
+    Allow,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCharacters {
+    pub(super) control: Option<RawTreatment>,
+    pub(super) bidi: Option<RawTreatment>,
+    pub(super) zero_width: Option<RawTreatment>,
+    pub(super) private_use: Option<RawTreatment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawTreatment {
+    Allow,
+    Strip,
+    Reject,
+}
+
+impl From<RawTreatment> for Treatment {
+    fn from(written: RawTreatment) -> Self {
+        match written {
+            RawTreatment::Allow => Self::Allow,
+            RawTreatment::Strip => Self::Strip,
+            RawTreatment::Reject => Self::Reject,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDeny {
+    pub(super) name: String,
+    pub(super) pattern: String,
+    #[serde(default)]
+    pub(super) shadow: bool,
+}

@@ -1,0 +1,300 @@
+//! One request against the limits. It is decided while its body streams in and refused at the first chunk that breaks a
+//! rule; nothing of its body goes on before all of it was read.
+
+use crate::answer::{Refusal, label_of, refusal};
+use crate::config::{Config, Limits, place_of};
+use crate::rewrite::edits;
+use std::rc::Rc;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
+use tidegate_host::scan::{Scan, ScanNeeds};
+use tidegate_policy::inference::{Place, Suspect, TextSink};
+use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
+use tidegate_policy::rewrite::apply;
+
+const NAMES: [&str; 3] = ["admitted", "stripped", "clamped"];
+const ADMITTED: usize = 0;
+const STRIPPED: usize = 1;
+const CLAMPED: usize = 2;
+
+/// Limits on what a request asks of a model.
+#[derive(Debug)]
+pub struct InputLimit {
+    config: Rc<Config>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct InputLimitStream {
+    config: Rc<Config>,
+    state: State,
+    route: usize,
+    arrived: u64,
+    fixed_length: bool,
+    heard: Heard,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its texts are heard.
+    Read,
+    /// Only its size is looked at.
+    Measured,
+    /// It has been decided.
+    Decided,
+}
+
+impl Plugin for InputLimit {
+    const ROOT_ID: &'static str = "input-limit";
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self { config: Rc::new(Config::read(document)?) })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        let labels = || (0..self.config.rules()).map(|place| self.config.label(place));
+        let own = NAMES.iter().map(|name| (*name).to_owned());
+        let rejected = labels().map(|label| format!("rejected.{label}"));
+        let shadowed = labels().map(|label| format!("shadowed.{label}"));
+        own.chain(rejected).chain(shadowed).map(|what| format!("tidegate.input_limit.{what}")).collect()
+    }
+}
+
+impl Filter for InputLimit {
+    type Stream = InputLimitStream;
+
+    fn scan(&self) -> Option<ScanNeeds> {
+        Some(ScanNeeds { max_depth: self.config.max_depth, fingerprint: false })
+    }
+
+    fn stream(&self) -> InputLimitStream {
+        InputLimitStream {
+            config: Rc::clone(&self.config),
+            state: State::Decided,
+            route: usize::MAX,
+            arrived: 0,
+            fixed_length: false,
+            heard: Heard::default(),
+        }
+    }
+}
+
+impl Stream for InputLimitStream {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        if !exchange.request_goes_on() {
+            return Flow::Continue;
+        }
+        let config = Rc::clone(&self.config);
+        self.route = config.place(exchange);
+        let limits = config.at(self.route);
+        self.state = if limits.prompt.is_some() { State::Read } else { State::Measured };
+        let headers = exchange.request_headers();
+        let length = headers.only(b"content-length").map(|value| number(value).unwrap_or(u64::MAX));
+        if length.is_some_and(|length| length > limits.body)
+            && let Some(reply) = self.refuse(exchange, Refusal::Body(limits.body))
+        {
+            return reply;
+        }
+        if self.state == State::Read {
+            let identity =
+                |value: &[u8]| value.trim_ascii().is_empty() || value.eq_ignore_ascii_case(b"identity");
+            if !headers.all(b"content-encoding").all(identity) {
+                self.state = State::Measured;
+                if let Some(reply) = self.refuse(exchange, Refusal::ContentEncoding) {
+                    return reply;
+                }
+            }
+            let types = headers.all(b"content-type").map(|value| Media::of(value, &config)).max();
+            match types.unwrap_or(Media::Json) {
+                Media::Json => {}
+                Media::Passed => self.state = State::Measured,
+                Media::Unknown => {
+                    self.state = State::Measured;
+                    if let Some(reply) = self.refuse(exchange, Refusal::ContentType) {
+                        return reply;
+                    }
+                }
+            }
+        }
+        self.fixed_length = length.is_some();
+        if config.hold_headers {
+            return Flow::Hold;
+        }
+        if self.fixed_length && self.state == State::Read && limits.may_rewrite() {
+            exchange.remove_request_header("content-length");
+        }
+        Flow::Continue
+    }
+
+    fn on_request_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
+        if self.state == State::Decided {
+            return Flow::Keep;
+        }
+        let config = Rc::clone(&self.config);
+        let limits = config.at(self.route);
+        let before = self.arrived;
+        self.arrived = before.saturating_add(u64::try_from(arrived).unwrap_or(u64::MAX));
+        if before <= limits.body
+            && self.arrived > limits.body
+            && let Some(reply) = self.refuse(exchange, Refusal::Body(limits.body))
+        {
+            return reply;
+        }
+        let reply = self.judge(exchange, limits);
+        reply.unwrap_or(Flow::Hold)
+    }
+
+    fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        if self.state == State::Decided {
+            return Flow::Continue;
+        }
+        let config = Rc::clone(&self.config);
+        let limits = config.at(self.route);
+        if self.state == State::Read {
+            let refused = self.finish(exchange, limits);
+            if let Some(reply) = refused {
+                return reply;
+            }
+        }
+        self.state = State::Decided;
+        exchange.count(ADMITTED, 1);
+        Flow::Continue
+    }
+
+    fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
+        (self.state == State::Read).then_some(self)
+    }
+}
+
+impl InputLimitStream {
+    /// What the chunk that has come breaks, if that refuses the request.
+    fn judge(&mut self, exchange: &dyn Exchange, limits: &Limits) -> Option<Flow> {
+        let prompt = limits.prompt.as_ref().filter(|_| self.state == State::Read && self.arrived > 0)?;
+        let scan = exchange.scan()?;
+        let breaches = self.heard.breaches(prompt, scan.facts());
+        for breach in &breaches {
+            let clamped = limits.clamp && matches!(breach.rule, Rule::CompletionTokens(_));
+            if !clamped && let Some(reply) = self.refuse(exchange, Refusal::Prompt(breach, prompt)) {
+                return Some(reply);
+            }
+        }
+        let why = scan.fault().map(|fault| Refusal::Json(fault, self.config.max_depth))?;
+        self.state = State::Measured;
+        self.refuse(exchange, why)
+    }
+
+    /// What the whole request breaks; and what is to be changed in it, if nothing refuses it.
+    fn finish(&mut self, exchange: &dyn Exchange, limits: &Limits) -> Option<Flow> {
+        let prompt = limits.prompt.as_ref()?;
+        self.listener(|listener| listener.finish());
+        if let Some(reply) = self.judge(exchange, limits) {
+            return Some(reply);
+        }
+        let scan = exchange.scan().filter(|scan| scan.is_complete())?;
+        if !scan.facts().is_object
+            && let Some(reply) = self.refuse(exchange, Refusal::NoObject)
+        {
+            return Some(reply);
+        }
+        self.rewrite(exchange, scan, limits, prompt)
+    }
+
+    fn rewrite(
+        &mut self,
+        exchange: &dyn Exchange,
+        scan: &Scan,
+        limits: &Limits,
+        prompt: &PromptLimits,
+    ) -> Option<Flow> {
+        let shadow = self.config.is_shadow(place_of("max_completion_tokens"));
+        let clamp = prompt.completion_tokens.filter(|_| limits.clamp && !shadow);
+        let stripped = self.heard.strips.len();
+        let mut edits = edits(&mut self.heard, scan.facts(), clamp);
+        if edits.is_empty() {
+            return None;
+        }
+        let Some(body) = apply(&exchange.held(), &mut edits) else {
+            return self.refuse(exchange, Refusal::Rewrite);
+        };
+        exchange.replace_held(&body);
+        if self.config.hold_headers && self.fixed_length {
+            exchange.set_request_header("content-length", body.len().to_string().as_bytes());
+        }
+        if stripped > 0 {
+            exchange.count(STRIPPED, 1);
+        }
+        if edits.len() > stripped {
+            exchange.count(CLAMPED, 1);
+        }
+        None
+    }
+
+    /// The answer, unless the rule only counts.
+    fn refuse(&mut self, exchange: &dyn Exchange, why: Refusal<'_>) -> Option<Flow> {
+        let place = match why {
+            Refusal::Prompt(breach, _) => self.config.rule(breach.rule),
+            other => place_of(label_of(other)),
+        };
+        let counted = NAMES.len().saturating_add(place);
+        if self.config.is_shadow(place) {
+            exchange.count(counted.saturating_add(self.config.rules()), 1);
+            return None;
+        }
+        exchange.count(counted, 1);
+        self.state = State::Decided;
+        Some(Flow::Reply(refusal(&self.config.label(place), why)))
+    }
+
+    fn listener(&mut self, hear: impl FnOnce(&mut Listener<'_>)) {
+        let Some(limits) = &self.config.at(self.route).prompt else { return };
+        hear(&mut Listener { limits, denied: self.config.denied.as_ref(), heard: &mut self.heard });
+    }
+}
+
+impl TextSink for InputLimitStream {
+    fn piece(&mut self, place: &Place, text: &str) {
+        self.listener(|listener| listener.piece(place, text));
+    }
+
+    fn end_of_text(&mut self, place: &Place) {
+        self.listener(|listener| listener.end_of_text(place));
+    }
+
+    fn suspect(&mut self, place: &Place, suspect: &Suspect) {
+        self.listener(|listener| listener.suspect(place, suspect));
+    }
+}
+
+/// What a media type means for a body, the strictest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Media {
+    Passed,
+    Json,
+    Unknown,
+}
+
+impl Media {
+    fn of(value: &[u8], config: &Config) -> Self {
+        let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        let kind = kind.trim_ascii().to_ascii_lowercase();
+        if config.pass_content_types.contains(&kind) {
+            Self::Passed
+        } else if kind.is_empty()
+            || kind == b"application/json"
+            || kind.ends_with(b"+json")
+            || kind == b"text/plain"
+        {
+            Self::Json
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    core::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! What a prompt may be, judged while it streams in: how much of it there may be, in all, in one message and for one
+//! role; which characters it may hold; what work it may ask for. A rule is broken once, at the first character or value
+//! that breaks it, and what broke it is named by its place and its size, never by its text.
+//!
+//! A message whose role comes behind its content counts for every role until then: nobody gains by writing it so.
+
+use crate::denied_text::{Rules, Watch};
+use crate::inference::{Class, Facts, Member, Place, Role, Suspect, TextSink, Value};
+use core::ops::Range;
+
+/// The most characters that are stripped of one prompt; one with more is refused.
+pub const MAX_STRIPPED: usize = 1_024;
+
+/// What to do with characters of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Leave them.
+    Allow,
+    /// Take them out.
+    Strip,
+    /// Refuse the request.
+    Reject,
+}
+
+/// What a prompt may be. `None` is no limit.
+#[derive(Clone, Debug)]
+pub struct PromptLimits {
+    /// Unicode scalar values in all texts together.
+    pub characters: Option<u64>,
+    /// In one message.
+    pub message_characters: Option<u64>,
+    /// In all messages of a role.
+    pub role_characters: Vec<(Role, u64)>,
+    /// Messages.
+    pub messages: Option<u64>,
+    /// Texts or lists of token ids that the model runs for.
+    pub prompts: Option<u64>,
+    /// Token ids.
+    pub token_ids: Option<u64>,
+    /// Tools and functions.
+    pub tools: Option<u64>,
+    /// Images.
+    pub images: Option<u64>,
+    /// Completion tokens asked for.
+    pub completion_tokens: Option<u64>,
+    /// Choices asked for, or picked from.
+    pub choices: Option<u64>,
+    /// Whether a member of the top level may occur twice.
+    pub duplicate_keys: bool,
+    /// In the order of [`Class::ALL`].
+    pub classes: [Treatment; 4],
+}
+
+/// A rule of [`PromptLimits`], or a denied text by its place in their list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Too many characters.
+    Characters,
+    /// In one message.
+    MessageCharacters,
+    /// In one role; its place in the list.
+    RoleCharacters(usize),
+    /// Too many messages.
+    Messages,
+    /// Too many prompts.
+    Prompts,
+    /// Too many token ids.
+    TokenIds,
+    /// Too many tools.
+    Tools,
+    /// Too many images.
+    Images,
+    /// Too many completion tokens, asked for by this member.
+    CompletionTokens(Member),
+    /// Too many choices, asked for by this member.
+    Choices(Member),
+    /// This member occurs twice.
+    DuplicateKey(Member),
+    /// A character of this class.
+    Forbidden(Class),
+    /// A text that matches this pattern.
+    Denied(usize),
+}
+
+/// That a rule is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which one.
+    pub rule: Rule,
+    /// Where, if it is in a text.
+    pub place: Option<Place>,
+    /// How many there are at the least; 0 where that is not the question.
+    pub found: u64,
+}
+
+/// The members that ask for completion tokens.
+pub const COMPLETION_TOKENS: [Member; 3] =
+    [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
+
+/// The members that ask for choices.
+pub const CHOICES: [Member; 2] = [Member::N, Member::BestOf];
+
+/// One prompt, as far as it has come.
+#[derive(Debug, Default)]
+pub struct Heard {
+    characters: u64,
+    message: u64,
+    at: Option<Place>,
+    is_between_parts: bool,
+    roles: Vec<u64>,
+    denied: Option<Watch>,
+    /// What is to be taken out, by its range in the body.
+    pub strips: Vec<Range<u64>>,
+    broken: Vec<Rule>,
+    new: Vec<Breach>,
+}
+
+/// Hears a prompt's texts under limits and denied texts.
+pub struct Listener<'a> {
+    /// What it may be.
+    pub limits: &'a PromptLimits,
+    /// What it must not say.
+    pub denied: Option<&'a Rules>,
+    /// What has been heard.
+    pub heard: &'a mut Heard,
+}
+
+impl Heard {
+    /// The rules that were broken since the last call, in the order in which they were. `facts` is what is known of the
+    /// request, `is_complete` whether that is all.
+    pub fn breaches(&mut self, limits: &PromptLimits, facts: &Facts) -> Vec<Breach> {
+        for (rule, found, limit) in [
+            (Rule::Messages, facts.messages, limits.messages),
+            (Rule::Prompts, facts.prompts, limits.prompts),
+            (Rule::TokenIds, facts.token_ids, limits.token_ids),
+            (Rule::Tools, facts.tools, limits.tools),
+            (Rule::Images, facts.parts.image, limits.images),
+        ] {
+            self.limit(rule, None, found, limit);
+        }
+        for member in COMPLETION_TOKENS {
+            let rule = Rule::CompletionTokens(member);
+            self.limit(rule, None, asked(facts, member), limits.completion_tokens);
+        }
+        for member in CHOICES {
+            self.limit(Rule::Choices(member), None, asked(facts, member), limits.choices);
+        }
+        if let Some(member) = facts.duplicate.filter(|_| !limits.duplicate_keys) {
+            self.breach(Rule::DuplicateKey(member), None, 0);
+        }
+        core::mem::take(&mut self.new)
+    }
+
+    fn limit(&mut self, rule: Rule, place: Option<&Place>, found: u64, limit: Option<u64>) {
+        if limit.is_some_and(|limit| found > limit) {
+            self.breach(rule, place, found);
+        }
+    }
+
+    fn breach(&mut self, rule: Rule, place: Option<&Place>, found: u64) {
+        if !self.broken.contains(&rule) {
+            self.broken.push(rule);
+            self.new.push(Breach { rule, place: place.copied(), found });
+        }
+    }
+}
+
+/// What a member asks for: a number that is none a server would take counts as more than any limit.
+fn asked(facts: &Facts, member: Member) -> u64 {
+    match facts.member(member).map(|seen| seen.value) {
+        Some(Value::Integer(number)) => number,
+        Some(Value::Other) => u64::MAX,
+        Some(Value::Null | Value::Bool(_)) | None => 0,
+    }
+}
+
+impl Listener<'_> {
+    /// No more texts come.
+    pub fn finish(&mut self) {
+        if let Some(place) = self.heard.at {
+            self.end_message(&place);
+        }
+    }
+
+    /// The parts of a message are one text, as they are to the model, with a line feed between two of them.
+    fn begin_text(&mut self, place: &Place) {
+        let at = |place: &Place| (place.member(), place.index());
+        if let Some(before) = self.heard.at.filter(|before| at(before) != at(place)) {
+            self.end_message(&before);
+        }
+        if core::mem::take(&mut self.heard.is_between_parts)
+            && let (Some(rules), Some(watch)) = (self.denied, &mut self.heard.denied)
+            && let Some(index) = rules.piece(watch, "\n")
+        {
+            self.heard.breach(Rule::Denied(index), Some(place), 0);
+        }
+        self.heard.at = Some(*place);
+        if let (Some(rules), None) = (self.denied, &self.heard.denied) {
+            self.heard.denied = Some(rules.begin());
+        }
+    }
+
+    fn end_message(&mut self, place: &Place) {
+        (self.heard.at, self.heard.message, self.heard.is_between_parts) = (None, 0, false);
+        if let (Some(rules), Some(mut watch)) = (self.denied, self.heard.denied.take())
+            && let Some(index) = rules.end(&mut watch)
+        {
+            self.heard.breach(Rule::Denied(index), Some(place), 0);
+        }
+    }
+}
+
+impl TextSink for Listener<'_> {
+    fn piece(&mut self, place: &Place, text: &str) {
+        self.begin_text(place);
+        let Self { limits, denied, heard } = self;
+        let count = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        heard.characters = heard.characters.saturating_add(count);
+        heard.limit(Rule::Characters, Some(place), heard.characters, limits.characters);
+        if limits.message_characters.is_some() {
+            heard.message = heard.message.saturating_add(count);
+            heard.limit(Rule::MessageCharacters, Some(place), heard.message, limits.message_characters);
+        }
+        if !limits.role_characters.is_empty() {
+            heard.roles.resize(limits.role_characters.len(), 0);
+            let in_messages = matches!(place.member(), Some(Member::Messages | Member::Input));
+            for (index, (role, limit)) in limits.role_characters.iter().enumerate() {
+                let counts = match (place.role(), place.member()) {
+                    (Some(found), _) => found == *role,
+                    (None, Some(Member::System | Member::Instructions)) => *role == Role::System,
+                    (None, _) => in_messages || *role == Role::User,
+                };
+                if let Some(total) = heard.roles.get_mut(index).filter(|_| counts) {
+                    *total = total.saturating_add(count);
+                    let total = *total;
+                    heard.limit(Rule::RoleCharacters(index), Some(place), total, Some(*limit));
+                }
+            }
+        }
+        if let (Some(rules), Some(watch)) = (denied, &mut heard.denied)
+            && let Some(index) = rules.piece(watch, text)
+        {
+            heard.breach(Rule::Denied(index), Some(place), 0);
+        }
+    }
+
+    fn end_of_text(&mut self, place: &Place) {
+        self.begin_text(place);
+        match place.index() {
+            Some(_) => self.heard.is_between_parts = true,
+            None => self.end_message(place),
+        }
+    }
+
+    fn suspect(&mut self, place: &Place, suspect: &Suspect) {
+        let treatment = Class::ALL.iter().position(|class| *class == suspect.class);
+        match treatment.and_then(|index| self.limits.classes.get(index)) {
+            Some(Treatment::Strip) if self.heard.strips.len() < MAX_STRIPPED => {
+                self.heard.strips.push(suspect.range.clone());
+            }
+            Some(Treatment::Strip | Treatment::Reject) => {
+                self.heard.breach(Rule::Forbidden(suspect.class), Some(place), u64::from(suspect.character));
+            }
+            Some(Treatment::Allow) | None => {}
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A body with some of its parts replaced, and every other byte as it was.
+
+use core::ops::Range;
+use std::borrow::Cow;
+
+/// One part of a body, and what comes in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// In bytes from the body's beginning.
+    pub range: Range<u64>,
+    /// Instead of it.
+    pub with: Cow<'static, [u8]>,
+}
+
+/// `body` with these edits, in whatever order they come. `None` if two of them overlap or one lies beyond the body.
+pub fn apply(body: &[u8], edits: &mut [Edit]) -> Option<Vec<u8>> {
+    edits.sort_by_key(|edit| edit.range.start);
+    let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
+    let mut new = Vec::with_capacity(body.len().saturating_add(added));
+    let mut at = 0;
+    for Edit { range, with } in edits.iter() {
+        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        body.get(start..end)?;
+        new.extend_from_slice(body.get(at..start)?);
+        new.extend_from_slice(with);
+        at = end;
+    }
+    new.extend_from_slice(body.get(at..)?);
+    Some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(range: Range<u64>, with: &'static str) -> Edit {
+        Edit { range, with: Cow::Borrowed(with.as_bytes()) }
+    }
+
+    #[test]
+    fn parts_are_replaced_and_the_rest_is_as_it_was() {
+        let mut edits = [edit(4..6, ""), edit(0..1, "xy"), edit(8..8, "!")];
+        assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"xy12367!".as_slice()));
+        assert_eq!(apply(b"01", &mut []).as_deref(), Some(b"01".as_slice()));
+    }
+
+    #[test]
+    fn edits_that_overlap_or_lie_beyond_the_body_make_none() {
+        for mut edits in [[edit(0..2, ""), edit(1..3, "")], [edit(0..1, ""), edit(7..9, "")]] {
+            assert_eq!(apply(b"01234567", &mut edits), None);
+        }
+        #[expect(clippy::reversed_empty_ranges, reason = "that is the case")]
+        let mut backwards = [edit(3..2, "")];
+        assert_eq!(apply(b"01234567", &mut backwards), None);
+    }
+}
