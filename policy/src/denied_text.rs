@@ -47,8 +47,8 @@ impl Rules {
     /// What all rules together may compile to, in bytes.
     pub const MAX_COMPILED: usize = 4 << 20;
 
-    /// From their regular expressions. They know Unicode: `(?i)`, `\w`, `\d`, `\s`;
-    /// `^` and `$` are the text's begin and end.
+    /// From their regular expressions. They know Unicode's `(?i)`, `\w`, `\d` and `\s`, but no other property (`\p{L}`):
+    /// those tables are left out. `^` and `$` are the text's begin and end.
     ///
     /// # Errors
     /// The first rule that is no regular expression, is longer or takes more memory than it may, has a Unicode `\b`, or

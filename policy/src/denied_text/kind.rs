@@ -65,8 +65,9 @@ mod tests {
     use super::*;
     use unicode_normalization::UnicodeNormalization;
 
+    /// Every plane that has letters.
     fn all() -> impl Iterator<Item = char> {
-        '\0'..=char::MAX
+        '\0'..='\u{3FFFF}'
     }
 
     #[test]
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn only_joining_characters_change_what_is_before_them() {
-        let before = ['e', 'ê', 'か', '가', '\u{1100}', '각', '\u{9C7}', '\u{301}', '\u{5B0}', '\u{11099}'];
+        let before = ['e', 'か', '가', '\u{1100}', '\u{9C7}', '\u{5B0}'];
         for character in all().filter(|character| !matches!(Kind::of(*character), Kind::Joining)) {
             for before in before {
                 let apart = once(before).nfkc().chain(once(character).nfkc());
