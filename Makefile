@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build test unit e2e lint demo bench clean rust
+.PHONY: help build test unit e2e lint demo bench attack clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: build ## a real model behind Tidegate, a flood, and a client that notices 
 bench: build ## CPU per request, side by side with Envoy alone, its own limiter and an empty filter
 	./module/build.sh empty
 	python3 tests/bench/bench.py
+
+attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see
+	./tests/attack/run.sh
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

@@ -1,0 +1,90 @@
+"""The attacks: what the tools are called with, and how they are kept at it.
+
+A tool that has nothing left to do, because all of its connections were closed, is started again at once, until the
+time is up. What it is aimed at is either Envoy itself, then it comes from one address, or the forwarder that lends
+it fifty.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from threading import Event, Thread
+
+from processes import ROOT, Failure, Processes
+
+CONNECTIONS = 1000
+PER_SECOND = 500
+BEAT = 0.1
+DEBIAN = ROOT / ".venv" / "slowhttptest"
+
+
+@dataclass(frozen=True)
+class Attack:
+    name: str
+    command: Callable[[int], list]
+
+    @contextmanager
+    def kept_up(self, processes: Processes, port: int) -> Iterator[list[Popen]]:
+        """Gives the tools started so far, the last of which is running."""
+        over, tools = Event(), [processes.start("tool", self.command(port))]
+
+        def keep_up():
+            while not over.wait(BEAT):
+                if tools[-1].poll() is not None:
+                    tools.append(processes.start("tool", self.command(port)))
+
+        keeper = Thread(target=keep_up, daemon=True)
+        keeper.start()
+        try:
+            yield tools
+        finally:
+            over.set()
+            keeper.join()
+            processes.stop(tools[-1])
+
+
+def slowhttptest(mode: str, *options, path: str = "") -> Callable[[int], list]:
+    def command(port: int) -> list:
+        size = ["-c", CONNECTIONS, "-r", PER_SECOND, "-l", 600, "-v", 0]
+        return [find_slowhttptest(), mode, *size, *options, "-u", f"http://127.0.0.1:{port}/{path}"]
+
+    return command
+
+
+def slowloris(port: int) -> list:
+    return [sys.executable, "-m", "slowloris", "127.0.0.1", "-p", port, "-s", CONNECTIONS, "--sleeptime", 1]
+
+
+ATTACKS = (
+    Attack("slow headers, slowhttptest -H", slowhttptest("-H", "-i", 1, "-x", 24)),
+    Attack("slow body, slowhttptest -B", slowhttptest("-B", "-i", 1, "-x", 10, "-s", 8192, path="v1/chat/completions")),
+    Attack("ranges, slowhttptest -R", slowhttptest("-R", "-a", 5, "-b", 2000)),
+    Attack("slow read, slowhttptest -X", slowhttptest("-X", "-w", 512, "-y", 1024, "-n", 1, "-z", 32, path="long")),
+    Attack("slow headers, slowloris", slowloris),
+)
+
+
+def find_slowhttptest() -> Path:
+    unpacked = DEBIAN / "usr" / "bin" / "slowhttptest"
+    found = shutil.which("slowhttptest") or (unpacked if unpacked.exists() else None)
+    if not found and shutil.which("apt-get") and shutil.which("dpkg"):
+        unpack()
+        found = unpacked if unpacked.exists() else None
+    if not found or subprocess.run([found, "-h"], capture_output=True).returncode > 1:
+        raise Failure("slowhttptest is missing and could not be installed: it is in Debian's package slowhttptest.")
+    return Path(found)
+
+
+def unpack() -> None:
+    DEBIAN.mkdir(parents=True, exist_ok=True)
+    command = "apt-get download -qq slowhttptest && dpkg -x slowhttptest_*.deb ."
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if subprocess.run(command, shell=True, cwd=DEBIAN, **quiet).returncode and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        subprocess.run(command, shell=True, cwd=DEBIAN, **quiet)

@@ -1,0 +1,124 @@
+"""The three configurations that are attacked, as Envoy reads them.
+
+`with Tidegate` is the reference configuration in envoy/, changed in addresses only; `Envoy's best` is the same
+without our filters, so that the difference between the two is ours; `Envoy's defaults` is a listener and a
+route. In all of them a request that the model server has not answered after ROUTE_TIMEOUT is given up.
+"""
+
+import copy
+
+import yaml
+
+from processes import ROOT, Failure
+
+DEFAULTS, BEST, OURS = NAMES = ("Envoy's defaults", "Envoy's best", "with Tidegate")
+ROUTE_TIMEOUT = "5s"
+GUARD = "connection-guard"
+TYPE = "type.googleapis.com/envoy.extensions.filters"
+
+
+def attacked(name: str, model: int) -> dict:
+    made = {DEFAULTS: defaults, BEST: lambda port: without(reference(port)), OURS: reference}[name](model)
+    for route in routes(made):
+        route["route"]["timeout"] = ROUTE_TIMEOUT
+    return made
+
+
+def reference(model: int) -> dict:
+    made = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text().replace("/etc/envoy/", f"{ROOT}/dist/"))
+    made["admin"]["address"] = address(0)
+    resources = made["static_resources"]
+    resources["listeners"][0]["address"] = address(0)
+    endpoints = resources["clusters"][0]["load_assignment"]["endpoints"]
+    endpoints[0]["lb_endpoints"][0]["endpoint"]["address"] = address(model)
+    return made
+
+
+def without(bootstrap: dict, name: str | None = None) -> dict:
+    """Without our filter of that name, or without any of them."""
+    stripped = copy.deepcopy(bootstrap)
+
+    def kept(filters: list[dict]) -> list[dict]:
+        return [one for one in filters if not is_ours(one) or name not in (None, one["name"])]
+
+    for chain in stripped["static_resources"]["listeners"][0]["filter_chains"]:
+        chain["filters"] = kept(chain["filters"])
+    manager = manager_of(stripped)
+    manager["http_filters"] = kept(manager["http_filters"])
+    return stripped
+
+
+def filters_of_ours(bootstrap: dict) -> list[str]:
+    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]
+    return [one["name"] for one in chain["filters"] + manager_of(bootstrap)["http_filters"] if is_ours(one)]
+
+
+def require_modules() -> None:
+    missing = [name for name in filters_of_ours(reference(1)) if not (ROOT / "dist" / f"{name}.wasm").exists()]
+    if missing:
+        raise Failure(f"dist/{missing[0]}.wasm is missing: run `make build` first.")
+
+
+def is_ours(one: dict) -> bool:
+    return one["typed_config"]["@type"].endswith(".wasm.v3.Wasm")
+
+
+def manager_of(bootstrap: dict) -> dict:
+    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
+    return next(one["typed_config"] for one in chain if "HttpConnectionManager" in one["typed_config"]["@type"])
+
+
+def routes(bootstrap: dict) -> list[dict]:
+    return [route for host in manager_of(bootstrap)["route_config"]["virtual_hosts"] for route in host["routes"]]
+
+
+def defaults(model: int) -> dict:
+    manager = {
+        "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "front",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "model",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "model"}}],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{TYPE}.http.router.v3.Router"},
+            }
+        ],
+    }
+    endpoint = {"endpoint": {"address": address(model)}}
+    return {
+        "admin": {"address": address(0)},
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "front",
+                    "address": address(0),
+                    "filter_chains": [
+                        {
+                            "filters": [
+                                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+                            ]
+                        }
+                    ],
+                }
+            ],
+            "clusters": [
+                {
+                    "name": "model",
+                    "type": "STATIC",
+                    "load_assignment": {"cluster_name": "model", "endpoints": [{"lb_endpoints": [endpoint]}]},
+                }
+            ],
+        },
+    }
+
+
+def address(port: int) -> dict:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
