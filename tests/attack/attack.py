@@ -20,14 +20,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import attacks
-import configurations
 from attacks import ATTACKS, BEAT, Attack
-from configurations import GUARD, NAMES
+from configurations import CONFIGURATIONS, GUARD, Configuration, reference, require_modules, without
 from gateway import Gateway, find_envoy
 from processes import ROOT, Failure, Processes
 from report import Cell, Idle, Report
 
-WARM_UP, CALM, ATTACKED = 1.0, 3.0, 10.0
+WARM_UP, CALM, ATTACKED = 0.5, 3.0, 10.0
 IDLE_CONNECTIONS = 10_000
 IDLE_OPENED_A_SECOND = 500
 IDLE_HELD = 10
@@ -41,7 +40,7 @@ def main() -> int:
         signal.signal(ending, signal.default_int_handler)
     allow_open_files(options.connections)
     try:
-        configurations.require_modules()
+        require_modules()
         attacks.find_slowhttptest()
         chosen = [attack for attack in ATTACKS if any(word in attack.name for word in options.attacks)]
         with Processes() as processes:
@@ -64,33 +63,28 @@ class Run:
         self._processes = processes
         self._options = options
         self._binary = options.envoy or find_envoy()
-        self._model = self._server(ExitStack(), "model")
 
     def cells(self, chosen: list[Attack]) -> Iterator[Cell]:
         for attack in chosen:
             for spread in (False, True):
-                for configuration in NAMES:
+                for configuration in CONFIGURATIONS:
                     with ExitStack() as stack:
                         cell = self._cell(stack, attack, spread, configuration)
                     print(cell, file=sys.stderr)
                     yield cell
 
     def patient(self) -> Callable[[], dict[str, str]]:
-        """Starts the honest slow clients, in front of a model server of their own; what it gives waits for them."""
-        model = self._server(ExitStack(), "model")
-        envoy = self._envoy(ExitStack(), "patient", configurations.reference(model))
+        """Starts the honest slow clients; what it gives waits for them."""
+        envoy = self._envoy(ExitStack(), "patient", reference)
         clients = self._processes.script("patient", envoy.port, self._options.scale)
         return lambda: json.loads(clients.communicate()[0])
 
     def idles(self) -> list[Idle]:
-        whole = configurations.reference(self._model)
-        found = {f"without {GUARD}": configurations.without(whole, GUARD)}
-        if GUARD in configurations.filters_of_ours(whole):
-            found[f"with {GUARD}"] = whole
-        return [self._idle(name, bootstrap) for name, bootstrap in found.items()]
+        found = {f"without {GUARD}": lambda model: without(reference(model), GUARD), f"with {GUARD}": reference}
+        return [self._idle(name, configuration) for name, configuration in found.items()]
 
     def _cell(self, stack: ExitStack, attack: Attack, spread: bool, configuration: str) -> Cell:
-        envoy = self._envoy(stack, configuration, configurations.attacked(configuration, self._model))
+        envoy = self._envoy(stack, configuration, CONFIGURATIONS[configuration])
         target = self._server(stack, "forward", envoy.port) if spread else envoy.port
         honest = self._processes.script("honest", envoy.port)
         time.sleep(WARM_UP)
@@ -113,9 +107,9 @@ class Run:
             memory=envoy.memory("VmHWM"),
         )
 
-    def _idle(self, name: str, bootstrap: dict) -> Idle:
+    def _idle(self, name: str, configuration: Configuration) -> Idle:
         with ExitStack() as stack:
-            envoy = self._envoy(stack, name, bootstrap)
+            envoy = self._envoy(stack, name, configuration)
             count, empty = self._options.connections, envoy.memory()
             holder = self._processes.script("idle", envoy.port, count, count / IDLE_OPENED_A_SECOND)
             answered = json.loads(holder.stdout.readline())["answered"]
@@ -125,8 +119,10 @@ class Run:
             after = json.loads(holder.communicate("go on\n", timeout=STRAGGLERS)[0])
             return Idle(name, count, answered, memory / count, cpu, after["open"], after["asked"], after["answered"])
 
-    def _envoy(self, stack: ExitStack, name: str, bootstrap: dict) -> Gateway:
-        envoy = Gateway(self._processes, self._binary, name, bootstrap)
+    def _envoy(self, stack: ExitStack, name: str, configuration: Configuration) -> Gateway:
+        """Envoy in front of a model server of its own, both until the stack is left."""
+        model = self._server(stack, "model")
+        envoy = Gateway(self._processes, self._binary, name, configuration(model))
         stack.callback(envoy.stop)
         return envoy
 

@@ -19,7 +19,7 @@ from threading import Event, Thread
 from processes import ROOT, Failure, Processes
 
 CONNECTIONS = 1000
-PER_SECOND = 500
+PER_SECOND = 250
 BEAT = 0.1
 DEBIAN = ROOT / ".venv" / "slowhttptest"
 
@@ -61,12 +61,17 @@ def slowloris(port: int) -> list:
     return [sys.executable, "-m", "slowloris", "127.0.0.1", "-p", port, "-s", CONNECTIONS, "--sleeptime", 1]
 
 
+def slow_read(mebibytes: int) -> Callable[[int], list]:
+    return slowhttptest("-X", "-w", 512, "-y", 1024, "-n", 1, "-z", 32, path=f"long?{mebibytes}")
+
+
 ATTACKS = (
     Attack("slow headers, slowhttptest -H", slowhttptest("-H", "-i", 1, "-x", 24)),
+    Attack("slow headers, slowloris", slowloris),
     Attack("slow body, slowhttptest -B", slowhttptest("-B", "-i", 1, "-x", 10, "-s", 8192, path="v1/chat/completions")),
     Attack("ranges, slowhttptest -R", slowhttptest("-R", "-a", 5, "-b", 2000)),
-    Attack("slow read, slowhttptest -X", slowhttptest("-X", "-w", 512, "-y", 1024, "-n", 1, "-z", 32, path="long")),
-    Attack("slow headers, slowloris", slowloris),
+    Attack("slow read of 1 MiB, slowhttptest -X", slow_read(1)),
+    Attack("slow read of 4 MiB, slowhttptest -X", slow_read(4)),
 )
 
 

@@ -6,22 +6,19 @@ route. In all of them a request that the model server has not answered after ROU
 """
 
 import copy
+from collections.abc import Callable
 
 import yaml
 
 from processes import ROOT, Failure
 
-DEFAULTS, BEST, OURS = NAMES = ("Envoy's defaults", "Envoy's best", "with Tidegate")
+OURS = "with Tidegate"
 ROUTE_TIMEOUT = "5s"
 GUARD = "connection-guard"
 TYPE = "type.googleapis.com/envoy.extensions.filters"
 
-
-def attacked(name: str, model: int) -> dict:
-    made = {DEFAULTS: defaults, BEST: lambda port: without(reference(port)), OURS: reference}[name](model)
-    for route in routes(made):
-        route["route"]["timeout"] = ROUTE_TIMEOUT
-    return made
+Configuration = Callable[[int], dict]
+"""Envoy's bootstrap, given the model server's port."""
 
 
 def reference(model: int) -> dict:
@@ -122,3 +119,20 @@ def defaults(model: int) -> dict:
 
 def address(port: int) -> dict:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def attacked(configuration: Configuration) -> Configuration:
+    def with_timeout(model: int) -> dict:
+        bootstrap = configuration(model)
+        for route in routes(bootstrap):
+            route["route"]["timeout"] = ROUTE_TIMEOUT
+        return bootstrap
+
+    return with_timeout
+
+
+CONFIGURATIONS: dict[str, Configuration] = {
+    "Envoy's defaults": attacked(defaults),
+    "Envoy's best": attacked(lambda model: without(reference(model))),
+    OURS: attacked(reference),
+}

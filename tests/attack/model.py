@@ -1,8 +1,9 @@
 """The model server that stands behind Envoy: SLOTS requests at a time, the others wait in the order they came.
 
 As a GPU server does, it gives a request its slot when it has read the head, and takes it back when the answer is
-sent: a body that trickles and a client that does not read hold one. `GET /long` is answered at length, `GET
-/events?N` by a stream of N events, one a second; everything else after SERVICE seconds. Prints its port.
+sent: a body that trickles and a client that does not read hold one. Answers come after SERVICE seconds: to `GET
+/long?N` one of N MiB (1 or 4), to others a short one; only `GET /events?N` gets a stream of N events, one a second. Prints
+its port.
 """
 
 import asyncio
@@ -10,18 +11,19 @@ import re
 
 SLOTS = 64
 SERVICE = 0.02
-LONG_ANSWER = 4 * 1024 * 1024
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 LAST_CHUNK = b"0\r\n\r\n"
 EVENTS = re.compile(rb"GET /events\?(\d+) ")
+LONG = re.compile(rb"GET /long\?([14]) ")
 
 SHORT = b'{"object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Low tide."}}]}'
 JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENT = b"data: tide\n\n"
+ANSWERS = {None: JSON % len(SHORT) + SHORT} | {size: JSON % (size << 20) + bytes(size << 20) for size in (1, 4)}
 
 
 class Connection(asyncio.Protocol):
@@ -65,8 +67,9 @@ class Connection(asyncio.Protocol):
                 await asyncio.sleep(1)
             return await self._send(LAST_CHUNK)
         await asyncio.sleep(SERVICE)
-        text = bytes(LONG_ANSWER) if head.startswith(b"GET /long") else SHORT
-        await self._send(JSON % len(text) + (b"" if head.startswith(b"HEAD ") else text))
+        long = LONG.match(head)
+        answer = ANSWERS[long and int(long[1])]
+        await self._send(answer[: answer.index(HEAD_END) + len(HEAD_END)] if head.startswith(b"HEAD ") else answer)
 
     async def _body(self, head):
         if length := LENGTH.search(head):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from configurations import NAMES, OURS
+from configurations import CONFIGURATIONS, OURS
 
 SLOWER = 1.2
 OK = 200
@@ -86,7 +86,7 @@ class Report:
         self._patient = patient
         self._calm = {
             name: Seen.of([outcome for cell in cells if cell.configuration == name for outcome in cell.calm])
-            for name in NAMES
+            for name in CONFIGURATIONS
         }
 
     def write(self, file: Path) -> str:
@@ -112,9 +112,9 @@ class Report:
         return "\n".join([*self._table(), "", *self._verdicts(), "", *self._others()])
 
     def _table(self) -> list[str]:
-        rows = [["", ""] + [text for name in NAMES for text in (name, "", "", "")]]
-        rows.append(["attack", "from"] + ["success", "p50", "p99", "held"] * len(NAMES))
-        rows.append(["(calm)", ""] + [text for name in NAMES for text in (*self._calm[name].columns(), "")])
+        rows = [["", ""] + [text for name in CONFIGURATIONS for text in (name, "", "", "")]]
+        rows.append(["attack", "from"] + ["success", "p50", "p99", "held"] * len(CONFIGURATIONS))
+        rows.append(["(calm)", ""] + [text for name in CONFIGURATIONS for text in (*self._calm[name].columns(), "")])
         for attack, source in dict.fromkeys((cell.attack, cell.source) for cell in self._cells):
             row = [attack, source]
             for cell in self._cells:
