@@ -17,14 +17,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
+from statistics import median
 
 import attacks
-from attacks import ATTACKS, BEAT, Attack
+from attacks import ATTACKS, BEAT, CONNECTIONS, Attack
 from configurations import CONFIGURATIONS, GUARD, Configuration, reference, require_modules, without
 from gateway import Gateway, find_envoy
 from processes import ROOT, Failure, Processes
-from report import Cell, Idle, Report
+from report import Cell, Idle, Outcome, Report
 
 WARM_UP, CALM, ATTACKED = 0.5, 3.0, 10.0
 IDLE_CONNECTIONS = 10_000
@@ -65,13 +67,11 @@ class Run:
         self._binary = options.envoy or find_envoy()
 
     def cells(self, chosen: list[Attack]) -> Iterator[Cell]:
-        for attack in chosen:
-            for spread in (False, True):
-                for configuration in CONFIGURATIONS:
-                    with ExitStack() as stack:
-                        cell = self._cell(stack, attack, spread, configuration)
-                    print(cell, file=sys.stderr)
-                    yield cell
+        for _, attack, spread, name in product(range(self._options.rounds), chosen, (False, True), CONFIGURATIONS):
+            with ExitStack() as stack:
+                cell = self._cell(stack, attack, spread, name)
+            print(cell, file=sys.stderr)
+            yield cell
 
     def patient(self) -> Callable[[], dict[str, str]]:
         """Starts the honest slow clients; what it gives waits for them."""
@@ -90,20 +90,23 @@ class Run:
         time.sleep(WARM_UP)
         calm = time.monotonic()
         time.sleep(CALM)
-        base, held, attacked = envoy.connections(), [], time.monotonic()
-        with attack.kept_up(self._processes, target) as tools:
+        before, opened, held, attacked = envoy.connections(), envoy.opened(), [], time.monotonic()
+        with attack.kept_up(self._processes, target):
             while (end := time.monotonic()) < attacked + self._options.seconds:
                 time.sleep(BEAT)
-                held.append(envoy.connections() - base)
+                held.append(envoy.connections() - before)
             outcomes = json.loads(honest.communicate(timeout=STRAGGLERS)[0])
+        under_attack, opened = due(outcomes, attacked, end), envoy.opened() - opened
+        if opened < len(under_attack) // 2 + CONNECTIONS // 10:
+            raise Failure(f"{attack.name} opened no connections:\n{self._processes.last_words('tool')}")
         return Cell(
             attack.name,
             "50 addresses" if spread else "1 address",
             configuration,
-            calm=[outcome for outcome in outcomes if calm <= outcome[0] < attacked],
-            attacked=[outcome for outcome in outcomes if attacked <= outcome[0] < end],
-            held=held,
-            starts=len(tools),
+            calm=due(outcomes, calm, attacked),
+            attacked=under_attack,
+            held=round(median(held)),
+            opened=opened,
             memory=envoy.memory("VmHWM"),
         )
 
@@ -135,6 +138,10 @@ class Run:
         return int(port)
 
 
+def due(outcomes: list[Outcome], start: float, end: float) -> list[Outcome]:
+    return [outcome for outcome in outcomes if start <= outcome[0] < end]
+
+
 def allow_open_files(connections: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -147,6 +154,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="two attacks, shorter, and everything else scaled down")
     add("--attacks", nargs="+", default=[""], metavar="WORD", help="only attacks whose name holds a WORD")
+    add("--rounds", type=int, default=1, help="of all attacks, for medians on a machine that is shared (%(default)s)")
     add("--seconds", type=float, default=ATTACKED, help="how long each attack lasts (%(default)s)")
     add("--scale", type=float, default=1.0, help="of the times of honest slow clients (%(default)s)")
     add("--connections", type=int, default=IDLE_CONNECTIONS, help="how many are held idle (%(default)s)")

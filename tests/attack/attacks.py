@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
 from threading import Event, Thread
 
 from processes import ROOT, Failure, Processes
@@ -30,23 +29,23 @@ class Attack:
     command: Callable[[int], list]
 
     @contextmanager
-    def kept_up(self, processes: Processes, port: int) -> Iterator[list[Popen]]:
-        """Gives the tools started so far, the last of which is running."""
-        over, tools = Event(), [processes.start("tool", self.command(port))]
+    def kept_up(self, processes: Processes, port: int) -> Iterator[None]:
+        over, tool = Event(), processes.start("tool", self.command(port))
 
         def keep_up():
+            nonlocal tool
             while not over.wait(BEAT):
-                if tools[-1].poll() is not None:
-                    tools.append(processes.start("tool", self.command(port)))
+                if tool.poll() is not None:
+                    tool = processes.start("tool", self.command(port))
 
         keeper = Thread(target=keep_up, daemon=True)
         keeper.start()
         try:
-            yield tools
+            yield
         finally:
             over.set()
             keeper.join()
-            processes.stop(tools[-1])
+            processes.stop(tool)
 
 
 def slowhttptest(mode: str, *options, path: str = "") -> Callable[[int], list]:

@@ -40,6 +40,9 @@ class Gateway:
     def connections(self) -> int:
         return self.stat("http.front.downstream_cx_active")
 
+    def opened(self) -> int:
+        return self.stat("http.front.downstream_cx_total")
+
     def stat(self, name: str) -> int:
         return int(self._ask(f"/stats?filter=^{name}$")[1].rpartition(b" ")[2] or 0)
 

@@ -1,7 +1,9 @@
 """What was measured, as a table to read and as JSON to keep.
 
 A request counts as a success when it was answered 200; p50 and p99 are those of the answered ones, from the moment
-at which they were due. `held` is how many connections more than before were open at Envoy, in the median.
+at which they were due, to the last byte. `held` is how many connections more than in calm were open at Envoy, in the
+median of ten looks a second; those of honest clients that wait are among them. Where an attack had several rounds,
+its latencies are the medians of theirs. The p99 of a calm, cell by cell, tells what the machine does by itself.
 """
 
 import json
@@ -27,13 +29,25 @@ class Cell:
     configuration: str
     calm: list[Outcome]
     attacked: list[Outcome]
-    held: list[int]
-    starts: int
+    held: int
+    opened: int
     memory: int
 
     def __str__(self) -> str:
         seen = Seen.of(self.attacked)
-        return f"{self.attack}, {self.source}, {self.configuration}: {seen.text()} {dict(seen.outcomes)}"
+        return f"{self.attack}, {self.source}, {self.configuration}: {' '.join(seen.columns())} {dict(seen.outcomes)}"
+
+    def document(self) -> dict:
+        return {
+            "attack": self.attack,
+            "from": self.source,
+            "configuration": self.configuration,
+            **vars(Seen.of(self.attacked)),
+            "calm_p99": Seen.of(self.calm).p99,
+            "connections_opened": self.opened,
+            "connections_held": self.held,
+            "most_memory_bytes": self.memory,
+        }
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,15 @@ class Seen:
         counts = Counter(str(outcome) for _, _, outcome in outcomes)
         return cls(len(outcomes), success, percentile(latencies, 50), percentile(latencies, 99), counts)
 
-    def text(self) -> str:
-        return " ".join(self.columns())
+    @classmethod
+    def median_of(cls, rounds: list["Seen"]) -> "Seen":
+        """The medians of the latencies; of the successes, the share of all rounds together."""
+        counts = sum((Counter(seen.outcomes) for seen in rounds), Counter())
+        latencies = [
+            median(known) if (known := [at for at in ats if at is not None]) else None
+            for ats in ([seen.p50 for seen in rounds], [seen.p99 for seen in rounds])
+        ]
+        return cls(counts.total(), counts[str(OK)] / max(1, counts.total()), *latencies, counts)
 
     def columns(self) -> tuple[str, str, str]:
         return percent(self.success), milliseconds(self.p50), milliseconds(self.p99)
@@ -84,26 +105,12 @@ class Report:
         self._cells = cells
         self._idles = idles
         self._patient = patient
-        self._calm = {
-            name: Seen.of([outcome for cell in cells if cell.configuration == name for outcome in cell.calm])
-            for name in CONFIGURATIONS
-        }
+        self._rows = list(dict.fromkeys((cell.attack, cell.source) for cell in cells))
 
     def write(self, file: Path) -> str:
         document = {
-            "calm": {name: vars(seen) for name, seen in self._calm.items()},
-            "cells": [
-                {
-                    "attack": cell.attack,
-                    "from": cell.source,
-                    "configuration": cell.configuration,
-                    **vars(Seen.of(cell.attacked)),
-                    "held": median(cell.held),
-                    "tool_starts": cell.starts,
-                    "most_memory_bytes": cell.memory,
-                }
-                for cell in self._cells
-            ],
+            "calm": {name: vars(self._calm(name)) for name in CONFIGURATIONS},
+            "cells": [cell.document() for cell in self._cells],
             "patient": self._patient,
             "idle": [vars(idle) for idle in self._idles],
         }
@@ -111,47 +118,59 @@ class Report:
         file.write_text(json.dumps(document, indent=1) + "\n")
         return "\n".join([*self._table(), "", *self._verdicts(), "", *self._others()])
 
+    def _calm(self, configuration: str) -> Seen:
+        calms = [cell.calm for cell in self._cells if cell.configuration == configuration]
+        return Seen.of([outcome for calm in calms for outcome in calm])
+
+    def _measured(self, row: tuple[str, str], configuration: str) -> tuple[Seen, int]:
+        """What the honest clients saw of an attack, and the connections that it held; medians of its rounds."""
+        cells = [
+            cell for cell in self._cells if (cell.attack, cell.source, cell.configuration) == (*row, configuration)
+        ]
+        return Seen.median_of([Seen.of(cell.attacked) for cell in cells]), round(median(cell.held for cell in cells))
+
     def _table(self) -> list[str]:
-        rows = [["", ""] + [text for name in CONFIGURATIONS for text in (name, "", "", "")]]
-        rows.append(["attack", "from"] + ["success", "p50", "p99", "held"] * len(CONFIGURATIONS))
-        rows.append(["(calm)", ""] + [text for name in CONFIGURATIONS for text in (*self._calm[name].columns(), "")])
-        for attack, source in dict.fromkeys((cell.attack, cell.source) for cell in self._cells):
-            row = [attack, source]
-            for cell in self._cells:
-                if (cell.attack, cell.source) == (attack, source):
-                    row += [*Seen.of(cell.attacked).columns(), f"{median(cell.held):.0f}"]
-            rows.append(row)
-        return aligned(rows)
+        lines = [["attack", "from"], ["(calm)", ""], *map(list, self._rows)]
+        for name in CONFIGURATIONS:
+            measured = [self._measured(row, name) for row in self._rows]
+            columns = [("success", "p50", "p99", "held"), (*self._calm(name).columns(), "")]
+            columns += [(*seen.columns(), str(held)) for seen, held in measured]
+            for line, texts in zip(lines, columns):
+                line += texts
+        return aligned(lines, list(CONFIGURATIONS))
 
     def _verdicts(self) -> list[str]:
-        return [self._verdict(cell) for cell in self._cells if cell.configuration == OURS]
+        calm = [Seen.of(cell.calm).p99 for cell in self._cells if cell.configuration == OURS]
+        noise = ", ".join(map(milliseconds, (min(calm), max(calm))))
+        return [*map(self._verdict, self._rows), f"        (the p99 of the calms before them: {noise})"]
 
-    def _verdict(self, cell: Cell) -> str:
-        seen, calm = Seen.of(cell.attacked), self._calm[OURS]
+    def _verdict(self, row: tuple[str, str]) -> str:
+        seen, calm = self._measured(row, OURS)[0], self._calm(OURS)
         slower = seen.p99 / calm.p99 if seen.p99 and calm.p99 else math.inf
         met = seen.success == 1 and slower <= SLOWER
         return (
-            f"{'met   ' if met else 'missed'}  {OURS}, {cell.attack}, {cell.source}: "
+            f"{'met   ' if met else 'missed'}  {OURS}, {', '.join(row)}: "
             f"{percent(seen.success)} of {seen.requests:,} (100% wanted), "
             f"p99 {slower:.2f} times that of calm (at most {SLOWER:.2f})"
         )
 
     def _others(self) -> list[str]:
-        patient = [
-            f"{'not cut' if outcome == str(OK) else outcome:8}  {what}" for what, outcome in self._patient.items()
-        ]
+        patient = [f"{'not cut' if came == str(OK) else came:8}  {what}" for what, came in self._patient.items()]
         idle = [idle.text() for idle in self._idles]
         return ["honest slow clients, " + OURS, *patient, "", "idle connections, " + OURS, *idle]
 
 
-def aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows[1:]) for at in range(len(rows[1]))]
-    head = " ".join([" " * (sum(widths[:2]) + 2), *(name.center(sum(widths[2:6]) + 6) for name in rows[0][2::4])])
-    lines = [
-        "  ".join(text.ljust(w) if at < 2 else text.rjust(w) for at, (text, w) in enumerate(zip(row, widths)))
-        for row in rows[1:]
+def aligned(lines: list[list[str]], heads: list[str]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    texts = [
+        "  ".join(
+            text.ljust(width) if at < 2 else text.rjust(width) for at, (text, width) in enumerate(zip(line, widths))
+        )
+        for line in lines
     ]
-    return [head.rstrip(), lines[0], "-" * len(lines[0]), *lines[1:]]
+    spans = [sum(widths[at : at + 4]) + 6 for at in range(2, len(widths), 4)]
+    head = " " * (sum(widths[:2]) + 4) + "  ".join(text.center(span, "·") for text, span in zip(heads, spans))
+    return [head, texts[0], "-" * len(texts[0]), *texts[1:]]
 
 
 def percentile(ordered: list[float], percent: int) -> float | None:
