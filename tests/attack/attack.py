@@ -20,6 +20,8 @@ from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from statistics import median
+from subprocess import Popen
+from typing import Any
 
 import attacks
 from attacks import ATTACKS, BEAT, CONNECTIONS, Attack
@@ -32,7 +34,6 @@ WARM_UP, CALM, ATTACKED = 0.5, 3.0, 10.0
 IDLE_CONNECTIONS = 10_000
 IDLE_OPENED_A_SECOND = 500
 IDLE_HELD = 10
-STRAGGLERS = 30
 QUICK = {"attacks": ["slow body", "slowloris"], "seconds": 5.0, "scale": 0.1, "connections": 2_000}
 
 
@@ -44,7 +45,7 @@ def main() -> int:
     try:
         require_modules()
         attacks.find_slowhttptest()
-        chosen = [attack for attack in ATTACKS if any(word in attack.name for word in options.attacks)]
+        chosen = choose(options.attacks)
         with Processes() as processes:
             run = Run(processes, options)
             patient = run.patient()
@@ -77,7 +78,7 @@ class Run:
         """Starts the honest slow clients; what it gives waits for them."""
         envoy = self._envoy(ExitStack(), "patient", reference)
         clients = self._processes.script("patient", envoy.port, self._options.scale)
-        return lambda: json.loads(clients.communicate()[0])
+        return lambda: self._said("patient", clients)
 
     def idles(self) -> list[Idle]:
         found = {f"without {GUARD}": lambda model: without(reference(model), GUARD), f"with {GUARD}": reference}
@@ -95,10 +96,10 @@ class Run:
             while (end := time.monotonic()) < attacked + self._options.seconds:
                 time.sleep(BEAT)
                 held.append(envoy.connections() - before)
-            outcomes = json.loads(honest.communicate(timeout=STRAGGLERS)[0])
+            outcomes = self._said("honest", honest)
         under_attack, opened = due(outcomes, attacked, end), envoy.opened() - opened
         if opened < len(under_attack) // 2 + CONNECTIONS // 10:
-            raise Failure(f"{attack.name} opened no connections:\n{self._processes.last_words('tool')}")
+            self._processes.complain("tool")
         return Cell(
             attack.name,
             "50 addresses" if spread else "1 address",
@@ -115,11 +116,11 @@ class Run:
             envoy = self._envoy(stack, name, configuration)
             count, empty = self._options.connections, envoy.memory()
             holder = self._processes.script("idle", envoy.port, count, count / IDLE_OPENED_A_SECOND)
-            answered = json.loads(holder.stdout.readline())["answered"]
+            answered = json.loads(self._line("idle", holder))["answered"]
             memory, cpu, start = envoy.memory() - empty, envoy.cpu_seconds(), time.monotonic()
             time.sleep(IDLE_HELD)
             cpu = (envoy.cpu_seconds() - cpu) / (time.monotonic() - start)
-            after = json.loads(holder.communicate("go on\n", timeout=STRAGGLERS)[0])
+            after = self._said("idle", holder, "go on\n")
             return Idle(name, count, answered, memory / count, cpu, after["open"], after["asked"], after["answered"])
 
     def _envoy(self, stack: ExitStack, name: str, configuration: Configuration) -> Gateway:
@@ -132,10 +133,20 @@ class Run:
     def _server(self, stack: ExitStack, script: str, *arguments) -> int:
         process = self._processes.script(script, *arguments)
         stack.callback(self._processes.stop, process)
-        port = process.stdout.readline()
-        if not port:
-            raise Failure(f"{script}.py did not start:\n{self._processes.last_words(script)}")
-        return int(port)
+        return int(self._line(script, process))
+
+    def _line(self, script: str, process: Popen) -> str:
+        return process.stdout.readline() or self._processes.complain(script)
+
+    def _said(self, script: str, process: Popen, told: str = "") -> Any:
+        return json.loads(process.communicate(told)[0] or self._processes.complain(script))
+
+
+def choose(words: list[str]) -> list[Attack]:
+    chosen = [attack for attack in ATTACKS if any(word in attack.name for word in words)]
+    if not chosen:
+        raise Failure("no attack has a name like that; there are: " + "; ".join(attack.name for attack in ATTACKS))
+    return chosen
 
 
 def due(outcomes: list[Outcome], start: float, end: float) -> list[Outcome]:

@@ -59,13 +59,13 @@ class Gateway:
         ended = self._process.poll()
         self._processes.stop(self._process)
         if ended is not None:
-            raise Failure(f"{self._name} ended with {ended}:\n{self._processes.last_words(self._name)}")
+            self._processes.complain(self._name)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while not self._live():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f"{self._name} did not start:\n{self._processes.last_words(self._name)}")
+                self._processes.complain(self._name)
             time.sleep(0.05)
 
     def _live(self) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -45,8 +46,9 @@ class Processes:
     def log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
 
-    def last_words(self, name: str) -> str:
-        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-15:])
+    def complain(self, name: str) -> NoReturn:
+        words = self.log(name).read_text(errors="replace").splitlines()[-15:]
+        raise Failure("\n".join([f"{name} did not do its work; its last words:", *words]))
 
     def __exit__(self, *_):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
