@@ -2,8 +2,9 @@
 
 A request counts as a success when it was answered 200; p50 and p99 are those of the answered ones, from the moment
 at which they were due, to the last byte. `held` is how many connections more than in calm were open at Envoy, in the
-median of ten looks a second; those of honest clients that wait are among them. Where an attack had several rounds,
-its latencies are the medians of theirs. The p99 of a calm, cell by cell, tells what the machine does by itself.
+median of ten looks a second; those of honest clients that wait are among them. `MiB` is the most memory that Envoy
+took. Where an attack had several rounds, its latencies are the medians of theirs. The p99 of a calm, cell by cell, tells
+what the machine does by itself.
 """
 
 import json
@@ -15,6 +16,7 @@ from statistics import median
 
 from configurations import CONFIGURATIONS, OURS
 
+COLUMNS = ("success", "p50", "p99", "held", "MiB")
 SLOWER = 1.2
 OK = 200
 
@@ -122,19 +124,23 @@ class Report:
         calms = [cell.calm for cell in self._cells if cell.configuration == configuration]
         return Seen.of([outcome for calm in calms for outcome in calm])
 
-    def _measured(self, row: tuple[str, str], configuration: str) -> tuple[Seen, int]:
-        """What the honest clients saw of an attack, and the connections that it held; medians of its rounds."""
+    def _measured(self, row: tuple[str, str], configuration: str) -> tuple[Seen, int, int]:
+        """What the honest clients saw of an attack, the connections that it held, and Envoy's memory; of its rounds."""
         cells = [
             cell for cell in self._cells if (cell.attack, cell.source, cell.configuration) == (*row, configuration)
         ]
-        return Seen.median_of([Seen.of(cell.attacked) for cell in cells]), round(median(cell.held for cell in cells))
+        return (
+            Seen.median_of([Seen.of(cell.attacked) for cell in cells]),
+            round(median(cell.held for cell in cells)),
+            max(cell.memory for cell in cells),
+        )
 
     def _table(self) -> list[str]:
         lines = [["attack", "from"], ["(calm)", ""], *map(list, self._rows)]
         for name in CONFIGURATIONS:
             measured = [self._measured(row, name) for row in self._rows]
-            columns = [("success", "p50", "p99", "held"), (*self._calm(name).columns(), "")]
-            columns += [(*seen.columns(), str(held)) for seen, held in measured]
+            columns = [COLUMNS, (*self._calm(name).columns(), "", "")]
+            columns += [(*seen.columns(), str(held), str(memory >> 20)) for seen, held, memory in measured]
             for line, texts in zip(lines, columns):
                 line += texts
         return aligned(lines, list(CONFIGURATIONS))
@@ -168,7 +174,7 @@ def aligned(lines: list[list[str]], heads: list[str]) -> list[str]:
         )
         for line in lines
     ]
-    spans = [sum(widths[at : at + 4]) + 6 for at in range(2, len(widths), 4)]
+    spans = [sum(widths[at : at + len(COLUMNS)]) + 2 * len(COLUMNS) - 2 for at in range(2, len(widths), len(COLUMNS))]
     head = " " * (sum(widths[:2]) + 4) + "  ".join(text.center(span, "·") for text, span in zip(heads, spans))
     return [head, texts[0], "-" * len(texts[0]), *texts[1:]]
 
