@@ -23,7 +23,7 @@ Configuration = Callable[[int], dict]
 
 def reference(model: int) -> dict:
     made = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text().replace("/etc/envoy/", f"{ROOT}/dist/"))
-    made["admin"]["address"] = address(0)
+    made["admin"] = {"address": address(0)}
     resources = made["static_resources"]
     resources["listeners"][0]["address"] = address(0)
     endpoints = resources["clusters"][0]["load_assignment"]["endpoints"]
