@@ -1,10 +1,10 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build test unit e2e lint demo bench attack clean rust
+.PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rust:
 	@command -v cargo >/dev/null || ./module/build.sh
@@ -12,7 +12,7 @@ rust:
 build: ## leave dist/<root_id>.wasm
 	./module/build.sh
 
-test: unit e2e ## run every test
+test: unit e2e platforms ## run every test
 
 unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
 	cargo test --quiet
@@ -21,6 +21,9 @@ e2e: ## run the tests against a real Envoy
 	./module/build.sh
 	./module/build.sh store-contract
 	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
+
+platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
+	./tests/deploy/run.sh
 
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check
@@ -38,6 +41,9 @@ bench: build ## CPU per request, side by side with Envoy alone, its own limiter 
 
 attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see
 	./tests/attack/run.sh
+
+package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
+	python3 envoy/package.py $(REGISTRY)
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

@@ -1,0 +1,199 @@
+"""The resources for Istio, Envoy Gateway and Kubernetes are what their CRDs accept, and what each says to a module
+is what the module accepts."""
+
+import copy
+import json
+import re
+import unittest
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+from envoy import bootstrap, complaint
+from shipped import CHAIN, ROOT, SHIPPED, documents, manifests, module, plugins, wasm_filter
+
+KUBERNETES = "1.37"
+SCHEMAS = yaml.safe_load((Path(__file__).parent / "schemas.yaml").read_text())["kinds"]
+
+
+def strict(schema):
+    """With unknown fields refused."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: strict(value) for key, value in schema.items()}
+    if "properties" in schema and schema.get("type") == "object":
+        schema.setdefault("additionalProperties", False)
+    return schema
+
+
+def refusal(document):
+    """Why a cluster would not take the resource; None if it would."""
+    known = SCHEMAS.get(document["kind"])
+    try:
+        if known is None:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+            return None
+        metadata = {"type": "object", "required": ["name"], "properties": {"name": {}, "namespace": {}}}
+        resource = {
+            "type": "object",
+            "required": ["apiVersion", "kind", "metadata", "spec"],
+            "properties": {
+                "apiVersion": {"const": known["apiVersion"]},
+                "kind": {},
+                "metadata": metadata,
+                "spec": known["spec"],
+            },
+        }
+        jsonschema.validate(document, strict(resource), cls=jsonschema.Draft202012Validator)
+    except (jsonschema.ValidationError, kubernetes_validate.ValidationError) as error:
+        return error.message
+    return None
+
+
+def changed(document, path, value=None):
+    """The document with the field at `path` set to a value, or taken out."""
+    document = copy.deepcopy(document)
+    *parents, last = path
+    holder = document
+    for step in parents:
+        holder = holder[step]
+    if value is None:
+        del holder[last]
+    else:
+        holder[last] = value
+    return document
+
+
+class Resources(unittest.TestCase):
+    def test_every_resource_is_one_that_its_cluster_takes(self):
+        kinds = set()
+        for file, document in manifests():
+            kinds.add(document["kind"])
+            with self.subTest(file=file, kind=document["kind"]):
+                self.assertIsNone(refusal(document))
+        self.assertGreaterEqual(kinds, {*SCHEMAS, "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget"})
+
+    def test_what_a_cluster_would_refuse_or_drop_is_refused_here(self):
+        plugin, *_ = documents(SHIPPED / "istio/chain.yaml")
+        extension, *_ = documents(SHIPPED / "gateway/chain.yaml")
+        deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
+        patch, *_ = documents(SHIPPED / "istio/hold-headers.yaml")
+        rule, route = documents(SHIPPED / "istio/traffic.yaml")
+        container = ["spec", "template", "spec", "containers", 0]
+        wrong = [
+            changed(plugin, ["spec", "url"]),
+            changed(plugin, ["spec", "phase"], "AUTHX"),
+            changed(plugin, ["spec", "failStrategy"], "FAIL_CLOSED"),
+            changed(plugin, ["spec", "sha256"], "sha256:" + 64 * "0"),
+            changed(plugin, ["spec", "type"], "TCP"),
+            changed(plugin, ["spec", "vm_id"], "tidegate"),
+            changed(plugin, ["spec", "priority"], "10"),
+            changed(plugin, ["spec", "pluginConfig"], {}),
+            changed(plugin, ["apiVersion"], "extensions.istio.io/v1"),
+            changed(extension, ["spec", "wasm", 0, "code", "image", "url"]),
+            changed(extension, ["spec", "wasm", 0, "code", "type"], "ConfigMap"),
+            changed(extension, ["spec", "wasm", 0, "rootId"], "header-limit"),
+            changed(extension, ["spec", "targetRefs", 0, "kind"], "Service"),
+            changed(patch, ["spec", "configPatches", 0, "applyTo"], "HTTP_FILTERS"),
+            changed(patch, ["spec", "configPatches", 1, "patch", "operation"], "PREPEND"),
+            changed(rule, ["spec", "trafficPolicy", "loadBalancer", "simple"], "LEAST_CONNECTIONS"),
+            changed(rule, ["spec", "trafficPolicy", "outlierDetection", "interval"], "5"),
+            changed(rule, ["spec", "trafficPolicy", "outlierDetections"], {}),
+            changed(route, ["spec", "http", 0, "timeout"], "0s"),
+            changed(deployment, [*container, "imagePullPolice"], "Always"),
+            changed(deployment, [*container, "resources", "limits"], "2Gi"),
+            changed(deployment, ["spec", "selector"]),
+        ]
+        for number, document in enumerate(wrong):
+            with self.subTest(number=number, kind=document["kind"]):
+                self.assertIsNotNone(refusal(document))
+
+    def test_the_modules_run_in_their_order(self):
+        network, *http = plugins("chain.yaml")
+        self.assertEqual((network["pluginName"], network["type"]), ("connection-guard", "NETWORK"))
+        self.assertEqual([plugin["pluginName"] for plugin in http], CHAIN)
+        self.assertEqual({plugin["phase"] for plugin in http}, {"AUTHN"})
+        self.assertEqual({plugin["failStrategy"] for plugin in [network, *http]}, {"FAIL_RELOAD"})
+        extension, *_ = documents(SHIPPED / "gateway/chain.yaml")
+        self.assertEqual([wasm["rootID"] for wasm in extension["spec"]["wasm"]], CHAIN)
+
+    def test_an_image_is_that_of_its_module_and_of_this_version(self):
+        version = re.search(r'(?m)^version = "(.+)"', (ROOT / "Cargo.toml").read_text())[1]
+        for file in sorted(SHIPPED.glob("*/*.yaml")):
+            for name, tag in re.findall(r"registry\.example\.com/tidegate/([a-z-]+):(\S+)", file.read_text()):
+                with self.subTest(file=file.name, name=name):
+                    self.assertEqual(tag, version)
+                    self.assertIn(name, [*CHAIN, "connection-guard", "tidegate"])
+
+    def test_the_deployment_mounts_the_modules_that_the_configuration_loads(self):
+        loaded = set(re.findall(r"/etc/envoy/([a-z-]+)\.wasm", (SHIPPED / "envoy.yaml").read_text()))
+        deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
+        mounts = deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+        mounted = {mount["name"] for mount in mounts if mount["mountPath"] == f"/etc/envoy/{mount['name']}.wasm"}
+        self.assertLessEqual(loaded, mounted)
+
+    def test_weights_of_a_blue_green_change_are_a_whole(self):
+        _, virtual_service = documents(SHIPPED / "istio/traffic.yaml")
+        *_, route = documents(SHIPPED / "gateway/traffic.yaml")
+        for backends in (virtual_service["spec"]["http"][0]["route"], route["spec"]["rules"][0]["backendRefs"]):
+            self.assertEqual(sum(backend["weight"] for backend in backends), 100)
+
+
+class Configurations(unittest.TestCase):
+    """Each document is given to its module by a real Envoy."""
+
+    def loads(self, name, configuration, kind="http"):
+        if module(name) is None:
+            print(f"\nskipped: dist/{name}.wasm is not built, so its configuration was not loaded")
+            return
+        added = [wasm_filter(name, configuration, kind)]
+        wrong = complaint(bootstrap(added if kind == "http" else [], added if kind == "network" else []))
+        self.assertEqual(wrong, "")
+
+    def test_istio_hands_each_module_a_document_that_it_takes(self):
+        for plugin in plugins("chain.yaml") + plugins("composite.yaml"):
+            with self.subTest(module=plugin["pluginName"]):
+                self.loads(plugin["pluginName"], plugin["pluginConfig"], plugin["type"].lower())
+
+    def test_envoy_gateway_hands_each_module_a_document_that_it_takes(self):
+        for file in ("chain.yaml", "composite.yaml"):
+            extension, *_ = documents(SHIPPED / "gateway" / file)
+            for wasm in extension["spec"]["wasm"]:
+                with self.subTest(file=file, module=wasm["rootID"]):
+                    self.loads(wasm["rootID"], wasm["config"])
+
+    def test_a_document_that_a_module_refuses_does_not_pass(self):
+        self.assertIn("refused", complaint(bootstrap([wasm_filter("rate-limit", {"limit": []})])))
+
+    def test_the_envoy_filter_is_what_envoy_takes(self):
+        (resource,) = documents(SHIPPED / "istio/hold-headers.yaml")
+        *_, extension = resource["spec"]["configPatches"]
+        added = copy.deepcopy(extension["patch"]["value"])
+        config = added["typed_config"]["config"]
+        self.assertTrue(config["allow_on_headers_stop_iteration"])
+        self.assertEqual(config["vm_config"]["vm_id"], "tidegate")
+        document = json.loads(config["configuration"]["value"])
+        self.assertTrue(document["slow_client"]["hold_headers"])
+        (composite,) = plugins("composite.yaml")
+        del document["slow_client"]["hold_headers"]
+        self.assertEqual(document, composite["pluginConfig"])
+        # As Istio's agent rewrites it; a filter that takes any document stands in for a composite that is not built.
+        code = module(config["root_id"]) or module("bench/empty")
+        if code is None:
+            self.skipTest("neither dist/tidegate.wasm nor dist/bench/empty.wasm is built")
+        config["vm_config"]["code"] = {"local": {"filename": str(code)}}
+        self.assertEqual(complaint(bootstrap([added])), "")
+
+    def test_the_metrics_listener_of_the_deployment_is_what_envoy_takes(self):
+        deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
+        arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        added = yaml.safe_load(arguments[arguments.index("--config-yaml") + 1])
+        self.assertEqual(complaint(added), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
