@@ -1,7 +1,8 @@
 """A real LLM server on CPU: llama.cpp's own HTTP server with the SmolLM2 weights from a Python package.
 
 A process of its own, because the C++ server does not end on SIGTERM: it lives as long as its standard input
-is open, so it cannot outlive whoever started it. The first line it prints is its address.
+is open, so it cannot outlive whoever started it. The first line it prints is its address: a free port of this
+machine, or HOST and PORT of the environment.
 
 One thread generates, which leaves the machine's other cores to Envoy and the clients, and keeps the speed
 steady: two threads on a busy two-core machine wait for each other at every token. No prompt cache, so that a
@@ -25,8 +26,8 @@ def weights():
 params = xllamacpp.CommonParams()
 params.model.path = weights()
 params.model_alias = {"smollm2-135m-instruct"}
-params.hostnames = ["127.0.0.1"]
-params.port = 0
+params.hostnames = [os.environ.get("HOST", "127.0.0.1")]
+params.port = int(os.environ.get("PORT", "0"))
 params.n_parallel = 2
 params.n_ctx = 2048
 params.cache_ram_mib = 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests what envoy/ ships for other people's platforms: manifests, images, compose file, rules and dashboard.
-#   tests/deploy/run.sh [unittest option]...
+#   tests/deploy/run.sh [test]...
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -23,4 +23,4 @@ if ! command -v promtool >/dev/null; then
 fi
 
 cd "$here"
-PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest "${@:-discover}"
+PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest --verbose "${@:-discover}"
