@@ -28,12 +28,13 @@ def bootstrap(http_filters, network_filters=()):
     return {"admin": {"address": address}, "static_resources": {"listeners": [listener]}}
 
 
-def complaint(configuration):
+def complaint(configuration, *options):
     """What Envoy has against a configuration; empty if it takes it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "envoy.json"
         file.write_text(json.dumps(configuration))
         command = [os.environ["ENVOY"], "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
+        command += options
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     return "" if done.returncode == 0 else done.stderr + done.stdout
 

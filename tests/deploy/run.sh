@@ -23,4 +23,4 @@ if ! command -v promtool >/dev/null; then
 fi
 
 cd "$here"
-PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest --verbose "${@:-discover}"
+PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest "${@:-discover}" --verbose

@@ -136,6 +136,12 @@ class Resources(unittest.TestCase):
         mounted = {mount["name"] for mount in mounts if mount["mountPath"] == f"/etc/envoy/{mount['name']}.wasm"}
         self.assertLessEqual(loaded, mounted)
 
+    def test_the_deployment_has_more_memory_than_envoy_takes(self):
+        heap = re.search(r"max_heap_size_bytes: (\d+)", (SHIPPED / "envoy.yaml").read_text())[1]
+        deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
+        limit = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        self.assertGreaterEqual(int(limit.removesuffix("Mi")), int(heap) / 2**20 + 256)
+
     def test_weights_of_a_blue_green_change_are_a_whole(self):
         _, virtual_service = documents(SHIPPED / "istio/traffic.yaml")
         *_, route = documents(SHIPPED / "gateway/traffic.yaml")
@@ -188,11 +194,14 @@ class Configurations(unittest.TestCase):
         config["vm_config"]["code"] = {"local": {"filename": str(code)}}
         self.assertEqual(complaint(bootstrap([added])), "")
 
-    def test_the_metrics_listener_of_the_deployment_is_what_envoy_takes(self):
+    def test_envoy_takes_the_reference_configuration_with_what_the_deployment_adds(self):
         deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
         arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-        added = yaml.safe_load(arguments[arguments.index("--config-yaml") + 1])
-        self.assertEqual(complaint(added), "")
+        added = arguments[arguments.index("--config-yaml") + 1]
+        reference = (SHIPPED / "envoy.yaml").read_text().replace("/etc/envoy/", f"{ROOT}/dist/")
+        self.assertEqual(complaint(yaml.safe_load(reference), "--config-yaml", added), "")
+        wrong = added.replace("stat_prefix", "stat_prefixx")
+        self.assertIn("stat_prefixx", complaint(yaml.safe_load(reference), "--config-yaml", wrong))
 
 
 if __name__ == "__main__":
