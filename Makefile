@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
+.PHONY: help build test unit e2e compat lint demo bench clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +25,8 @@ e2e: ## run the tests against a real Envoy
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
+compat: build ## run the smoke tests in every supported release of Envoy
+	./tests/compat/run.sh
 
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check

@@ -14,5 +14,6 @@ mod reference;
 mod reload;
 mod sdk;
 mod slow_client;
+mod smoke;
 mod store;
 mod survival;
