@@ -38,7 +38,7 @@ lint: rust ## check format, lints and scripts
 demo: build ## a real model behind Tidegate, a flood, and a client that notices nothing (UPSTREAM=http://… for your own)
 	./envoy/demo/run.sh
 
-bench: build ## CPU per request, side by side with Envoy alone, its own limiter and an empty filter
+bench: build ## what every filter costs, side by side with Envoy alone, its own filters and empty ones
 	./module/build.sh empty
 	python3 tests/bench/bench.py
 

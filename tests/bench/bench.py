@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""`make bench`: what a request costs in Envoy, lane by lane, in CPU time.
+"""`make bench`: what a request costs in Envoy, lane by lane, in CPU time, speed, memory and calls of the host.
 
 The lanes' Envoys run side by side. After a warm-up (V8 optimises what runs often) they are measured in
 short turns, one lane after the other, each round starting one lane further, so that whatever else the
-machine does falls on all of them alike; then all of it again with fresh processes. Envoy and h2load take
+machine does falls on all of them alike; then all of it again with fresh processes. For CPU, Envoy and h2load take
 turns on one CPU, where neither slows the other: on two that share a core, costs came out 40 % higher and
-jumped. Claims are ratios within one run; microseconds are this machine's.
+jumped. For speed, Envoy has that CPU alone. Claims are ratios within one run; microseconds are this machine's.
+A POST that is refused by its headers costs its connection too: Envoy closes it rather than read the body.
 Ends with 0 when every lane did what its row says: a missed target is a result, a wrong status is an error.
 """
 
@@ -18,10 +19,18 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from envoy import WHOLE_REQUEST, Chain, Envoy, StartFailed
-from lanes import LANES, ROOT, TARGETS, WORKLOADS, Lane
-from measure import Load, Misbehaved, find_h2load
-from report import Report, Samples
+import hostcalls
+import picture
+import report
+from clients import Misbehaved
+from envoy import Envoy, StartFailed, Upstream
+from filters import ROOT
+from lanes import LANES, TARGETS, Lane
+from measure import Load, find_h2load
+from report import Report, Results
+from workloads import STANDARD, WORKLOADS
+
+PARTS = ("cpu", "speed", "calls")
 
 
 def main() -> int:
@@ -29,15 +38,16 @@ def main() -> int:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
-        lanes = [lane for lane in LANES if any(word in lane.name for word in options.lanes)]
-        require_modules(lanes)
-        binary, h2load = options.envoy or find_envoy(), find_h2load()
-        os.sched_setaffinity(0, {options.cpu})
-        samples: Samples = {lane.name: [] for lane in lanes}
-        for start in range(options.starts):
+        lanes = built(LANES, options.lanes)
+        results = report.no_results()
+        bench = Bench(options, lanes, results)
+        for start in range(options.starts if {"cpu", "speed"} & set(options.parts) else 0):
             with ExitStack() as stack:
-                measure(lanes, binary, h2load, options, stack, samples)
+                bench.measure(stack)
             print(f"{start + 1} of {options.starts} starts measured", file=sys.stderr)
+        if "calls" in options.parts:
+            with ExitStack() as stack:
+                bench.count(stack)
     except (StartFailed, Misbehaved) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -45,44 +55,91 @@ def main() -> int:
         print("bench: interrupted", file=sys.stderr)
         return 130
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    print(Report(samples, options.requests, settings).write(lanes, TARGETS, options.json))
+    document = Report(results, settings).document(TARGETS)
+    report.write(document, options.json)
+    print(report.text(document))
+    print(f"\nwritten: {options.json}")
+    if "cpu" in options.parts:
+        options.json.with_suffix(".svg").write_text(picture.draw(document))
+        print(f"written: {options.json.with_suffix('.svg')}")
     return 0
 
 
-def measure(
-    lanes: list[Lane], binary: Path, h2load: str, options: argparse.Namespace, stack: ExitStack, samples: Samples
-) -> None:
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-    load = Load(h2load, WORKLOADS[options.workload], options.clients, directory)
+class Bench:
+    def __init__(self, options: argparse.Namespace, lanes: list[Lane], results: Results):
+        self._options, self._lanes, self._results = options, lanes, results
+        self._binary, self._h2load = options.envoy or find_envoy(), find_h2load()
+        self._cpu, self._others = {options.cpu}, os.sched_getaffinity(0) - {options.cpu} or {options.cpu}
 
-    def start(name: str, chain: Chain, upstream: int | None = None) -> Envoy:
-        envoy = Envoy(binary, name, chain, directory / name.replace(" ", "-"), upstream)
+    def measure(self, stack: ExitStack) -> None:
+        os.sched_setaffinity(0, self._cpu | self._others)
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        upstream = Upstream(directory / "upstream")
+        stack.callback(upstream.stop)
+        turns = [(lane, self._start(stack, lane, directory, upstream)) for lane in self._lanes]
+        loads = {name: Load(self._h2load, WORKLOADS[name], directory) for name in self._options.workloads}
+        for _, envoy in turns:
+            envoy.wait_until_ready()
+            envoy.move_to(self._cpu)
+        self._load_from(upstream, self._cpu)
+        for lane, envoy in turns:
+            for load in loads.values():
+                load.warm_up(envoy, self._options.warm_up)
+                load.probe(lane, envoy)
+        if "cpu" in self._options.parts:
+            for name, load in loads.items():
+                self._measure_cpu(turns, self._results[name], load)
+        if "speed" in self._options.parts:
+            self._load_from(upstream, self._others)
+            for name, load in loads.items():
+                for lane, envoy in turns:
+                    self._results[name][lane.name].speed.append(load.speed(lane, envoy))
+        for name in loads:
+            for lane, envoy in turns:
+                self._results[name][lane.name].resident.append(envoy.resident())
+
+    def _load_from(self, upstream: Upstream, cpus: set[int]) -> None:
+        upstream.move_to(cpus)
+        os.sched_setaffinity(0, cpus)
+
+    def _measure_cpu(self, turns: list[tuple[Lane, Envoy]], measured: dict, load: Load) -> None:
+        for lane, _ in turns:
+            measured[lane.name].cpu.append([])
+        for first in range(self._options.rounds):
+            first %= len(turns)
+            for lane, envoy in turns[first:] + turns[:first]:
+                measured[lane.name].cpu[-1].append(load.cpu_per_request(lane, envoy))
+
+    def count(self, stack: ExitStack) -> None:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        upstream = Upstream(directory / "upstream")
+        stack.callback(upstream.stop)
+        for lane in self._lanes:
+            if not lane.modules():
+                continue
+            with ExitStack() as one:
+                envoy = self._start(one, lane, directory, upstream, *hostcalls.TRACE)
+                envoy.wait_until_ready()
+                for name in self._options.workloads:
+                    self._results[name][lane.name].crossings = hostcalls.count(lane, envoy, WORKLOADS[name])
+        print("host calls counted", file=sys.stderr)
+
+    def _start(self, stack: ExitStack, lane: Lane, directory: Path, upstream: Upstream, *log: str) -> Envoy:
+        folder = directory / lane.name.replace(" ", "-")
+        envoy = Envoy(self._binary, lane.name, lane.chain, folder, upstream.port, 1, *log)
         stack.callback(envoy.stop)
         return envoy
 
-    upstream = None
-    if options.upstream:
-        server = start("upstream", Chain((WHOLE_REQUEST,)))
-        server.wait_until_ready()
-        upstream = server.port
-    turns = [(lane, start(lane.name, lane.chain, upstream)) for lane in lanes]
-    for lane, envoy in turns:
-        envoy.wait_until_ready()
-        load.warm_up(envoy, options.warm_up)
-        load.probe(lane, envoy)
-        samples[lane.name].append([])
-    for _ in range(options.rounds):
-        for lane, envoy in turns:
-            samples[lane.name][-1].append(load.cpu_per_request(lane, envoy, options.requests))
-        turns.append(turns.pop(0))
 
-
-def require_modules(lanes: list[Lane]) -> None:
-    if not lanes:
-        raise Misbehaved("no lane has a name like that; there are: " + "; ".join(lane.name for lane in LANES))
-    missing = {module.relative_to(ROOT) for lane in lanes for module in lane.modules if not module.exists()}
-    if missing:
-        raise Misbehaved(f"{', '.join(map(str, sorted(missing)))} missing: run `make build` first.")
+def built(lanes: tuple[Lane, ...], words: list[str]) -> list[Lane]:
+    chosen = [lane for lane in lanes if any(word in lane.name for word in words)]
+    if not chosen:
+        raise Misbehaved("no lane has a name like that; there are: " + "; ".join(lane.name for lane in lanes))
+    skipped = {lane.name: missing for lane in chosen if (missing := lane.missing())}
+    if skipped:
+        files = {str(file.relative_to(ROOT)) for missing in skipped.values() for file in missing}
+        print(f"skipped, not built ({', '.join(sorted(files))}): {'; '.join(skipped)}", file=sys.stderr)
+    return [lane for lane in chosen if lane.name not in skipped]
 
 
 def find_envoy() -> Path:
@@ -93,19 +150,17 @@ def find_envoy() -> Path:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="CPU per request of Envoy with and without filters.")
+    parser = argparse.ArgumentParser(description="What Envoy costs with and without filters.")
     add = parser.add_argument
-    add("--starts", type=int, default=4, help="times that all Envoys are started (%(default)s)")
-    add("--rounds", type=int, default=10, help="turns of each lane in a start (%(default)s)")
-    add("--requests", type=int, default=10_000, help="requests of a turn (%(default)s)")
-    add("--warm-up", type=int, default=20_000, help="requests before the first turn (%(default)s)")
-    add("--clients", type=int, default=8, help="keep-alive connections (%(default)s)")
+    add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured (all)")
+    add("--workloads", nargs="+", choices=WORKLOADS, default=STANDARD, help=f"what is sent ({' '.join(STANDARD)})")
     add("--lanes", nargs="+", default=[""], metavar="WORD", help="only lanes whose name holds a WORD")
-    add("--workload", choices=WORKLOADS, default="models", help="what is sent (%(default)s)")
-    add("--upstream", action="store_true", help="forward to another Envoy instead of answering in the route")
-    add("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="the CPU everything runs on (%(default)s)")
+    add("--starts", type=int, default=3, help="times that all Envoys are started (%(default)s)")
+    add("--rounds", type=int, default=6, help="turns of each lane in a start (%(default)s)")
+    add("--warm-up", type=int, default=1, help="turns' worth of requests before the first turn (%(default)s)")
+    add("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="Envoy's CPU (%(default)s)")
     add("--envoy", type=Path, help="this Envoy instead of the one that envoy/find-envoy.sh finds")
-    add("--json", type=Path, default=ROOT / "target/bench/bench.json", help="written there (%(default)s)")
+    add("--json", type=Path, default=ROOT / "target/bench/bench.json", help="written there, and the picture beside it")
     return parser.parse_args()
 
 

@@ -1,29 +1,24 @@
-"""One Envoy as a child process.
+"""One Envoy as a child process, and the upstream that all of them share.
 
 Every lane has a process of its own, because filters keep state in process-wide shared data and because
 CPU time is read per process. Ports are chosen by the kernel and asked from the admin interface, so that
-any number of Envoys start side by side. The route answers by itself (`direct_response`) after the filters
-have run; with `upstream` it is forwarded there instead.
+any number of Envoys start side by side. The route answers a request without a body by itself
+(`direct_response`) after the filters have run; chat completions go to the upstream.
 """
 
 import http.client
 import json
+import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT = 60
+BUFFER_LIMIT = 16 * 1024 * 1024
 
 ANSWER = json.dumps({"object": "list", "data": [{"id": "bench", "object": "model", "owned_by": "bench"}]})
-
-WHOLE_REQUEST = {
-    "name": "envoy.filters.http.buffer",
-    "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-        "max_request_bytes": 16 * 1024 * 1024,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -38,38 +33,45 @@ class StartFailed(Exception):
     pass
 
 
-class Envoy:
-    def __init__(self, binary: Path, name: str, chain: Chain, directory: Path, upstream: int | None = None):
-        self.name = name
-        self.log = directory / "envoy.log"
-        self._admin = directory / "admin"
+class Process:
+    """A child process that can be moved to other CPUs."""
+
+    def __init__(self, command: list, directory: Path, **options):
         directory.mkdir(parents=True)
-        config = directory / "envoy.json"
-        config.write_text(json.dumps(bootstrap(chain, upstream), indent=1))
-        self._process = subprocess.Popen(
-            [
-                binary,
-                "-c",
-                config,
-                "--concurrency",
-                "1",
-                "--disable-hot-restart",
-                "--log-level",
-                "warning",
-                "--log-path",
-                self.log,
-                "--admin-address-path",
-                self._admin,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=open(directory / "stderr", "w"),
-            start_new_session=True,
-        )
+        self.log = directory / "log"
+        self.child = subprocess.Popen(command, stderr=open(self.log, "w"), start_new_session=True, **options)
+
+    def move_to(self, cpus: set[int]) -> None:
+        for thread in os.listdir(f"/proc/{self.child.pid}/task"):
+            os.sched_setaffinity(int(thread), cpus)
+
+    def stop(self) -> None:
+        self.child.kill()
+        self.child.wait()
+
+
+class Upstream(Process):
+    def __init__(self, directory: Path):
+        script = Path(__file__).with_name("upstream.py")
+        super().__init__([sys.executable, script], directory, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.child.stdout.readline())
+
+
+class Envoy(Process):
+    def __init__(
+        self, binary: Path, name: str, chain: Chain, directory: Path, upstream: int, workers: int = 1, *options: str
+    ):
+        self.name = name
+        self._admin = directory / "admin"
+        command = [binary, "--config-yaml", json.dumps(bootstrap(chain, upstream))]
+        command += ["--concurrency", str(workers), "--admin-address-path", self._admin]
+        command += ["--disable-hot-restart", "--log-level", "warning", *options]
+        super().__init__(command, directory, stdout=subprocess.DEVNULL)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while not self._live():
-            if self._process.poll() is not None:
+            if self.child.poll() is not None:
                 raise StartFailed(f"Envoy of lane '{self.name}' ended at start:\n{self.last_words()}")
             if time.monotonic() > deadline:
                 raise StartFailed(
@@ -82,17 +84,17 @@ class Envoy:
 
     def cpu_seconds(self) -> float:
         """User and system time of all threads so far, to the nanosecond: what clock_getcpuclockid(3) names."""
-        return time.clock_gettime(~self._process.pid << 3 | 2)
+        return time.clock_gettime(~self.child.pid << 3 | 2)
+
+    def resident(self) -> int:
+        """Resident memory in bytes."""
+        pages = Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def last_words(self) -> str:
-        texts = [file.read_text(errors="replace") for file in (self.log, self.log.with_name("stderr")) if file.exists()]
-        ended = self._process.poll()
+        ended = self.child.poll()
         state = "Envoy is running" if ended is None else f"Envoy ended with {ended}"
-        return "\n".join([state + "; its last words:", *"".join(texts).splitlines()[-15:]])
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        return "\n".join([state + "; its last words:", *self.log.read_text(errors="replace").splitlines()[-15:]])
 
     def _live(self) -> bool:
         try:
@@ -111,9 +113,10 @@ class Envoy:
             connection.close()
 
 
-def bootstrap(chain: Chain, upstream: int | None) -> dict:
+def bootstrap(chain: Chain, upstream: int) -> dict:
     any_port = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-    answer = {
+    itself = {
+        "match": {"prefix": "/v1/models"},
         "direct_response": {"status": 200, "body": {"inline_string": ANSWER}},
         "response_headers_to_add": [
             {
@@ -122,7 +125,7 @@ def bootstrap(chain: Chain, upstream: int | None) -> dict:
             }
         ],
     }
-    forward = {"route": {"cluster": "upstream"}}
+    forward = {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0s"}}
     router = {
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
@@ -130,35 +133,20 @@ def bootstrap(chain: Chain, upstream: int | None) -> dict:
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
+        "use_remote_address": True,
         "http_filters": [*chain.filters, router],
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "bench",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, **(forward if upstream else answer)}],
-                }
-            ]
-        },
+        "route_config": {"virtual_hosts": [{"name": "bench", "domains": ["*"], "routes": [itself, forward]}]},
     }
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
     listener = {
         "name": "bench",
         "address": any_port,
-        "filter_chains": [
-            {
-                "filters": [
-                    *chain.guards,
-                    {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
-                ]
-            }
-        ],
+        "per_connection_buffer_limit_bytes": BUFFER_LIMIT,
+        "filter_chains": [{"filters": [*chain.guards, manager]}],
     }
     return {
         "admin": {"address": any_port},
-        "static_resources": {
-            "listeners": [listener],
-            "clusters": [cluster(upstream)] if upstream else [],
-        },
+        "static_resources": {"listeners": [listener], "clusters": [cluster(upstream)]},
     }
 
 
@@ -167,5 +155,9 @@ def cluster(port: int) -> dict:
     return {
         "name": "upstream",
         "type": "STATIC",
+        "per_connection_buffer_limit_bytes": BUFFER_LIMIT,
+        "circuit_breakers": {
+            "thresholds": [{"max_connections": 100_000, "max_pending_requests": 100_000, "max_requests": 100_000}]
+        },
         "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
     }

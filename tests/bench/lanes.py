@@ -1,27 +1,17 @@
-"""What is compared, as data: workloads, lanes and targets.
+"""What is compared, as data: lanes and targets.
 
 A lane is one Envoy configuration: the HTTP filters in front of the route, the network filters in front of those,
-and how it must answer.
-A workload is the request every lane is sent. A target bounds the cost of one lane by that of another,
-either its overhead (CPU per request less that of Envoy without a filter) or its whole cost.
+and how it must answer. One whose module is not built is left out, and the chain holds what is built of it.
+A target bounds the cost of one lane by that of another on one workload, either its overhead (CPU per request less
+that of Envoy without a filter) or its whole cost.
 A new row of the report is one more entry in LANES; nothing else has to know about it.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from envoy import Chain
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Workload:
-    path: str
-    headers: dict[str, str]
-    method: str = "GET"
-    body: str = ""
+from filters import BUFFER, limit, local_ratelimit, lua, module_of, wasm
 
 
 @dataclass(frozen=True)
@@ -29,134 +19,108 @@ class Lane:
     name: str
     chain: Chain = Chain()
     status: int = 200
-    modules: tuple[Path, ...] = ()
     shows: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
+
+    def modules(self) -> set[Path]:
+        return set(filter(None, map(module_of, self.chain.filters + self.chain.guards)))
+
+    def missing(self) -> set[Path]:
+        return {module for module in self.modules() if not module.exists()}
 
 
 @dataclass(frozen=True)
 class Target:
+    workload: str
     lane: str
     base: str
     measure: str
     at_most: float
 
 
-def native(bucket: dict) -> Chain:
-    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    return Chain(
-        (
-            {
-                "name": "envoy.filters.http.local_ratelimit",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-                    "stat_prefix": "native",
-                    "token_bucket": bucket,
-                    "filter_enabled": always,
-                    "filter_enforced": always,
-                },
-            },
-        )
-    )
+def lane(name: str, *filters: dict, **answer) -> Lane:
+    return Lane(name, Chain(filters), **answer)
 
 
-def wasm(module: Path, root_id: str, configuration: dict, kind: str = "http") -> dict:
-    return {
-        "name": root_id,
-        "typed_config": {
-            "@type": f"type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm",
-            "config": {
-                "name": root_id,
-                "root_id": root_id,
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "vm_id": root_id,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": str(module)}},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": json.dumps(configuration),
-                },
-            },
-        },
-    }
+def rate_limit(*limits: dict, headers: bool = True) -> dict:
+    return wasm("rate-limit", {"limits": limits, "headers_on_admitted": headers})
 
 
-def wasm_lane(name: str, module: str, root_id: str, configuration: dict, **answer) -> Lane:
-    file = ROOT / "dist" / module
-    return Lane(name, Chain((wasm(file, root_id, configuration),)), modules=(file,), **answer)
+def composite(limits: list[dict]) -> dict:
+    return wasm("tidegate", SINGLE | {"rate_limit": {"limits": limits}}, hold=True)
 
-
-def guard_lane(name: str, module: str, root_id: str) -> Lane:
-    file = ROOT / "dist" / module
-    return Lane(name, Chain(guards=(wasm(file, root_id, {}, "network"),)), modules=(file,))
-
-
-def rate_limit(name: str, *limits: dict, headers: bool = True, **answer) -> Lane:
-    configuration = {"limits": limits, "headers_on_admitted": headers}
-    return wasm_lane(name, "rate-limit.wasm", "rate-limit", configuration, **answer)
-
-
-def limit(name: str, per: list[str], rate: str, burst: int) -> dict:
-    return {"name": name, "per": per, "requests": {"rate": rate, "burst": burst}}
-
-
-PLENTY = {"max_tokens": 1_000_000_000, "tokens_per_fill": 1_000_000_000, "fill_interval": "1s"}
-SCARCE = {"max_tokens": 1, "tokens_per_fill": 1, "fill_interval": "3600s"}
 
 PER_CLIENT = limit("per-client", ["client"], "1000000/s", 1_000_000)
 CLUSTER = limit("cluster", [], "1000000/s", 1_000_000)
 SPENT = limit("per-client", ["client"], "1/h", 1)
 
+SINGLE = {
+    "header_limit": {},
+    "slow_client": {"hold_headers": True},
+    "input_limit": {"max_chars": 4096},
+    "retry_budget": {},
+    "degradation": {},
+}
+
+HEADER_LIMIT = wasm("header-limit", SINGLE["header_limit"])
+SLOW_CLIENT = wasm("slow-client", SINGLE["slow_client"], hold=True)
+INPUT_LIMIT = wasm("input-limit", SINGLE["input_limit"], hold=True)
+RETRY_BUDGET = wasm("retry-budget", SINGLE["retry_budget"])
+DEGRADATION = wasm("degradation", SINGLE["degradation"])
+
+
+def in_order(limits: dict) -> tuple[dict, ...]:
+    """Every HTTP filter in its own module, those that are built, in the composite's order."""
+    wanted = (HEADER_LIMIT, limits, SLOW_CLIENT, INPUT_LIMIT, RETRY_BUDGET, DEGRADATION)
+    return tuple(filter for filter in wanted if module_of(filter).exists())
+
+
+UNCAPPED = {
+    "max_connections_per_address": 65_535,
+    "new_connections_per_address": {"rate": "1000000/s", "burst": 1_000_000},
+}
+
 REMAINING = ("x-ratelimit-remaining-requests",)
+WAIT = REMAINING + ("retry-after",)
 
 PLAIN = "envoy"
 EMPTY = "empty wasm"
+FIVE_EMPTY = "five empty wasm"
 NATIVE_REFUSED = "local_ratelimit refused"
+CHAIN = "chain of single modules"
+COMPOSITE = "tidegate"
 
 LANES = (
-    Lane(PLAIN),
-    Lane("local_ratelimit admitted", native(PLENTY)),
-    Lane(NATIVE_REFUSED, native(SCARCE), status=429),
-    wasm_lane(EMPTY, "bench/empty.wasm", "empty", {}),
-    rate_limit("rate-limit admitted, no headers", PER_CLIENT, headers=False, hides=REMAINING),
-    rate_limit("rate-limit admitted", PER_CLIENT, shows=REMAINING),
-    rate_limit("rate-limit admitted, two limits", PER_CLIENT, CLUSTER, shows=REMAINING),
-    rate_limit("rate-limit refused", SPENT, status=429, shows=REMAINING + ("retry-after",)),
-    guard_lane("connection-guard", "connection-guard.wasm", "connection-guard"),
-    wasm_lane("header-limit admitted", "header-limit.wasm", "header-limit", {}),
-    wasm_lane("slow-client, no body", "slow-client.wasm", "slow-client", {}),
+    lane(PLAIN),
+    lane("local_ratelimit admitted", local_ratelimit(1_000_000_000, "1s")),
+    lane(NATIVE_REFUSED, local_ratelimit(1, "3600s"), status=429),
+    lane("buffer", BUFFER),
+    lane("lua bucket admitted", lua(1e6, 1e6)),
+    lane("lua bucket refused", lua(1e-6, 1), status=429),
+    lane(EMPTY, wasm("empty", {})),
+    lane(FIVE_EMPTY, *(wasm("empty", {}, name=f"empty-{n}") for n in range(5))),
+    lane("rate-limit admitted, no headers", rate_limit(PER_CLIENT, headers=False), hides=REMAINING),
+    lane("rate-limit admitted", rate_limit(PER_CLIENT), shows=REMAINING),
+    lane("rate-limit admitted, two limits", rate_limit(PER_CLIENT, CLUSTER), shows=REMAINING),
+    lane("rate-limit refused", rate_limit(SPENT), status=429, shows=WAIT),
+    Lane("connection-guard", Chain(guards=(wasm("connection-guard", UNCAPPED, kind="network"),))),
+    lane("header-limit admitted", HEADER_LIMIT),
+    lane("header-limit refused", wasm("header-limit", {"max_count": 1}), status=431),
+    lane("slow-client", SLOW_CLIENT),
+    lane("input-limit", INPUT_LIMIT),
+    lane("retry-budget", RETRY_BUDGET),
+    lane("degradation", DEGRADATION),
+    lane(CHAIN, *in_order(rate_limit(PER_CLIENT)), shows=REMAINING),
+    lane(f"{CHAIN}, refused", *in_order(rate_limit(SPENT)), status=429, shows=WAIT),
+    lane(COMPOSITE, composite([PER_CLIENT]), shows=REMAINING),
+    lane(f"{COMPOSITE}, refused", composite([SPENT]), status=429, shows=WAIT),
 )
 
 TARGETS = (
-    Target("rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
-    Target("rate-limit admitted", EMPTY, "overhead", 2.0),
-    Target("rate-limit refused", NATIVE_REFUSED, "cost", 1.35),
-    Target("header-limit admitted", EMPTY, "overhead", 1.5),
+    Target("models", "rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
+    Target("models", "rate-limit admitted", EMPTY, "overhead", 2.0),
+    Target("models", "rate-limit refused", NATIVE_REFUSED, "cost", 1.35),
+    Target("models", "header-limit admitted", EMPTY, "overhead", 1.5),
+    Target("chat", COMPOSITE, FIVE_EMPTY, "overhead", 1.0),
+    Target("chat", COMPOSITE, CHAIN, "overhead", 0.5),
 )
-
-SHORT_HEADERS = {
-    "authorization": "Bearer sk-bench-4f9a1c0d7e2b48d5a6c3f1e09b7d2a64",
-    "accept": "application/json",
-    "accept-encoding": "gzip, deflate",
-    "user-agent": "OpenAI/Python 3.54.0",
-    "x-stainless-lang": "python",
-    "x-stainless-package-version": "3.54.0",
-    "x-stainless-retry-count": "0",
-    "x-stainless-read-timeout": "600",
-}
-
-SDK_HEADERS = SHORT_HEADERS | {
-    "connection": "keep-alive",
-    "x-stainless-os": "Linux",
-    "x-stainless-arch": "x64",
-    "x-stainless-runtime": "CPython",
-    "x-stainless-runtime-version": "3.12.7",
-    "x-stainless-async": "false",
-}
-
-WORKLOADS = {
-    "models": Workload("/v1/models", SDK_HEADERS),
-    "models-short": Workload("/v1/models", SHORT_HEADERS),
-}

@@ -1,8 +1,10 @@
-"""CPU per request of one Envoy: its CPU clock before and after a run of h2load, by the requests answered.
+"""What one Envoy does under load: CPU per request, requests a second at saturation, and how long answers take at
+half of that.
 
-A run counts only if every request was answered with the lane's class of status; anything else would
-measure something other than what the row says. `probe` looks at one answer as a client sees it: the exact
-status, and the headers that tell that the filter under test is the one that answered.
+CPU per request is Envoy's CPU clock before and after a run of h2load, by the requests answered. A run counts only if
+every request was answered with the lane's class of status; anything else would measure something other than what
+the row says. `probe` looks at one answer as a client sees it: the exact status, and the headers that tell that the
+filter under test is the one that answered.
 """
 
 import http.client
@@ -10,14 +12,24 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+from clients import Clients, Misbehaved
 from envoy import Envoy
-from lanes import Lane, Workload
+from lanes import Lane
+from workloads import Workload
 
 
-class Misbehaved(Exception):
-    pass
+@dataclass(frozen=True)
+class Speed:
+    """Requests a second at saturation; at half of it, seconds to the first and to the last byte of an answer."""
+
+    saturation: float
+    first_p50: float
+    first_p99: float
+    p50: float
+    p99: float
 
 
 def find_h2load() -> str:
@@ -32,41 +44,38 @@ def find_h2load() -> str:
 
 
 class Load:
-    def __init__(self, h2load: str, workload: Workload, clients: int, directory: Path):
+    def __init__(self, h2load: str, workload: Workload, directory: Path):
         self._workload = workload
         headers = workload.headers | {":method": workload.method}
-        self._command = [
-            h2load,
-            "--h1",
-            "-t1",
-            f"-c{clients}",
-            *(f"--header={name}: {value}" for name, value in headers.items()),
-        ]
+        self._command = [h2load, "--h1", "-t1", *(f"--header={name}: {value}" for name, value in headers.items())]
         if workload.body:
-            body = directory / "body"
+            body = directory / f"{workload.title}.body"
             body.write_text(workload.body)
             self._command.append(f"--data={body}")
 
-    def warm_up(self, envoy: Envoy, requests: int) -> None:
-        self._run(envoy, requests)
+    def warm_up(self, envoy: Envoy, turns: int) -> None:
+        self._run(envoy, self._workload.requests * turns, self._workload.clients)
 
-    def cpu_per_request(self, lane: Lane, envoy: Envoy, requests: int) -> float:
+    def cpu_per_request(self, lane: Lane, envoy: Envoy) -> float:
         before = envoy.cpu_seconds()
-        output = self._run(envoy, requests)
-        spent = envoy.cpu_seconds() - before
-        answered = statuses(output)
-        if answered != {lane.status // 100: requests}:
-            raise Misbehaved(
-                f"lane '{lane.name}': {requests} answers {lane.status // 100}xx expected, "
-                f"h2load says:\n{output}\n{envoy.last_words()}"
-            )
-        return spent / requests
+        self._answered(lane, envoy, self._workload.requests, self._workload.clients)
+        return (envoy.cpu_seconds() - before) / self._workload.requests
+
+    def speed(self, lane: Lane, envoy: Envoy) -> Speed:
+        workload = self._workload
+        count = max(workload.requests, 2 * workload.saturating)
+        output = self._answered(lane, envoy, count, workload.saturating)
+        saturation = count / seconds(output)
+        with Clients(envoy.port, workload.saturating, lane.status) as clients:
+            timings = clients.send_at(saturation / 2, workload.to_bytes(), count)
+        first = sorted(timing.first for timing in timings)
+        last = sorted(timing.last for timing in timings)
+        return Speed(saturation, first[count // 2], first[count * 99 // 100], last[count // 2], last[count * 99 // 100])
 
     def probe(self, lane: Lane, envoy: Envoy) -> None:
+        workload = self._workload
         connection = http.client.HTTPConnection("127.0.0.1", envoy.port, timeout=10)
-        connection.request(
-            self._workload.method, self._workload.path, self._workload.body or None, self._workload.headers
-        )
+        connection.request(workload.method, workload.path, workload.body or None, workload.headers)
         response = connection.getresponse()
         body = response.read().decode(errors="replace")
         connection.close()
@@ -82,9 +91,19 @@ class Load:
             if name in response.headers:
                 raise Misbehaved(f"lane '{lane.name}': no header {name} expected, answered {answer}")
 
-    def _run(self, envoy: Envoy, requests: int) -> str:
+    def _answered(self, lane: Lane, envoy: Envoy, requests: int, clients: int) -> str:
+        output = self._run(envoy, requests, clients)
+        if statuses(output) != {lane.status // 100: requests}:
+            raise Misbehaved(
+                f"lane '{lane.name}': {requests} answers {lane.status // 100}xx expected, "
+                f"h2load says:\n{output}\n{envoy.last_words()}"
+            )
+        return output
+
+    def _run(self, envoy: Envoy, requests: int, clients: int) -> str:
         url = f"http://127.0.0.1:{envoy.port}{self._workload.path}"
-        return subprocess.run([*self._command, f"-n{requests}", url], capture_output=True, text=True).stdout
+        command = [*self._command, f"-c{clients}", f"-n{requests}", url]
+        return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def statuses(output: str) -> dict[int, int]:
@@ -93,3 +112,11 @@ def statuses(output: str) -> dict[int, int]:
     if not lost or lost.groups() != ("0", "0"):
         return {}
     return {int(kind): int(count) for count, kind in re.findall(r"(\d+) (\d)xx", output) if count != "0"}
+
+
+def seconds(output: str) -> float:
+    """How long h2load's run took."""
+    found = re.search(r"finished in ([\d.]+)(us|ms|s)\b", output)
+    if not found:
+        raise Misbehaved(f"h2load says nothing of the time it took:\n{output}")
+    return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]]

@@ -1,4 +1,4 @@
-"""Medians and ratios of a run, as a table to read and as JSON to keep.
+"""Medians and ratios of a run, as tables to read and as JSON to keep.
 
 The turns of one round lie seconds apart and share the machine's mood, so an overhead is formed within its
 round; the median over the rounds is what counts, and a ratio is that of two medians of one start of the
@@ -7,17 +7,34 @@ memory layout it got, which alone moves a cost by some percent. A span across it
 """
 
 import json
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from statistics import median
 
-from lanes import EMPTY, NATIVE_REFUSED, PLAIN, Lane, Target
+from hostcalls import Crossings
+from lanes import EMPTY, NATIVE_REFUSED, PLAIN, Target
+from measure import Speed
+from workloads import WORKLOADS
 
-Samples = dict[str, list[list[float]]]
-"""CPU seconds per request: by lane, then by start, then by round."""
 
-COLUMNS = ("lane", "requests", "CPU µs/request", "overhead µs", "of empty wasm's", "of native refusing")
+@dataclass
+class Measured:
+    """One lane on one workload: CPU seconds per request by start, then by round; speed and resident bytes by start."""
+
+    cpu: list[list[float]] = field(default_factory=list)
+    speed: list[Speed] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    crossings: Crossings | None = None
+
+
+Results = dict[str, dict[str, Measured]]
+"""By workload, then by lane."""
+
+
+def no_results() -> Results:
+    return defaultdict(lambda: defaultdict(Measured))
 
 
 @dataclass(frozen=True)
@@ -31,50 +48,57 @@ class Ratio:
 
 
 class Report:
-    def __init__(self, samples: Samples, requests: int, settings: dict):
-        self._samples = samples
-        self._requests = requests
+    def __init__(self, results: Results, settings: dict):
+        self._results = results
         self._settings = settings
 
-    def write(self, lanes: list[Lane], targets: tuple[Target, ...], file: Path) -> str:
-        rows = [self.row(lane.name) for lane in lanes]
+    def document(self, targets: tuple[Target, ...]) -> dict:
+        workloads = {
+            name: {"title": WORKLOADS[name].title, "lanes": [self.row(name, lane) for lane in lanes]}
+            for name, lanes in self._results.items()
+        }
         verdicts = [verdict for verdict in map(self.verdict, targets) if verdict]
-        document = {"settings": self._settings, "lanes": rows, "targets": verdicts}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(document, indent=1, default=vars) + "\n")
-        return "\n".join([table(rows), "", *map(sentence, verdicts)])
+        return {"settings": self._settings, "workloads": workloads, "targets": verdicts}
 
-    def row(self, lane: str) -> dict:
-        costs = [micro(cost) for cost in chain(*self._samples[lane])]
-        overheads = self.measured(lane, "overhead") if lane != PLAIN else None
+    def row(self, workload: str, lane: str) -> dict:
+        measured = self._results[workload][lane]
+        costs = [micro(cost) for cost in chain(*measured.cpu)]
+        overheads = self.measured(workload, lane, "overhead") if lane != PLAIN else None
+        overhead = median(chain(*overheads)) if overheads else None
         return {
             "lane": lane,
-            "requests": self._requests * len(costs),
-            "cpu_us": {"median": median(costs), "min": min(costs), "max": max(costs)},
-            "overhead_us": micro(median(chain(*overheads))) if overheads else None,
-            "overhead_of_empty_wasm": self.ratio(lane, EMPTY, "overhead") if overheads else None,
-            "cost_of_native_refusing": self.ratio(lane, NATIVE_REFUSED, "cost"),
+            "requests": WORKLOADS[workload].requests * len(costs),
+            "cpu_us": {"median": median(costs), "min": min(costs), "max": max(costs)} if costs else None,
+            "overhead_us": micro(overhead) if overheads else None,
+            "overhead_of_empty_wasm": self.ratio(workload, lane, EMPTY, "overhead")
+            if overhead and overhead > 0
+            else None,
+            "cost_of_native_refusing": self.ratio(workload, lane, NATIVE_REFUSED, "cost"),
+            "speed": speed(measured.speed),
+            "resident_mib": round(median(measured.resident) / 2**20, 1) if measured.resident else None,
+            "crossings": measured.crossings,
             "turns_us": costs,
         }
 
     def verdict(self, target: Target) -> dict | None:
-        ratio = self.ratio(target.lane, target.base, target.measure)
+        ratio = self.ratio(target.workload, target.lane, target.base, target.measure)
         return ratio and {
-            "target": f"{target.measure} of '{target.lane}' over that of '{target.base}'",
+            "target": f"{target.workload}: {target.measure} of '{target.lane}' over that of '{target.base}'",
             "at_most": target.at_most,
             "measured": ratio,
             "met": ratio.median <= target.at_most,
         }
 
-    def ratio(self, lane: str, base: str, measure: str) -> Ratio | None:
-        above, below = self.measured(lane, measure), self.measured(base, measure)
+    def ratio(self, workload: str, lane: str, base: str, measure: str) -> Ratio | None:
+        above, below = self.measured(workload, lane, measure), self.measured(workload, base, measure)
         if not above or not below:
             return None
         by_start = [median(a) / median(b) for a, b in zip(above, below)]
         return Ratio(median(by_start), min(by_start), max(by_start))
 
-    def measured(self, lane: str, measure: str) -> list[list[float]] | None:
-        costs, plain = self._samples.get(lane), self._samples.get(PLAIN)
+    def measured(self, workload: str, lane: str, measure: str) -> list[list[float]] | None:
+        lanes = self._results.get(workload, {})
+        costs, plain = (lanes[name].cpu if name in lanes else None for name in (lane, PLAIN))
         if measure == "cost" or not costs:
             return costs
         return plain and [[a - b for a, b in zip(*starts)] for starts in zip(costs, plain)]
@@ -84,21 +108,80 @@ def micro(seconds: float) -> float:
     return round(seconds * 1e6, 3)
 
 
-def table(rows: list[dict]) -> str:
-    cells = [COLUMNS] + [
-        (
-            row["lane"],
-            f"{row['requests']:,}",
-            "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"]),
-            "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}",
-            str(row["overhead_of_empty_wasm"] or "–"),
-            str(row["cost_of_native_refusing"] or "–"),
-        )
-        for row in rows
-    ]
+def speed(starts: list[Speed]) -> dict | None:
+    if not starts:
+        return None
+    return {
+        "requests_per_second": round(median(start.saturation for start in starts)),
+        "first_byte_p50_us": micro(median(start.first_p50 for start in starts)),
+        "first_byte_p99_us": micro(median(start.first_p99 for start in starts)),
+        "p50_us": micro(median(start.p50 for start in starts)),
+        "p99_us": micro(median(start.p99 for start in starts)),
+    }
+
+
+def write(document: dict, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=1, default=vars) + "\n")
+
+
+def text(document: dict) -> str:
+    parts = []
+    for workload in document["workloads"].values():
+        rows = workload["lanes"]
+        if any(row["cpu_us"] for row in rows):
+            parts.append(table(f"{workload['title']}: CPU", CPU_COLUMNS, map(cpu_cells, rows)))
+        if any(row["speed"] for row in rows):
+            parts.append(table(f"{workload['title']}: speed", SPEED_COLUMNS, map(speed_cells, rows)))
+        counted = [row for row in rows if row["crossings"]]
+        if counted:
+            parts.append(table(f"{workload['title']}: crossings", CROSSING_COLUMNS, map(crossing_cells, counted)))
+    return "\n\n".join(parts + ["\n".join(map(sentence, document["targets"]))])
+
+
+CPU_COLUMNS = ("lane", "requests", "µs/request", "overhead µs", "of empty wasm's", "of native refusing", "RSS MiB")
+
+
+def cpu_cells(row: dict) -> tuple[str, ...]:
+    return (
+        row["lane"],
+        f"{row['requests']:,}",
+        "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"]),
+        "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}",
+        str(row["overhead_of_empty_wasm"] or "–"),
+        str(row["cost_of_native_refusing"] or "–"),
+        str(row["resident_mib"] or "–"),
+    )
+
+
+SPEED_COLUMNS = ("lane", "requests/s", "at half: p50 µs", "p99 µs", "first byte p50 µs", "p99 µs")
+
+
+def speed_cells(row: dict) -> tuple[str, ...]:
+    measured = row["speed"]
+    times = ("p50_us", "p99_us", "first_byte_p50_us", "first_byte_p99_us")
+    return (row["lane"], f"{measured['requests_per_second']:,}", *(f"{measured[time]:,.0f}" for time in times))
+
+
+CROSSING_COLUMNS = ("lane", "callbacks", "host calls", "of which")
+
+
+def crossing_cells(row: dict) -> tuple[str, ...]:
+    found = row["crossings"]
+    sums = (f"{sum(kinds.values()):g}" for kinds in (found.callbacks, found.calls))
+    return (row["lane"], *sums, kinds(found.callbacks) + " · " + (kinds(found.calls) or "no host call"))
+
+
+def kinds(found: dict[str, float]) -> str:
+    return ", ".join(f"{count:g} {name}" for name, count in found.items())
+
+
+def table(title: str, columns: tuple[str, ...], rows) -> str:
+    cells = [columns, *rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    right = [str.ljust if name in ("lane", "of which") else str.rjust for name in columns]
+    lines = ["  ".join(fit(cell, width) for fit, cell, width in zip(right, line, widths)).rstrip() for line in cells]
+    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
 def sentence(verdict: dict) -> str:

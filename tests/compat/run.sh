@@ -4,7 +4,7 @@
 # 1.38.3 is left out: that build has no V8 and loads no Wasm filter at all ("Failed to create Wasm VM using
 # envoy.wasm.runtime.v8 runtime. Envoy was compiled without support for it").
 #   tests/compat/run.sh [version]...
-set -uo pipefail
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 results=()

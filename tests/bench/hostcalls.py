@@ -1,0 +1,72 @@
+"""How often a request crosses between Envoy and a filter's VM, by kind, as Envoy's own trace log of its VMs tells.
+
+In a start of its own, since logging costs more than what it logs. Calls within a tick belong to no request and are
+left out; so are those of the requests before, in which filters set up what they keep.
+"""
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clients import Clients
+from envoy import Envoy
+from lanes import Lane
+from workloads import Workload
+
+TRACE = ("--component-log-level", "wasm:trace")
+BEFORE = 10
+REQUESTS = 20
+
+LINE = re.compile(
+    r"\]\[(?P<thread>\d+)\]\[trace\]\[wasm\].*?\] "
+    r"(?:\[(?P<arrow>host->vm|host<-vm|vm->host)\] (?:\w+\.)?(?:proxy_)?(?P<name>\w+))"
+)
+
+
+@dataclass
+class Crossings:
+    """Callbacks into VMs and host calls out of them, by kind, of one request."""
+
+    callbacks: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, float] = field(default_factory=dict)
+
+
+def count(lane: Lane, envoy: Envoy, workload: Workload) -> Crossings:
+    request = workload.to_bytes()
+    with Clients(envoy.port, 1, None) as clients:
+        clients.send_all([request] * BEFORE)
+    start = settled(envoy.log)
+    with Clients(envoy.port, 1, lane.status) as clients:
+        clients.send_all([request] * REQUESTS)
+    end = settled(envoy.log)
+    with envoy.log.open("rb") as log:
+        log.seek(start)
+        return crossings(log.read(end - start).decode(errors="replace").splitlines(), REQUESTS)
+
+
+def crossings(lines: list[str], requests: int) -> Crossings:
+    callbacks, calls = Counter(), Counter()
+    within: dict[str, list[str]] = {}
+    for line in filter(None, map(LINE.search, lines)):
+        stack = within.setdefault(line["thread"], [])
+        match line["arrow"]:
+            case "host->vm":
+                stack.append(line["name"])
+                if "on_tick" not in stack:
+                    callbacks[line["name"]] += 1
+            case "host<-vm":
+                del stack[-1:]
+            case "vm->host":
+                if "on_tick" not in stack:
+                    calls[line["name"]] += 1
+    return Crossings(*({name: n / requests for name, n in found.most_common()} for found in (callbacks, calls)))
+
+
+def settled(log: Path) -> int:
+    """Waits until the log grows no more; its size."""
+    size = -1
+    while size != (size := log.stat().st_size):
+        time.sleep(0.05)
+    return size
