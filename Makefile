@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
 .PHONY: help build test unit e2e compat lint demo bench clean rust
+.PHONY: help build test unit e2e compat lint demo bench growth clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,8 @@ attack: build ## slow attacks against Envoy's defaults, Envoy's best settings an
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
+growth: build ## how that cost grows with clients, limits, bodies and workers
+	python3 tests/bench/growth.py
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

@@ -70,9 +70,13 @@ DEGRADATION = wasm("degradation", SINGLE["degradation"])
 
 
 def in_order(limits: dict) -> tuple[dict, ...]:
-    """Every HTTP filter in its own module, those that are built, in the composite's order."""
-    wanted = (HEADER_LIMIT, limits, SLOW_CLIENT, INPUT_LIMIT, RETRY_BUDGET, DEGRADATION)
-    return tuple(filter for filter in wanted if module_of(filter).exists())
+    """Every HTTP filter in its own module, in the composite's order."""
+    return existing(HEADER_LIMIT, limits, SLOW_CLIENT, INPUT_LIMIT, RETRY_BUDGET, DEGRADATION)
+
+
+def existing(*filters: dict) -> tuple[dict, ...]:
+    """Those whose module is built."""
+    return tuple(filter for filter in filters if module_of(filter).exists())
 
 
 UNCAPPED = {

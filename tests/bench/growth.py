@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""`make growth`: how the CPU cost of a request grows with what clients and operators choose.
+
+Four curves: distinct clients in the table of buckets, limits in a configuration, bytes in a body, and workers that
+share one hot key. The points of a curve are Envoys side by side, measured in turns like the lanes of the benchmark;
+each point's cost is the median of its rounds.
+"""
+
+import argparse
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from bench import find_envoy
+from clients import Clients, Misbehaved
+from envoy import Envoy, StartFailed, Upstream
+from filters import ROOT, limit, wasm
+from lanes import CHAIN, COMPOSITE, PLAIN, Lane, existing, lane
+from measure import find_h2load
+from report import micro, table, write
+from workloads import CHAT, CHAT_HEADERS, SDK_HEADERS, WORKLOADS, Workload, chat
+
+CLIENTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+LIMITS = (1, 2, 5, 10, 20, 50, 100)
+BODIES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+WORKERS = (1, 2, 4, 8)
+
+MODELS = WORKLOADS["models"]
+
+
+@dataclass
+class Point:
+    """One Envoy under one load: `turn` sends it and tells how many requests that were."""
+
+    curve: str
+    series: str
+    at: int
+    lane: Lane
+    turn: Callable[[Envoy], int]
+    before: Callable[[Envoy], object] = lambda envoy: None
+    workers: int = 1
+    costs: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    def measure(self, envoy: Envoy) -> None:
+        before, start = envoy.cpu_seconds(), time.perf_counter()
+        count = self.turn(envoy)
+        self.rates.append(count / (time.perf_counter() - start))
+        self.costs.append((envoy.cpu_seconds() - before) / count)
+
+
+def send(requests: Callable[[], Iterator[bytes]], connections: int = 8) -> Callable[[Envoy], int]:
+    def turn(envoy: Envoy) -> int:
+        with Clients(envoy.port, connections, 200) as clients:
+            return clients.send_all(requests())
+
+    return turn
+
+
+def by_client(number: int) -> bytes:
+    return MODELS.to_bytes({"authorization": f"Bearer sk-bench-{number:032x}"})
+
+
+def distinct_clients(options: argparse.Namespace) -> list[Point]:
+    """The same requests from ever more clients, once all of them are known."""
+    limited = lane("rate-limit", limits(1))
+    points = []
+    for count in filter(lambda count: count <= options.max_clients, CLIENTS):
+        known = send(lambda count=count: map(by_client, range(count)))
+        # A stride that shares no factor with the number visits them all, far apart.
+        strided = itertools.count(step=7_919)
+        requests = lambda count=count, strided=strided: (  # noqa: E731
+            by_client(number % count) for number in itertools.islice(strided, 3_000)
+        )
+        points.append(Point("distinct clients", "rate-limit", count, limited, send(requests), known))
+    return points
+
+
+def limits(count: int) -> dict:
+    return wasm("rate-limit", {"limits": plenty(count)})
+
+
+def plenty(count: int) -> list[dict]:
+    return [limit(f"limit-{number}", ["client"], "1000000/s", 1_000_000) for number in range(count)]
+
+
+def more_limits(_: argparse.Namespace) -> list[Point]:
+    """Each limit with a bucket of its own, all of which must admit."""
+    turn = send(lambda: itertools.repeat(MODELS.to_bytes(), 1_000))
+    return [Point("limits", "rate-limit", count, lane("rate-limit", limits(count)), turn) for count in LIMITS]
+
+
+LARGE = {
+    "header_limit": {},
+    "slow_client": {"hold_headers": True},
+    "rate_limit": {"limits": plenty(1)},
+    "input_limit": {"max_body": "16MiB", "max_chars": 16_000_000},
+}
+
+
+def larger_bodies(_: argparse.Namespace) -> list[Point]:
+    """Chat completions whose question is long, forwarded to the upstream."""
+    slow_client = wasm("slow-client", LARGE["slow_client"], hold=True)
+    input_limit = wasm("input-limit", LARGE["input_limit"], hold=True)
+    lanes = (
+        Lane(PLAIN),
+        lane("slow-client", slow_client),
+        lane("input-limit", input_limit),
+        lane(CHAIN, *existing(wasm("header-limit", LARGE["header_limit"]), limits(1), slow_client, input_limit)),
+        lane(COMPOSITE, wasm("tidegate", LARGE, hold=True)),
+    )
+    points = []
+    for size, one in itertools.product(BODIES, lanes):
+        request = Workload("", CHAT, CHAT_HEADERS, chat(size)).to_bytes()
+        count = max(4, min(500, 10_000_000 // size))
+        turn = send(lambda request=request, count=count: itertools.repeat(request, count), 2)
+        points.append(Point("bytes of body", one.name, size, one, turn))
+    return points
+
+
+def one_hot_key(options: argparse.Namespace) -> list[Point]:
+    """As many workers, and as many loads on all CPUs, whose clients share one key or have one each."""
+    limited, h2load = lane("rate-limit", limits(1)), find_h2load()
+    points = []
+    for workers, series in itertools.product(WORKERS, ("one key for all", "a key for each")):
+        keys = [0 if series == "one key for all" else number for number in range(workers)]
+
+        def turn(envoy: Envoy, keys: list[int] = keys) -> int:
+            return together(h2load, envoy, keys, 8_000 // len(keys))
+
+        points.append(Point("workers", series, workers, limited, turn, workers=workers))
+    return points
+
+
+def together(h2load: str, envoy: Envoy, keys: list[int], each: int) -> int:
+    """One h2load for each key, all at once."""
+    with ExitStack() as stack:
+        runs = []
+        for key in keys:
+            headers = SDK_HEADERS | {"authorization": f"Bearer sk-bench-{key:032x}"}
+            command = [h2load, "--h1", "-t1", "-c4", f"-n{each}", f"http://127.0.0.1:{envoy.port}{MODELS.path}"]
+            command += [f"--header={name}: {value}" for name, value in headers.items()]
+            runs.append(stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)))
+        for run in runs:
+            output = run.communicate()[0]
+            if f" {each} 2xx" not in output:
+                raise Misbehaved(f"{each} answers 2xx expected, h2load says:\n{output}")
+    return each * len(keys)
+
+
+CURVES = {"clients": distinct_clients, "limits": more_limits, "bodies": larger_bodies, "workers": one_hot_key}
+
+
+def measure(points: list[Point], options: argparse.Namespace, stack: ExitStack) -> None:
+    alone = all(point.workers == 1 for point in points)
+    os.sched_setaffinity(0, {max(options.cpus)} if alone else options.cpus)
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="growth-")))
+    upstream = Upstream(directory / "upstream")
+    stack.callback(upstream.stop)
+    turns = []
+    for number, point in enumerate(points):
+        envoy = Envoy(
+            options.envoy, point.lane.name, point.lane.chain, directory / str(number), upstream.port, point.workers
+        )
+        stack.callback(envoy.stop)
+        turns.append((point, envoy))
+    for point, envoy in turns:
+        envoy.wait_until_ready()
+        point.before(envoy)
+        point.turn(envoy)
+    for _ in range(options.rounds):
+        for point, envoy in turns:
+            point.measure(envoy)
+        turns.append(turns.pop(0))
+
+
+COLUMNS = ("lane", "at", "µs/request", "of the first", "requests/s")
+
+
+def rows(points: list[Point]) -> list[dict]:
+    first: dict[str, float] = {}
+    found = []
+    for point in sorted(points, key=lambda point: (point.series, point.at)):
+        cost = median(point.costs)
+        found.append(
+            {
+                "series": point.series,
+                "at": point.at,
+                "cpu_us": micro(cost),
+                "of_first": cost / first.setdefault(point.series, cost),
+                "requests_per_second": round(median(point.rates)),
+                "turns_us": list(map(micro, point.costs)),
+            }
+        )
+    return found
+
+
+def cells(row: dict) -> tuple[str, ...]:
+    cost, ratio = f"{row['cpu_us']:,.2f}", f"{row['of_first']:.2f}"
+    return (row["series"], f"{row['at']:,}", cost, ratio, f"{row['requests_per_second']:,}")
+
+
+def main() -> int:
+    options = arguments()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    document, options.cpus = {}, os.sched_getaffinity(0)
+    try:
+        options.envoy = options.envoy or find_envoy()
+        for name in options.curves:
+            points = CURVES[name](options)
+            missing = {point.series for point in points if point.lane.missing()}
+            if missing:
+                print(f"skipped, not built: {'; '.join(sorted(missing))}", file=sys.stderr)
+            points = [point for point in points if point.series not in missing]
+            with ExitStack() as stack:
+                measure(points, options, stack)
+            document[name] = rows(points)
+            print(table(points[0].curve, COLUMNS, map(cells, document[name])), end="\n\n", flush=True)
+    except (StartFailed, Misbehaved) as error:
+        print(f"growth: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("growth: interrupted", file=sys.stderr)
+        return 130
+    write(document, options.json)
+    print(f"written: {options.json}")
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="How the cost of a request grows.")
+    add = parser.add_argument
+    add("--curves", nargs="+", choices=CURVES, default=list(CURVES), help="what is measured (all)")
+    add("--rounds", type=int, default=15, help="turns of each point (%(default)s)")
+    add("--max-clients", type=int, default=max(CLIENTS), help="where the first curve ends (%(default)s)")
+    add("--envoy", type=Path, help="this Envoy instead of the one that envoy/find-envoy.sh finds")
+    add("--json", type=Path, default=ROOT / "target/bench/growth.json", help="written there (%(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
