@@ -91,6 +91,10 @@ class Envoy(Process):
         pages = Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def stat(self, name: str) -> int:
+        """The value of a statistic."""
+        return int(self._ask(f"/stats?filter=^{name}$")[1].split(b": ")[1])
+
     def last_words(self) -> str:
         ended = self.child.poll()
         state = "Envoy is running" if ended is None else f"Envoy ended with {ended}"

@@ -8,7 +8,6 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from clients import Clients
 from envoy import Envoy
@@ -16,8 +15,8 @@ from lanes import Lane
 from workloads import Workload
 
 TRACE = ("--component-log-level", "wasm:trace")
-BEFORE = 10
-REQUESTS = 20
+BEFORE = 4
+REQUESTS = 10
 
 LINE = re.compile(
     r"\]\[(?P<thread>\d+)\]\[trace\]\[wasm\].*?\] "
@@ -37,10 +36,10 @@ def count(lane: Lane, envoy: Envoy, workload: Workload) -> Crossings:
     request = workload.to_bytes()
     with Clients(envoy.port, 1, None) as clients:
         clients.send_all([request] * BEFORE)
-    start = settled(envoy.log)
+    start = settled(envoy)
     with Clients(envoy.port, 1, lane.status) as clients:
         clients.send_all([request] * REQUESTS)
-    end = settled(envoy.log)
+    end = settled(envoy)
     with envoy.log.open("rb") as log:
         log.seek(start)
         return crossings(log.read(end - start).decode(errors="replace").splitlines(), REQUESTS)
@@ -64,9 +63,8 @@ def crossings(lines: list[str], requests: int) -> Crossings:
     return Crossings(*({name: n / requests for name, n in found.most_common()} for found in (callbacks, calls)))
 
 
-def settled(log: Path) -> int:
-    """Waits until the log grows no more; its size."""
-    size = -1
-    while size != (size := log.stat().st_size):
-        time.sleep(0.05)
-    return size
+def settled(envoy: Envoy) -> int:
+    """Waits until Envoy is done with every connection; how long its log is then."""
+    while envoy.stat("http.bench.downstream_cx_active"):
+        time.sleep(0.02)
+    return envoy.log.stat().st_size

@@ -136,7 +136,8 @@ def text(document: dict) -> str:
         counted = [row for row in rows if row["crossings"]]
         if counted:
             parts.append(table(f"{workload['title']}: crossings", CROSSING_COLUMNS, map(crossing_cells, counted)))
-    return "\n\n".join(parts + ["\n".join(map(sentence, document["targets"]))])
+    verdicts = "\n".join(map(sentence, document["targets"]))
+    return "\n\n".join(filter(None, [*parts, verdicts]))
 
 
 CPU_COLUMNS = ("lane", "requests", "µs/request", "overhead µs", "of empty wasm's", "of native refusing", "RSS MiB")
