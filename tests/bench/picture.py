@@ -1,8 +1,8 @@
 """The report as a picture: a bar of CPU per request for every lane, one panel for each workload.
 
 An SVG by hand, with colours for light and for dark pages on a background of its own, since an image on a page
-does not know the page's. The part of a bar that Envoy costs without any filter is pale; the dashed line is the
-cost of five empty Wasm filters.
+does not know the page's. The part of a bar that Envoy costs without any filter is pale (a refusal can cost
+less than that); the dashed line is the cost of five empty Wasm filters.
 """
 
 from xml.sax.saxutils import escape
@@ -13,11 +13,12 @@ NAMES, PANEL, GAP, ROW, TOP, BOTTOM = 220, 200, 24, 20, 64, 34
 
 STYLE = """
 svg { font: 12px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; }
-.page { fill: #ffffff; } .text { fill: #1f2328; } .faint { fill: #59636e; }
+.page { fill: #ffffff; } .text { fill: #1f2328; }
+.value { fill: #1f2328; stroke: #ffffff; stroke-width: 3; paint-order: stroke; } .faint { fill: #59636e; }
 .envoy { fill: #d1d9e0; } .native { fill: #818b98; } .empty { fill: #bf8700; } .ours { fill: #0969da; }
 .line { stroke: #bf8700; stroke-dasharray: 3 3; }
 @media (prefers-color-scheme: dark) {
-.page { fill: #0d1117; } .text { fill: #f0f6fc; } .faint { fill: #9198a1; }
+.page { fill: #0d1117; } .text { fill: #f0f6fc; } .value { fill: #f0f6fc; stroke: #0d1117; } .faint { fill: #9198a1; }
 .envoy { fill: #3d444d; } .native { fill: #9198a1; } .empty { fill: #d29922; } .ours { fill: #4493f8; }
 .line { stroke: #d29922; }
 }
@@ -51,15 +52,17 @@ def panel(workload: dict, left: float, rows: int) -> list[str]:
     scale = (PANEL - 48) / max(costs.values())
     plain = costs.get(PLAIN, 0)
     parts = [text(left, TOP - 12, workload["title"], "faint")]
-    for number, (lane, cost) in enumerate(costs.items()):
-        top = TOP + ROW * number
-        parts.append(bar(left, top, cost * scale, kind(lane)))
-        if lane != PLAIN:
-            parts.append(bar(left, top, min(plain, cost) * scale, "envoy"))
-        parts.append(text(left + cost * scale + 5, top + 14, f"{cost:,.1f}" if cost < 1000 else f"{cost:,.0f}", "text"))
     if FIVE_EMPTY in costs:
         at = left + costs[FIVE_EMPTY] * scale
         parts.append(f'<line class="line" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 4}" y2="{TOP + ROW * rows}"/>')
+    for number, (lane, cost) in enumerate(costs.items()):
+        top = TOP + ROW * number
+        parts.append(bar(left, top, cost * scale, kind(lane)))
+        if cost > plain:
+            parts.append(bar(left, top, plain * scale, "envoy"))
+        parts.append(
+            text(left + cost * scale + 5, top + 14, f"{cost:,.1f}" if cost < 1000 else f"{cost:,.0f}", "value")
+        )
     return parts
 
 
