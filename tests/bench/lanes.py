@@ -113,6 +113,7 @@ LANES = (
     lane("slow-client", SLOW_CLIENT),
     lane("input-limit", INPUT_LIMIT),
     lane("retry-budget", RETRY_BUDGET),
+    lane("retry-budget and upstream", wasm("retry-budget", {"upstream": {}})),
     lane("degradation", DEGRADATION),
     lane(CHAIN, *in_order(rate_limit(PER_CLIENT)), shows=REMAINING),
     lane(f"{CHAIN}, refused", *in_order(rate_limit(SPENT)), status=429, shows=WAIT),
@@ -125,6 +126,7 @@ TARGETS = (
     Target("models", "rate-limit admitted", EMPTY, "overhead", 2.0),
     Target("models", "rate-limit refused", NATIVE_REFUSED, "cost", 1.35),
     Target("models", "header-limit admitted", EMPTY, "overhead", 1.5),
+    Target("models", "retry-budget", EMPTY, "overhead", 2.2),
     Target("chat", COMPOSITE, FIVE_EMPTY, "overhead", 1.0),
     Target("chat", COMPOSITE, CHAIN, "overhead", 0.5),
 )
