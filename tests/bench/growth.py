@@ -26,13 +26,14 @@ from envoy import Envoy, StartFailed, Upstream
 from filters import ROOT, limit, wasm
 from lanes import CHAIN, COMPOSITE, PLAIN, Lane, existing, lane
 from measure import find_h2load
-from report import micro, table, write
+from report import micro, sentence, table, write
 from workloads import CHAT, CHAT_HEADERS, SDK_HEADERS, WORKLOADS, Workload, chat
 
 CLIENTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 LIMITS = (1, 2, 5, 10, 20, 50, 100)
 BODIES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 WORKERS = (1, 2, 4, 8)
+KEYS = ("one key for all", "a key for each")
 
 MODELS = WORKLOADS["models"]
 
@@ -131,8 +132,8 @@ def one_hot_key(options: argparse.Namespace) -> list[Point]:
     """As many workers, and as many loads on all CPUs, whose clients share one key or have one each."""
     limited, h2load = lane("rate-limit", limits(1)), find_h2load()
     points = []
-    for workers, series in itertools.product(WORKERS, ("one key for all", "a key for each")):
-        keys = [0 if series == "one key for all" else number for number in range(workers)]
+    for workers, series in itertools.product(WORKERS, KEYS):
+        keys = [0 if series == KEYS[0] else number for number in range(workers)]
 
         def turn(envoy: Envoy, keys: list[int] = keys) -> int:
             return together(h2load, envoy, keys, 8_000 // len(keys))
@@ -209,6 +210,25 @@ def cells(row: dict) -> tuple[str, ...]:
     return (row["series"], f"{row['at']:,}", cost, ratio, f"{row['requests_per_second']:,}")
 
 
+def verdicts(document: dict) -> list[dict]:
+    """What is promised of the curves that were measured."""
+    found = []
+    if clients := document.get("clients"):
+        worst = max(row["of_first"] for row in clients)
+        found.append(verdict("cost with any number of clients over that of one", worst, 1.10))
+    if workers := document.get("workers"):
+        cost = {(row["series"], row["at"]): row["cpu_us"] for row in workers}
+        hot, own = (cost[series, max(WORKERS)] for series in KEYS)
+        found.append(
+            verdict(f"{max(WORKERS)} workers: cost of one key for all over that of a key each", hot / own, 1 / 0.7)
+        )
+    return found
+
+
+def verdict(target: str, measured: float, at_most: float) -> dict:
+    return {"target": target, "at_most": at_most, "measured": f"{measured:.2f}", "met": measured <= at_most}
+
+
 def main() -> int:
     options = arguments()
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -232,7 +252,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print("growth: interrupted", file=sys.stderr)
         return 130
-    write(document, options.json)
+    found = verdicts(document)
+    print(*map(sentence, found), sep="\n")
+    write({"curves": document, "targets": found}, options.json)
     print(f"written: {options.json}")
     return 0
 
