@@ -67,8 +67,11 @@ def send(requests: Callable[[], Iterator[bytes]], connections: int = 8) -> Calla
     return turn
 
 
+BY_CLIENT = MODELS.to_bytes({"authorization": "Bearer sk-bench-%032x"})
+
+
 def by_client(number: int) -> bytes:
-    return MODELS.to_bytes({"authorization": f"Bearer sk-bench-{number:032x}"})
+    return BY_CLIENT % number
 
 
 def distinct_clients(options: argparse.Namespace) -> list[Point]:

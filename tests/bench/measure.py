@@ -23,13 +23,15 @@ from workloads import Workload
 
 @dataclass(frozen=True)
 class Speed:
-    """Requests a second at saturation; at half of it, seconds to the first and to the last byte of an answer."""
+    """Requests a second at saturation; at half of it, seconds to the first and to the last byte of an answer, and
+    the share of requests that the load itself sent late."""
 
     saturation: float
     first_p50: float
     first_p99: float
     p50: float
     p99: float
+    late: float
 
 
 def find_h2load() -> str:
@@ -63,14 +65,15 @@ class Load:
 
     def speed(self, lane: Lane, envoy: Envoy) -> Speed:
         workload = self._workload
-        count = max(workload.requests, 2 * workload.saturating)
+        count = 2 * max(workload.requests, workload.saturating)
         output = self._answered(lane, envoy, count, workload.saturating)
         saturation = count / seconds(output)
         with Clients(envoy.port, workload.saturating, lane.status) as clients:
-            timings = clients.send_at(saturation / 2, workload.to_bytes(), count)
+            timings, late = clients.send_at(saturation / 2, workload.to_bytes(), count)
         first = sorted(timing.first for timing in timings)
         last = sorted(timing.last for timing in timings)
-        return Speed(saturation, first[count // 2], first[count * 99 // 100], last[count // 2], last[count * 99 // 100])
+        half, most = count // 2, count * 99 // 100
+        return Speed(saturation, first[half], first[most], last[half], last[most], late)
 
     def probe(self, lane: Lane, envoy: Envoy) -> None:
         workload = self._workload

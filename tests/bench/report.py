@@ -4,6 +4,7 @@ The turns of one round lie seconds apart and share the machine's mood, so an ove
 round; the median over the rounds is what counts, and a ratio is that of two medians of one start of the
 Envoys. Shown is the median start's ratio, with the lowest and the highest of any start: a process keeps the
 memory layout it got, which alone moves a cost by some percent. A span across its target decides nothing.
+Latencies are left out where the load could not keep its own schedule, as on a machine that does other things.
 """
 
 import json
@@ -111,13 +112,15 @@ def micro(seconds: float) -> float:
 def speed(starts: list[Speed]) -> dict | None:
     if not starts:
         return None
-    return {
-        "requests_per_second": round(median(start.saturation for start in starts)),
-        "first_byte_p50_us": micro(median(start.first_p50 for start in starts)),
-        "first_byte_p99_us": micro(median(start.first_p99 for start in starts)),
-        "p50_us": micro(median(start.p50 for start in starts)),
-        "p99_us": micro(median(start.p99 for start in starts)),
+    times = {
+        "first_byte_p50_us": median(start.first_p50 for start in starts),
+        "first_byte_p99_us": median(start.first_p99 for start in starts),
+        "p50_us": median(start.p50 for start in starts),
+        "p99_us": median(start.p99 for start in starts),
     }
+    punctual = median(start.late for start in starts) <= 0.01
+    rate = round(median(start.saturation for start in starts))
+    return {"requests_per_second": rate} | {name: micro(time) if punctual else None for name, time in times.items()}
 
 
 def write(document: dict, file: Path) -> None:
@@ -161,7 +164,11 @@ SPEED_COLUMNS = ("lane", "requests/s", "at half: p50 µs", "p99 µs", "first byt
 def speed_cells(row: dict) -> tuple[str, ...]:
     measured = row["speed"]
     times = ("p50_us", "p99_us", "first_byte_p50_us", "first_byte_p99_us")
-    return (row["lane"], f"{measured['requests_per_second']:,}", *(f"{measured[time]:,.0f}" for time in times))
+    return (
+        row["lane"],
+        f"{measured['requests_per_second']:,}",
+        *("–" if measured[time] is None else f"{measured[time]:,.0f}" for time in times),
+    )
 
 
 CROSSING_COLUMNS = ("lane", "callbacks", "host calls", "of which")
