@@ -2,8 +2,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
-.PHONY: help build test unit e2e compat lint demo bench clean rust
-.PHONY: help build test unit e2e compat lint demo bench growth clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +24,7 @@ e2e: ## run the tests against a real Envoy
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
+
 compat: build ## run the smoke tests in every supported release of Envoy
 	./tests/compat/run.sh
 
@@ -43,13 +42,14 @@ bench: build ## what every filter costs, side by side with Envoy alone, its own 
 	./module/build.sh empty
 	python3 tests/bench/bench.py
 
+growth: build ## how that cost grows with clients, limits, bodies and workers
+	python3 tests/bench/growth.py
+
 attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see
 	./tests/attack/run.sh
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
-growth: build ## how that cost grows with clients, limits, bodies and workers
-	python3 tests/bench/growth.py
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

@@ -8,6 +8,7 @@ mod delay;
 mod exactness;
 mod hardening;
 mod header_limit;
+mod input_limit;
 mod limits;
 mod memory;
 mod reference;
