@@ -44,6 +44,7 @@ choose! {
     "header-limit": Http<tidegate_header_limit::HeaderLimit>,
     "input-limit": Http<tidegate_input_limit::InputLimit>,
     "rate-limit": Http<tidegate_rate_limit::RateLimit>,
+    "retry-budget": Http<tidegate_retry_budget::RetryBudget>,
     "slow-client": Http<tidegate_slow_client::SlowClient>,
     "store-contract": Http<tidegate_store_contract::StoreContract>,
 }

@@ -1,5 +1,11 @@
 //! Retries, of clients and of the proxy, within what first attempts pay for.
 //!
-//! [`config`]: what an operator writes, and what can be enforced.
+//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one exchange against it. [`accounts`]:
+//! whose budgets it draws on, and how, in the shared store. [`answer`]: what clients are told.
 
+pub mod accounts;
+pub mod answer;
 pub mod config;
+pub mod filter;
+
+pub use filter::RetryBudget;

@@ -1,0 +1,71 @@
+//! What clients are told whose request failed: when to come back, spread over the crowd, or to stop. All four SDKs
+//! retry what is told here (408, 409, 429 and all 5xx) and do as they are told; what an upstream or another filter says
+//! counts if it is a number, or `x-should-retry: false`, and is replaced otherwise, since its own `true` would make
+//! them retry without end, and 0 at once.
+
+use crate::accounts::Refusal;
+use core::time::Duration;
+use tidegate_host::exchange::Exchange;
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::reply::{ErrorObject, Reply};
+use tidegate_policy::retry_hint::{Hint, asked};
+
+const MILLIS: &str = "retry-after-ms";
+const SECONDS: &str = "retry-after";
+const SHOULD_RETRY: &str = "x-should-retry";
+
+/// Whether clients retry an answer of this status.
+pub const fn is_retried(status: u16) -> bool {
+    matches!(status, 408 | 409 | 429 | 500..)
+}
+
+/// The status of a response; 0 if it has none.
+pub fn status(headers: &HeaderMap) -> u16 {
+    let text = headers.only(b":status").and_then(|value| core::str::from_utf8(value).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// What a failed response asks for: a wait in nanoseconds, if it names one, and whether it tells clients to stop.
+pub fn wishes(headers: &HeaderMap) -> (Option<u64>, bool) {
+    let wait = asked(headers.all(MILLIS.as_bytes()), headers.all(SECONDS.as_bytes()));
+    (wait, headers.all(SHOULD_RETRY.as_bytes()).any(|value| value == b"false"))
+}
+
+/// Puts `hint` in the place of what the response says.
+pub fn tell(exchange: &dyn Exchange, hint: Hint) {
+    let wait = Duration::from_nanos(hint.wait);
+    let [millis, seconds] = [1_000_000, 1_000_000_000].map(|unit| wait.as_nanos().div_ceil(unit).to_string());
+    exchange.set_response_header(MILLIS, &millis);
+    exchange.set_response_header(SECONDS, &seconds);
+    if !hint.should_retry {
+        exchange.set_response_header(SHOULD_RETRY, "false");
+    } else if exchange.response_headers().all(SHOULD_RETRY.as_bytes()).next().is_some() {
+        exchange.remove_response_header(SHOULD_RETRY);
+    }
+}
+
+/// What a retry gets that is not admitted: to stop. `wait` nanoseconds, at most 60 s, are for clients that do not.
+pub fn refused(why: Refusal, wait: u64) -> Reply {
+    let (status, kind, code, rule, message) = match why {
+        Refusal::Exhausted => (
+            429,
+            "rate_limit_error",
+            "retry_budget_exhausted",
+            "exhausted",
+            "The retry budget is exhausted: too many requests are retries of failed ones. Please try again later.",
+        ),
+        Refusal::Contended => (
+            503,
+            "server_error",
+            "retry_budget_undecided",
+            "contended",
+            "The retry budget could not be checked because too many retries came at once. Please try again later.",
+        ),
+    };
+    let error = ErrorObject { message, kind, code, param: None };
+    let reply = Reply::error(status, error, format!("tidegate.retry_budget.{rule}"));
+    reply.retry_after(Duration::from_nanos(wait)).with(SHOULD_RETRY, "false".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use super::*;
+use tidegate_host::fake::FakeProxy;
+
+const MILLISECOND: u64 = 1_000_000;
+
+#[test]
+fn what_the_sdks_retry_is_told_and_nothing_else() {
+    let told: Vec<u16> = (0..700).filter(|status| is_retried(*status)).collect();
+    let all: Vec<u16> = [408, 409, 429].into_iter().chain(500..700).collect();
+    assert_eq!(told, all);
+}
+
+#[test]
+fn a_status_is_read_or_is_none() {
+    let of = |value: &str| status(&[(":status", value)].into_iter().collect());
+    assert_eq!((of("503"), of(""), of("-1"), of("99999"), of("5\u{e9}")), (503, 0, 0, 0, 0));
+    assert_eq!(status(&HeaderMap::default()), 0);
+}
+
+#[test]
+fn only_a_plain_false_means_stop() {
+    let stops = |values: &[&str]| wishes(&values.iter().map(|value| (SHOULD_RETRY, *value)).collect()).1;
+    assert!(stops(&["false"]) && stops(&["true", "false"]));
+    assert!(!stops(&[]) && !stops(&["true"]) && !stops(&["False"]) && !stops(&["0"]));
+}
+
+#[test]
+fn a_hint_replaces_what_the_response_says() {
+    let proxy = FakeProxy::default();
+    let mut exchange = proxy.exchange(&[]);
+    exchange.respond(&[(":status", "503"), ("retry-after", "0"), ("x-should-retry", "true")]);
+    tell(&exchange, Hint { wait: 1_200 * MILLISECOND + 1, should_retry: true });
+    assert_eq!(exchange.response_header("retry-after-ms").as_deref(), Some("1201"));
+    assert_eq!(exchange.response_header("retry-after").as_deref(), Some("2"));
+    assert!(exchange.response_header_removed("x-should-retry"));
+    tell(&exchange, Hint { wait: 1, should_retry: false });
+    assert_eq!(exchange.response_header("retry-after-ms").as_deref(), Some("1"));
+    assert_eq!(exchange.response_header("retry-after").as_deref(), Some("1"));
+    assert_eq!(exchange.response_header("x-should-retry").as_deref(), Some("false"));
+}
+
+#[test]
+fn a_refused_retry_is_told_once_to_stop() {
+    for (why, status, code) in [
+        (Refusal::Exhausted, 429, "retry_budget_exhausted"),
+        (Refusal::Contended, 503, "retry_budget_undecided"),
+    ] {
+        let reply = refused(why, 60_000 * MILLISECOND);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        assert_eq!((reply.status, body["error"]["code"].as_str()), (status, Some(code)));
+        let stops = reply.headers.iter().filter(|(name, _)| *name == SHOULD_RETRY).count();
+        assert_eq!(stops, 1);
+        assert!(reply.headers.contains(&(SECONDS, "60".to_owned())));
+        assert!(reply.headers.contains(&(SHOULD_RETRY, "false".to_owned())));
+    }
+}

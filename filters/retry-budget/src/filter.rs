@@ -1,0 +1,189 @@
+//! One exchange against the budgets: first attempts pay in, retries draw, and whoever is told of a failure is told
+//! when to come back. What the proxy retried itself is known only once it has answered, and drawn then; what it may
+//! retry is bounded before by the balance that there is.
+
+use crate::accounts::{Accounts, Balance, Refusal};
+use crate::answer::{is_retried, refused, status, tell, wishes};
+use crate::config::{Config, Upstream};
+use core::cell::Cell;
+use std::rc::Rc;
+use tidegate_host::config::{ConfigError, FailureMode};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::plugin::Plugin;
+use tidegate_host::reply::Reply;
+use tidegate_policy::attempt::claimed;
+use tidegate_policy::retry_hint::{Crowd, Hint};
+
+const FIRST_ATTEMPTS: usize = 0;
+const ATTEMPTS: usize = 1;
+const ADMITTED: usize = 2;
+const REFUSED: usize = 3;
+const UPSTREAM: usize = 4;
+const SHADOWED: usize = 5;
+const CONTENDED: usize = 6;
+const EVICTED: usize = 7;
+const NAMES: [&str; 8] = [
+    "first_attempts",
+    "attempts",
+    "client_retries.admitted",
+    "client_retries.refused",
+    "upstream_retries",
+    "shadowed",
+    "contended",
+    "evicted",
+];
+
+const MAX_RETRIES: &str = "x-envoy-max-retries";
+const RETRY_ON: &str = "x-envoy-retry-on";
+
+/// Retries within what first attempts pay for.
+#[derive(Debug)]
+pub struct RetryBudget {
+    worker: Rc<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    config: Config,
+    crowd: Cell<Crowd>,
+}
+
+/// One exchange against the budgets.
+#[derive(Debug)]
+pub struct RetryBudgetStream {
+    worker: Rc<Worker>,
+    accounts: Accounts,
+    attempt: u16,
+    may_be_retried: bool,
+}
+
+impl Plugin for RetryBudget {
+    const ROOT_ID: &'static str = "retry-budget";
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        let config = Config::read(document)?;
+        Ok(Self { worker: Rc::new(Worker { config, crowd: Cell::default() }) })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        NAMES.iter().map(|what| format!("tidegate.retry_budget.{what}")).collect()
+    }
+}
+
+impl Filter for RetryBudget {
+    type Stream = RetryBudgetStream;
+
+    fn stream(&self) -> RetryBudgetStream {
+        let worker = Rc::clone(&self.worker);
+        RetryBudgetStream { worker, accounts: Accounts::default(), attempt: 0, may_be_retried: false }
+    }
+}
+
+impl Stream for RetryBudgetStream {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        let worker = Rc::clone(&self.worker);
+        self.attempt = worker.attempt(exchange.request_headers());
+        self.accounts = Accounts::of(exchange, &worker.config);
+        let allowance = match self.settle(exchange) {
+            Ok(balance) => worker.count(exchange, balance),
+            Err(_) if worker.config.shadow => {
+                exchange.count(SHADOWED, 1);
+                0
+            }
+            Err(why) => return Flow::Reply(worker.refuse(exchange, why, self.attempt)),
+        };
+        exchange.count(ATTEMPTS, 1);
+        if let Some(upstream) = &worker.config.upstream {
+            self.may_be_retried = worker.config.shadow || bound(exchange, upstream, allowance);
+        }
+        Flow::Continue
+    }
+
+    fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        let worker = &self.worker;
+        if self.may_be_retried {
+            let attempts = exchange.fact(Fact::Attempts).map_or(0, |attempts| attempts.number());
+            let retries = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+            worker.spend(exchange, &self.accounts, retries);
+        }
+        if worker.config.shadow || !is_retried(status(exchange.response_headers())) {
+            return Flow::Keep;
+        }
+        let (asked, stop) = wishes(exchange.response_headers());
+        let hint = worker.hint(exchange, self.attempt, asked);
+        tell(exchange, Hint { should_retry: hint.should_retry && !stop, ..hint });
+        Flow::Keep
+    }
+}
+
+impl RetryBudgetStream {
+    fn settle(&self, exchange: &dyn Exchange) -> Result<Balance, Refusal> {
+        let Config { budget, failure_mode, .. } = &self.worker.config;
+        let (store, now) = (exchange.store(), exchange.now());
+        if self.attempt == 0 {
+            exchange.count(FIRST_ATTEMPTS, 1);
+            return Ok(self.accounts.deposit(store, budget, now));
+        }
+        let balance = self.accounts.withdraw(store, budget, now, *failure_mode == FailureMode::Allow)?;
+        exchange.count(ADMITTED, 1);
+        Ok(balance)
+    }
+}
+
+impl Worker {
+    fn attempt(&self, headers: &HeaderMap) -> u16 {
+        let claims = self.config.retry_headers.iter();
+        claims.filter_map(|header| claimed(headers.all(&header.name), header.first)).max().unwrap_or(0)
+    }
+
+    fn refuse(&self, exchange: &dyn Exchange, why: Refusal, attempt: u16) -> Reply {
+        exchange.count(REFUSED, 1);
+        if why == Refusal::Contended {
+            exchange.count(CONTENDED, 1);
+        }
+        refused(why, self.hint(exchange, attempt, None).wait)
+    }
+
+    fn spend(&self, exchange: &dyn Exchange, accounts: &Accounts, retries: u32) {
+        if retries > 0 {
+            exchange.count(UPSTREAM, retries);
+            exchange.count(ATTEMPTS, retries);
+            let now = exchange.now();
+            self.count(exchange, accounts.spend(exchange.store(), &self.config.budget, retries, now));
+        }
+    }
+
+    fn hint(&self, exchange: &dyn Exchange, attempt: u16, asked: Option<u64>) -> Hint {
+        let mut crowd = self.crowd.get();
+        let (now, random) = (exchange.now(), exchange.random());
+        let hint = self.config.hints.hint(&mut crowd, u32::from(attempt), asked, now, random);
+        self.crowd.set(crowd);
+        hint
+    }
+
+    fn count(&self, exchange: &dyn Exchange, balance: Balance) -> u32 {
+        if balance.contended > 0 {
+            exchange.count(CONTENDED, balance.contended);
+        }
+        if balance.evicted > 0 {
+            exchange.count(EVICTED, balance.evicted);
+        }
+        balance.allowance
+    }
+}
+
+/// Says how often the proxy may retry this request, whatever the client says. False for not at all.
+fn bound(exchange: &dyn Exchange, upstream: &Upstream, allowance: u32) -> bool {
+    let headers = exchange.request_headers();
+    let repeatable = upstream.is_repeatable(headers.method(), |name| headers.all(name).next().is_some());
+    let most = if repeatable { upstream.max_retries.min(allowance) } else { 0 };
+    exchange.set_request_header(MAX_RETRIES, most.to_string().as_bytes());
+    if most > 0 {
+        exchange.set_request_header(RETRY_ON, upstream.retry_on.as_bytes());
+    }
+    most > 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_host::fake::{FakeExchange, FakeProxy};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn filter(document: Value) -> RetryBudget {
+    RetryBudget::configure(document.to_string().as_bytes()).expect("it is right")
+}
+
+fn scarce(change: Value) -> RetryBudget {
+    let mut document = json!({ "ratio": 0.5, "min_retries_per_second": 0 });
+    document.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    filter(document)
+}
+
+fn proxy(filter: &RetryBudget) -> FakeProxy {
+    let proxy = FakeProxy::running(filter);
+    proxy.now.set(100 * SECOND);
+    proxy
+}
+
+fn send<'a>(
+    filter: &RetryBudget,
+    proxy: &'a FakeProxy,
+    headers: &[(&str, &str)],
+) -> (RetryBudgetStream, FakeExchange<'a>, Flow) {
+    let exchange = proxy.exchange(&[&[(":method", "GET"), ("x-api-key", "k")], headers].concat());
+    let mut stream = filter.stream();
+    let flow = stream.on_request_headers(&exchange);
+    (stream, exchange, flow)
+}
+
+fn attempt(filter: &RetryBudget, proxy: &FakeProxy, attempt: &str) -> u16 {
+    match send(filter, proxy, &[("x-stainless-retry-count", attempt)]).2 {
+        Flow::Continue => 200,
+        Flow::Reply(reply) => reply.status,
+        other => panic!("unexpected: {other:?}"),
+    }
+}
+
+fn answered<'a>(
+    filter: &RetryBudget,
+    proxy: &'a FakeProxy,
+    attempt: &str,
+    response: &[(&str, &str)],
+) -> FakeExchange<'a> {
+    let (mut stream, mut exchange, flow) = send(filter, proxy, &[("x-stainless-retry-count", attempt)]);
+    assert_eq!(flow, Flow::Continue);
+    exchange.respond(response);
+    assert_eq!(stream.on_response_headers(&exchange), Flow::Keep);
+    exchange
+}
+
+fn told(exchange: &FakeExchange) -> (Option<u64>, Option<u64>, Option<String>) {
+    let number = |name| exchange.response_header(name).map(|value| value.parse().expect("a number"));
+    (number("retry-after-ms"), number("retry-after"), exchange.response_header("x-should-retry"))
+}
+
+fn asked_of_envoy(exchange: &FakeExchange) -> [Option<String>; 2] {
+    [MAX_RETRIES, RETRY_ON].map(|name| {
+        let set = exchange.request_header(name)?.expect("not taken out");
+        Some(String::from_utf8(set).expect("text"))
+    })
+}
+
+#[test]
+fn first_attempts_pass_and_pay_for_retries_beyond_which_clients_are_told_to_stop() {
+    let filter = scarce(json!({}));
+    let proxy = proxy(&filter);
+    assert_eq!(attempt(&filter, &proxy, "1"), 429);
+    assert!((0..4).all(|_| attempt(&filter, &proxy, "0") == 200));
+    assert_eq!(["1", "2", "1"].map(|retry| attempt(&filter, &proxy, retry)), [200, 200, 429]);
+    assert_eq!(attempt(&filter, &proxy, "0"), 200);
+    let counter = |what: &str| proxy.counter(&format!("tidegate.retry_budget.{what}"));
+    assert_eq!((counter("first_attempts"), counter("attempts")), (5, 7));
+    assert_eq!((counter("client_retries.admitted"), counter("client_retries.refused")), (2, 2));
+}
+
+#[test]
+fn a_client_that_lies_pays_with_nobody_elses_budget() {
+    let filter = scarce(json!({}));
+    let proxy = proxy(&filter);
+    assert!((0..1_000).all(|_| attempt(&filter, &proxy, "0") == 200));
+    let other =
+        |attempt| send(&filter, &proxy, &[("x-api-key", "other"), ("x-stainless-retry-count", attempt)]);
+    let other = |attempt| matches!(other(attempt).2, Flow::Continue);
+    assert!(!other("1"));
+}
+
+#[test]
+fn the_highest_of_all_configured_headers_counts() {
+    let headers = json!([{ "name": "x-retry" }, { "name": "x-attempt", "first": 1 }]);
+    let filter = scarce(json!({ "retry_headers": headers }));
+    let proxy = proxy(&filter);
+    let passes = |headers: &[(&str, &str)]| send(&filter, &proxy, headers).2 == Flow::Continue;
+    assert!(passes(&[("x-retry", "0"), ("x-attempt", "1")]));
+    assert!(passes(&[("x-stainless-retry-count", "2")]));
+    assert!(passes(&[("x-attempt", "2")]));
+    assert!(!passes(&[("x-retry", "1"), ("x-attempt", "1")]));
+    assert!(!passes(&[("x-retry", "0"), ("x-attempt", "7")]));
+}
+
+#[test]
+fn the_proxys_retries_are_bounded_by_the_balance_whatever_the_client_says() {
+    let filter = scarce(json!({ "upstream": { "retry_on": "5xx,reset", "max_retries": 3 } }));
+    let proxy = proxy(&filter);
+    let client_says = [("x-envoy-max-retries", "99"), ("x-envoy-retry-on", "retriable-4xx")];
+    let all = Some("5xx,reset".to_owned());
+    for most in ["0", "1", "1", "2", "2", "3", "3", "3"] {
+        let (_, exchange, _) = send(&filter, &proxy, &client_says);
+        let retry_on = all.clone().filter(|_| most != "0");
+        assert_eq!(asked_of_envoy(&exchange), [Some(most.to_owned()), retry_on]);
+    }
+    let (_, exchange, _) = send(&filter, &proxy, &[(":method", "POST")]);
+    assert_eq!(asked_of_envoy(&exchange), [Some("0".to_owned()), None]);
+}
+
+#[test]
+fn what_the_proxy_retried_is_withdrawn_once_it_has_answered() {
+    let filter = scarce(json!({ "upstream": { "max_retries": 2 } }));
+    let proxy = proxy(&filter);
+    (0..9).for_each(|_| drop(send(&filter, &proxy, &[])));
+    let (mut stream, mut exchange, _) = send(&filter, &proxy, &[]);
+    exchange.know(Fact::Attempts, &3_u64.to_le_bytes());
+    exchange.respond(&[(":status", "200")]);
+    stream.on_response_headers(&exchange);
+    assert_eq!(proxy.counter("tidegate.retry_budget.upstream_retries"), 2);
+    assert_eq!(proxy.counter("tidegate.retry_budget.attempts"), 12);
+    assert_eq!(["1"; 4].map(|retry| attempt(&filter, &proxy, retry)), [200, 200, 200, 429]);
+}
+
+#[test]
+fn where_upstream_is_not_written_the_proxys_retries_are_left_alone() {
+    let filter = filter(json!({}));
+    let proxy = proxy(&filter);
+    let (mut stream, mut exchange, _) = send(&filter, &proxy, &[]);
+    assert_eq!(asked_of_envoy(&exchange), [None, None]);
+    exchange.know(Fact::Attempts, &9_u64.to_le_bytes());
+    exchange.respond(&[(":status", "200")]);
+    stream.on_response_headers(&exchange);
+    assert_eq!(proxy.counter("tidegate.retry_budget.upstream_retries"), 0);
+}
+
+#[test]
+fn a_good_answer_leaves_as_it_is() {
+    let filter = filter(json!({}));
+    let proxy = proxy(&filter);
+    for status in ["200", "204", "302", "400", "401", "404", "413", "422"] {
+        let response = [(":status", status), ("retry-after", "0"), ("x-should-retry", "true")];
+        let exchange = answered(&filter, &proxy, "0", &response);
+        assert_eq!(told(&exchange), (None, None, None), "{status}");
+        assert!(!exchange.response_header_removed("x-should-retry"));
+    }
+}
+
+#[test]
+fn whoever_failed_is_told_when_to_come_back_and_after_the_last_attempt_to_stop() {
+    let plenty = || filter(json!({ "ratio": 10 }));
+    let proxy = proxy(&plenty());
+    proxy.random.set(u64::MAX);
+    for status in ["408", "409", "429", "500", "502", "503", "504", "529"] {
+        let filter = plenty();
+        let of = |attempt| told(&answered(&filter, &proxy, attempt, &[(":status", status)]));
+        assert_eq!(of("0"), (Some(1_000), Some(1), None), "{status}");
+        assert_eq!(of("1"), (Some(2_020), Some(3), None), "{status}");
+        assert_eq!(of("2"), (Some(4_000), Some(4), Some("false".to_owned())), "{status}");
+    }
+}
+
+#[test]
+fn the_upstreams_own_hint_is_kept_if_it_is_one() {
+    let filter = filter(json!({ "hints": { "max": "30s" } }));
+    let proxy = proxy(&filter);
+    let of = |name, value| told(&answered(&filter, &proxy, "0", &[(":status", "503"), (name, value)]));
+    let (millis, seconds, _) = of("retry-after", "7");
+    assert_eq!((millis, seconds), (Some(7_000), Some(7)));
+    for (value, stop) in [("30", None), ("31", Some("false")), ("7200", Some("false"))] {
+        let (millis, _, should_retry) = of("retry-after", value);
+        assert!(millis.unwrap() >= value.parse::<u64>().unwrap() * 1_000, "{value}");
+        assert_eq!(should_retry.as_deref(), stop, "{value}");
+    }
+    for value in ["0", "-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+        let (millis, ..) = of("retry-after", value);
+        assert!(millis.unwrap() <= 5_000, "{value}");
+    }
+    assert_eq!(of("x-should-retry", "false").2.as_deref(), Some("false"));
+    assert_eq!(of("x-should-retry", "true").2, None);
+}
+
+#[test]
+fn in_shadow_it_counts_and_changes_nothing() {
+    let filter = scarce(json!({ "shadow": true, "upstream": {} }));
+    let proxy = proxy(&filter);
+    let exchange = answered(&filter, &proxy, "1", &[(":status", "503")]);
+    assert_eq!(told(&exchange), (None, None, None));
+    assert_eq!(asked_of_envoy(&exchange), [None, None]);
+    let counter = |what: &str| proxy.counter(&format!("tidegate.retry_budget.{what}"));
+    assert_eq!((counter("shadowed"), counter("client_retries.refused"), counter("attempts")), (1, 0, 1));
+}
+
+#[test]
+fn a_healthy_exchange_reads_the_store_once_and_writes_it_once() {
+    let filter = filter(json!({}));
+    let proxy = proxy(&filter);
+    answered(&filter, &proxy, "0", &[(":status", "200")]);
+    assert_eq!((proxy.store.loads(), proxy.store.swaps()), (1, 1));
+}
+
+proptest! {
+    #[test]
+    fn whatever_bytes_come_a_failure_is_told_a_wait_that_the_sdks_heed(
+        attempt: Vec<u8>, key: Vec<u8>, status in 500..600_u16, own: Vec<u8>, random: u64,
+    ) {
+        let filter = filter(json!({ "upstream": {} }));
+        let proxy = proxy(&filter);
+        proxy.random.set(random);
+        let request = [("x-stainless-retry-count", attempt.as_slice()), ("x-api-key", &key), ("idempotency-key", &key)];
+        let mut exchange = proxy.exchange_of(request.into_iter().collect());
+        let mut stream = filter.stream();
+        prop_assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+        let own = String::from_utf8_lossy(&own);
+        let status = status.to_string();
+        exchange.respond(&[(":status", &status), ("retry-after", &own), ("retry-after-ms", &own), ("x-should-retry", &own)]);
+        stream.on_response_headers(&exchange);
+        let (millis, seconds, should_retry) = told(&exchange);
+        let (millis, seconds) = (millis.unwrap(), seconds.unwrap());
+        prop_assert!(millis >= 1 && seconds == millis.div_ceil(1_000));
+        prop_assert!(millis <= 60_000 || should_retry.as_deref() == Some("false"));
+    }
+}
