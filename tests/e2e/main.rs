@@ -13,6 +13,7 @@ mod limits;
 mod memory;
 mod reference;
 mod reload;
+mod retry_budget;
 mod sdk;
 mod slow_client;
 mod smoke;

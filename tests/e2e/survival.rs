@@ -6,7 +6,8 @@ use tidegate_tests::bootstrap::{Listener, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{get, raw};
 
-fn hostile() -> Vec<Vec<u8>> {
+/// Requests that no library would send.
+pub fn hostile() -> Vec<Vec<u8>> {
     let huge = vec![b'k'; 60 << 10];
     let commas = b",".repeat(20_000);
     let bearer = |rest: &[u8]| [b"Bearer ".as_slice(), rest].concat();

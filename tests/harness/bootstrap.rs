@@ -10,7 +10,11 @@ pub struct Listener {
     guards: Vec<Value>,
     filters: Vec<Value>,
     upstream: Option<u16>,
+    trusts_clients: bool,
 }
+
+/// The port of [`Listener::to`] at which nobody is: a cluster without endpoints.
+pub const NOBODY: u16 = 0;
 
 /// The checkout.
 pub fn checkout() -> PathBuf {
@@ -60,7 +64,12 @@ pub fn rate_limit(configuration: &Value) -> Value {
 impl Listener {
     /// With these HTTP filters; answers 200 by itself.
     pub fn new(filters: impl IntoIterator<Item = Value>) -> Self {
-        Self { guards: Vec::new(), filters: filters.into_iter().collect(), upstream: None }
+        Self {
+            guards: Vec::new(),
+            filters: filters.into_iter().collect(),
+            upstream: None,
+            trusts_clients: false,
+        }
     }
 
     /// Behind this network filter.
@@ -74,6 +83,11 @@ impl Listener {
         Self { upstream: Some(upstream), ..self }
     }
 
+    /// Believes the `x-envoy-*` headers that clients send.
+    pub fn trusting_clients(self) -> Self {
+        Self { trusts_clients: true, ..self }
+    }
+
     /// The listener as Envoy reads it, on this port.
     pub fn resource(&self, port: u16) -> Value {
         let action = match self.upstream {
@@ -83,6 +97,7 @@ impl Listener {
         let mut route = json!({ "match": { "prefix": "/" } });
         let members = route.as_object_mut().expect("an object");
         members.extend(action.as_object().expect("an object").clone());
+        let trusted = if self.trusts_clients { "127.0.0.1" } else { "192.0.2.1" };
         let mut filters = self.filters.clone();
         filters.push(json!({
             "name": "envoy.filters.http.router",
@@ -96,6 +111,8 @@ impl Listener {
                     "stat_prefix": "front",
                     "codec_type": "AUTO",
                     "use_remote_address": true,
+                    "internal_address_config": { "cidr_ranges": [
+                        { "address_prefix": trusted, "prefix_len": 32 } ] },
                     "max_request_headers_kb": 96,
                     "common_http_protocol_options": { "max_headers_count": 1000 },
                     "stream_idle_timeout": "60s",
@@ -123,6 +140,12 @@ impl Listener {
     /// The whole configuration, whose listener is read from `listeners` and again whenever that file is
     /// replaced.
     pub(crate) fn bootstrap(&self, listeners: &Path) -> Value {
+        let endpoint = |port: u16| {
+            json!({ "endpoint": { "address": { "socket_address": {
+            "address": "127.0.0.1", "port_value": port } } } })
+        };
+        let endpoints: Vec<Value> =
+            self.upstream.filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
@@ -130,9 +153,8 @@ impl Listener {
             "static_resources": { "clusters": [{
                 "name": "upstream",
                 "connect_timeout": "1s",
-                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": [{
-                    "endpoint": { "address": { "socket_address": {
-                        "address": "127.0.0.1", "port_value": self.upstream.unwrap_or(1) } } } }] }] },
+                "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
+                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": endpoints }] },
             }]},
         })
     }

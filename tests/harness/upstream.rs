@@ -1,4 +1,4 @@
-//! An upstream that answers every request with 200 and remembers when it came. `/large` has a long answer.
+//! An upstream that remembers when requests came. It answers 200, `/large` at length, or as it is told.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -29,14 +29,24 @@ pub struct Upstream {
 impl Upstream {
     /// On a free port.
     pub fn start() -> Self {
+        Self::answering(|seen| {
+            let body = if seen.target == "/large" { vec![b'.'; LARGE] } else { b"ok".to_vec() };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            [head.into_bytes(), body].concat()
+        })
+    }
+
+    /// On a free port, answering with these bytes.
+    pub fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let log = Arc::clone(&log);
-                thread::spawn(move || serve(&connection, &log));
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                thread::spawn(move || serve(&connection, &log, &*answer));
             }
         });
         Self { port, seen }
@@ -53,7 +63,7 @@ impl Upstream {
     }
 }
 
-fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>) -> Option<()> {
+fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen) -> Vec<u8>) -> Option<()> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection;
     loop {
@@ -85,11 +95,9 @@ fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>) -> Option<()> {
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
-        let answer = if target == "/large" { vec![b'.'; LARGE] } else { b"ok".to_vec() };
-        log.lock().ok()?.push(Seen { at, target, body });
-        writer
-            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len()).as_bytes())
-            .ok()?;
+        let seen = Seen { at, target, body };
+        let answer = answer(&seen);
+        log.lock().ok()?.push(seen);
         writer.write_all(&answer).ok()?;
     }
 }
