@@ -129,4 +129,25 @@ TARGETS = (
     Target("models", "retry-budget", EMPTY, "overhead", 2.2),
     Target("chat", COMPOSITE, FIVE_EMPTY, "overhead", 1.0),
     Target("chat", COMPOSITE, CHAIN, "overhead", 0.5),
+    Lane(PLAIN),
+    Lane("local_ratelimit admitted", native(PLENTY)),
+    Lane(NATIVE_REFUSED, native(SCARCE), status=429),
+    wasm_lane(EMPTY, "bench/empty.wasm", "empty", {}),
+    rate_limit("rate-limit admitted, no headers", PER_CLIENT, headers=False, hides=REMAINING),
+    rate_limit("rate-limit admitted", PER_CLIENT, shows=REMAINING),
+    rate_limit("rate-limit admitted, two limits", PER_CLIENT, CLUSTER, shows=REMAINING),
+    rate_limit("rate-limit refused", SPENT, status=429, shows=REMAINING + ("retry-after",)),
+    wasm_lane("retry-budget", "retry-budget.wasm", "retry-budget", {}),
+    wasm_lane("retry-budget and upstream", "retry-budget.wasm", "retry-budget", {"upstream": {}}),
+    guard_lane("connection-guard", "connection-guard.wasm", "connection-guard"),
+    wasm_lane("header-limit admitted", "header-limit.wasm", "header-limit", {}),
+    wasm_lane("slow-client, no body", "slow-client.wasm", "slow-client", {}),
+)
+
+TARGETS = (
+    Target("rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
+    Target("rate-limit admitted", EMPTY, "overhead", 2.0),
+    Target("rate-limit refused", NATIVE_REFUSED, "cost", 1.35),
+    Target("retry-budget", EMPTY, "overhead", 2.2),
+    Target("header-limit admitted", EMPTY, "overhead", 1.5),
 )

@@ -50,7 +50,8 @@ impl LedgerSet {
 
     /// The ledger of `mark`; one that nobody has used, if there is none.
     pub fn find(&self, mark: u64) -> Ledger {
-        self.records().find(|(found, _)| *found == mark).map_or_else(Ledger::default, |(_, ledger)| ledger)
+        let found = self.records().find(|(found, _)| *found == mark);
+        found.map_or_else(Ledger::default, |(_, ledger)| Ledger::from_bytes(ledger))
     }
 
     /// Puts the ledger of `mark` in the place of its last one, else of the one that costs least to forget. True if
@@ -66,14 +67,15 @@ impl LedgerSet {
     }
 
     fn least(&self, budget: &Budget, now: Timestamp) -> (usize, u64) {
-        let losses = self.records().map(|(_, ledger)| budget.loss(ledger, now)).enumerate();
+        let losses =
+            self.records().map(|(_, ledger)| budget.loss(Ledger::from_bytes(ledger), now)).enumerate();
         losses.min_by_key(|(_, loss)| *loss).unwrap_or_default()
     }
 
-    fn records(&self) -> impl Iterator<Item = (u64, Ledger)> {
+    fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.bytes.chunks_exact(RECORD).map(|record| match record.split_first_chunk() {
-            Some((mark, ledger)) => (u64::from_le_bytes(*mark), Ledger::from_bytes(ledger)),
-            None => (0, Ledger::default()),
+            Some((mark, ledger)) => (u64::from_le_bytes(*mark), ledger),
+            None => (0, record),
         })
     }
 }
