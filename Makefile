@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
+.PHONY: help build test unit e2e lint demo bench storm clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,8 @@ attack: build ## slow attacks against Envoy's defaults, Envoy's best settings an
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
+storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
+	python3 -B tests/storm/storm.py
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

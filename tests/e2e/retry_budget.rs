@@ -1,6 +1,7 @@
 //! Retries are held to what first attempts pay for, those of clients and those of Envoy, and whoever is told of a
 //! failure is told when to come back.
 
+use crate::sdk::{run, sdks};
 use crate::survival::hostile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -231,4 +232,69 @@ fn hostile_bytes_from_either_side_are_answered_and_every_worker_serves_on() {
     assert_eq!((answer.status, told(&answer).2), (503, Some("false")));
     envoy.assert_no_vm_restarted();
     assert!(!envoy.log().contains("kkkk"), "a credential is in the log");
+}
+
+#[test]
+fn retries_of_clients_that_say_nothing_are_known_by_their_bodies() {
+    for hold_headers in [true, false] {
+        let upstream = failing(503, &[]);
+        let configuration = json!({
+            "min_retries_per_second": 0, "ratio": 0.5, "upstream": { "methods": ["POST"] },
+            "silent_retries": { "window": "60s", "hold_headers": hold_headers },
+        });
+        let mut filter = module("retry-budget.wasm", "retry-budget", &configuration.to_string());
+        filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = hold_headers.into();
+        let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).start();
+        let headers = [("x-api-key", "k")];
+        let status = |body: &[u8]| ask(&envoy, &post("/v1/chat/completions", &headers, body)).status;
+        assert_eq!(status(br#"{"model": "m", "prompt": "a"}"#), 503);
+        assert_eq!(status(br#"{"prompt":"a","model":"m"}"#), 429);
+        assert_eq!(status(br#"{"model": "m", "prompt": "b"}"#), 503);
+        assert_eq!(status(br#"{"model": "m", "prompt": "b"}"#), 503, "two first attempts pay for a retry");
+        assert_eq!(status(br#"{"model": "m", "prompt": "b"}"#), 429);
+        assert_eq!(status(b"no json"), 503);
+        assert_eq!(ask(&envoy, &get("/v1/models", &headers)).status, 503);
+        assert_eq!((counter(&envoy, "first_attempts"), counter(&envoy, "client_retries.refused")), (4, 2));
+        let bodies = upstream.seen().iter().filter(|seen| !seen.body.is_empty()).count();
+        assert_eq!(bodies, 4, "hold_headers: {hold_headers}");
+        envoy.assert_no_vm_restarted();
+    }
+}
+
+#[test]
+fn the_sdks_come_back_when_they_are_told_and_stop_when_they_are_told() {
+    type Row = (&'static [(&'static str, &'static str)], usize, std::ops::Range<f64>);
+    let rows: [Row; 5] = [
+        (&[], 3, 0.0..9.0),
+        (&[("retry-after", "1")], 3, 2.0..12.0),
+        (&[("retry-after-ms", "300"), ("retry-after", "5")], 3, 0.6..10.0),
+        (&[("x-should-retry", "false")], 1, 0.0..3.0),
+        (&[("retry-after", "300")], 1, 0.0..3.0),
+    ];
+    for sdk in sdks() {
+        for (headers, attempts, span) in rows.clone() {
+            let upstream = failing(429, headers);
+            let envoy = Envoy::with(retry_budget(&json!({})).to(upstream.port())).workers(2).start();
+            let outcome = run(sdk, &envoy, 1);
+            let seconds = outcome["seconds"].as_f64().expect("seconds");
+            println!("{sdk}, {headers:?}: {} requests, {seconds:.2} s", upstream.seen().len());
+            assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
+            assert_eq!(upstream.seen().len(), attempts, "{sdk} {headers:?}: {outcome}");
+            assert!(span.contains(&seconds), "{sdk} {headers:?}: {outcome}");
+            assert_eq!(counter(&envoy, "first_attempts"), 1, "{sdk} does not say which attempt it makes");
+        }
+    }
+}
+
+#[test]
+fn an_sdk_whose_retry_is_beyond_the_budget_stops_with_our_words() {
+    for sdk in sdks() {
+        let upstream = failing(500, &[]);
+        let scarce = retry_budget(&json!({ "min_retries_per_second": 0, "hints": { "base": "100ms" } }));
+        let envoy = Envoy::with(scarce.to(upstream.port())).workers(2).start();
+        let outcome = run(sdk, &envoy, 1);
+        assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
+        assert_eq!(outcome["messages"][0]["code"], "retry_budget_exhausted", "{sdk}: {outcome}");
+        assert_eq!((upstream.seen().len(), counter(&envoy, "client_retries.refused")), (1, 1), "{sdk}");
+    }
 }

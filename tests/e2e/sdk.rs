@@ -6,14 +6,25 @@ use std::process::{Command, Stdio};
 use tidegate_tests::bootstrap::{Listener, checkout, rate_limit};
 use tidegate_tests::envoy::Envoy;
 
-fn run(sdk: &str, envoy: &Envoy) -> Value {
+/// What came of so many calls of an SDK.
+pub fn run(sdk: &str, envoy: &Envoy, calls: usize) -> Value {
     let output = Command::new(checkout().join("tests/sdk/run.sh"))
-        .args([sdk, &format!("http://{}", envoy.front())])
+        .args([sdk, &format!("http://{}", envoy.front()), &calls.to_string()])
         .stderr(Stdio::inherit())
         .output()
         .expect("tests/sdk/run.sh runs");
     assert!(output.status.success(), "tests/sdk/run.sh {sdk} failed");
     serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+/// The SDKs that can be run here: those of npm need Node.
+pub fn sdks() -> Vec<&'static str> {
+    let has_node = Command::new("npm").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !has_node {
+        println!("skipped: openai-node and anthropic-node, since there is no npm here");
+    }
+    let npm = ["openai-node", "anthropic-node"].into_iter().filter(|_| has_node);
+    ["openai", "anthropic"].into_iter().chain(npm).collect()
 }
 
 fn envoy(rate: &str) -> Envoy {
@@ -25,7 +36,7 @@ fn envoy(rate: &str) -> Envoy {
 fn an_sdk_recovers_by_itself_when_the_wait_is_short() {
     for sdk in ["openai", "anthropic"] {
         let envoy = envoy("2/s");
-        let outcome = run(sdk, &envoy);
+        let outcome = run(sdk, &envoy, 3);
         assert_eq!(outcome["calls"], json!(["ok", "ok", "ok"]), "{sdk}: {outcome}");
         assert!(envoy.counter("throttled") >= 2, "{sdk} never met the limit, so it recovered from nothing");
     }
@@ -35,7 +46,7 @@ fn an_sdk_recovers_by_itself_when_the_wait_is_short() {
 fn an_sdk_stops_at_once_when_it_is_told_to() {
     for sdk in ["openai", "anthropic"] {
         let envoy = envoy("1/h");
-        let outcome = run(sdk, &envoy);
+        let outcome = run(sdk, &envoy, 3);
         assert_eq!(outcome["calls"], json!(["ok", "RateLimitError", "RateLimitError"]), "{sdk}: {outcome}");
         assert_eq!(outcome["messages"][1]["code"], "rate_limit_exceeded", "{sdk}: {outcome}");
         assert_eq!(envoy.counter("throttled"), 2, "{sdk} retried although it was told not to");

@@ -1,8 +1,26 @@
 #!/usr/bin/env bash
-# Calls a server three times with an unmodified SDK and prints what came of it, as JSON.
-#   tests/sdk/run.sh openai|anthropic <base url>
+# Calls a server with an unmodified SDK and prints what came of it, as JSON.
+#   tests/sdk/run.sh openai|anthropic|openai-node|anthropic-node <base url> [calls, 3 unless given]
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
-python=$("$here/../../envoy/python.sh" sdk "$here/requirements.txt")
-exec "$python" "$here/call.py" "$@"
+readonly here
+
+npm_packages() {
+    local folder=$here/../../.venv/sdk-node
+    mkdir -p "$folder"
+    exec 9>"$folder.lock"
+    flock 9
+    if ! cmp -s "$here/package.json" "$folder/installed.json"; then
+        cp "$here/package.json" "$folder/package.json"
+        npm install --silent --no-audit --no-fund --prefix "$folder" >&2
+        cp "$here/package.json" "$folder/installed.json"
+    fi
+    cp "$here/call.js" "$folder/call.js"
+    echo "$folder"
+}
+
+case $1 in
+    *-node) folder=$(npm_packages) && exec node "$folder/call.js" "$1" "$2" "${3:-3}" ;;
+    *) python=$("$here/../../envoy/python.sh" sdk "$here/requirements.txt") && exec "$python" "$here/call.py" "$1" "$2" "${3:-3}" ;;
+esac

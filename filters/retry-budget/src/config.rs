@@ -5,6 +5,7 @@
 use core::time::Duration;
 use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, parse};
+use tidegate_host::headers::HeaderMap;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
 use tidegate_policy::attempt;
 use tidegate_policy::retry_budget::{self, Budget, InvalidBudget};
@@ -98,9 +99,17 @@ pub struct SilentRetries {
     pub window: u64,
     /// Where failures are remembered.
     pub table: Table,
+    /// Whether the upstream hears nothing of a request until it is known which attempt it is.
+    pub hold_headers: bool,
 }
 
 impl Config {
+    /// Which attempt a request is as its headers say, if they do; 0 is the first.
+    pub fn claimed(&self, headers: &HeaderMap) -> Option<u16> {
+        let claims = self.retry_headers.iter();
+        claims.filter_map(|header| attempt::claimed(headers.all(&header.name), header.first)).max()
+    }
+
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
@@ -225,7 +234,7 @@ fn silent_retries(raw: RawSilentRetries) -> Result<SilentRetries, ConfigError> {
     }
     let memory = raw.memory.unwrap_or(FAILURES_MEMORY);
     let table = table(memory, attempt::SET_BYTES, "silent_retries.memory")?;
-    Ok(SilentRetries { window: nanos, table })
+    Ok(SilentRetries { window: nanos, table, hold_headers: raw.hold_headers })
 }
 
 fn table(WrittenSize(memory): WrittenSize, set: u64, path: &str) -> Result<Table, ConfigError> {

@@ -4,15 +4,15 @@
 
 use crate::accounts::{Accounts, Balance, Refusal};
 use crate::answer::{is_retried, refused, status, tell, wishes};
-use crate::config::{Config, Upstream};
+use crate::config::Config;
+use crate::silent::Silent;
 use core::cell::Cell;
 use std::rc::Rc;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
-use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
-use tidegate_policy::attempt::claimed;
+use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::retry_hint::{Crowd, Hint};
 
 const FIRST_ATTEMPTS: usize = 0;
@@ -33,6 +33,8 @@ const NAMES: [&str; 8] = [
     "contended",
     "evicted",
 ];
+
+const MAX_DEPTH: u8 = 128;
 
 const MAX_RETRIES: &str = "x-envoy-max-retries";
 const RETRY_ON: &str = "x-envoy-retry-on";
@@ -55,7 +57,9 @@ pub struct RetryBudgetStream {
     worker: Rc<Worker>,
     accounts: Accounts,
     attempt: u16,
+    is_repeatable: bool,
     may_be_retried: bool,
+    silent: Silent,
 }
 
 impl Plugin for RetryBudget {
@@ -74,30 +78,53 @@ impl Plugin for RetryBudget {
 impl Filter for RetryBudget {
     type Stream = RetryBudgetStream;
 
+    fn scan(&self) -> Option<ScanNeeds> {
+        self.worker.config.silent_retries.map(|_| ScanNeeds { max_depth: MAX_DEPTH, fingerprint: true })
+    }
+
     fn stream(&self) -> RetryBudgetStream {
-        let worker = Rc::clone(&self.worker);
-        RetryBudgetStream { worker, accounts: Accounts::default(), attempt: 0, may_be_retried: false }
+        RetryBudgetStream {
+            worker: Rc::clone(&self.worker),
+            accounts: Accounts::default(),
+            attempt: 0,
+            is_repeatable: false,
+            may_be_retried: false,
+            silent: Silent::default(),
+        }
     }
 }
 
 impl Stream for RetryBudgetStream {
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = Rc::clone(&self.worker);
-        self.attempt = worker.attempt(exchange.request_headers());
-        self.accounts = Accounts::of(exchange, &worker.config);
-        let allowance = match self.settle(exchange) {
-            Ok(balance) => worker.count(exchange, balance),
-            Err(_) if worker.config.shadow => {
-                exchange.count(SHADOWED, 1);
-                0
+        let (config, headers) = (&worker.config, exchange.request_headers());
+        self.accounts = Accounts::of(exchange, config);
+        let has = |name: &[u8]| headers.all(name).next().is_some();
+        let upstream = config.upstream.as_ref();
+        self.is_repeatable = upstream.is_some_and(|upstream| upstream.is_repeatable(headers.method(), has));
+        match (config.claimed(headers), config.silent_retries) {
+            (None, Some(silent)) if exchange.request_goes_on() => {
+                self.silent = Silent::of(exchange, &config.clients);
+                if silent.hold_headers {
+                    return Flow::Hold;
+                }
+                self.bound(exchange, 0);
+                Flow::Continue
             }
-            Err(why) => return Flow::Reply(worker.refuse(exchange, why, self.attempt)),
-        };
-        exchange.count(ATTEMPTS, 1);
-        if let Some(upstream) = &worker.config.upstream {
-            self.may_be_retried = worker.config.shadow || bound(exchange, upstream, allowance);
+            (claimed, _) => self.decide(exchange, claimed.unwrap_or(0)),
         }
-        Flow::Continue
+    }
+
+    fn on_request_body(&mut self, _: &dyn Exchange, _: usize) -> Flow {
+        if self.silent.is_read() { Flow::Keep } else { Flow::Hold }
+    }
+
+    fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        let Some(silent) = self.worker.config.silent_retries.filter(|_| !self.silent.is_read()) else {
+            return Flow::Keep;
+        };
+        let attempt = self.silent.read(exchange, silent);
+        self.decide(exchange, attempt)
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
@@ -107,17 +134,39 @@ impl Stream for RetryBudgetStream {
             let retries = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
             worker.spend(exchange, &self.accounts, retries);
         }
-        if worker.config.shadow || !is_retried(status(exchange.response_headers())) {
+        if worker.is_idle_on_responses() || !is_retried(status(exchange.response_headers())) {
             return Flow::Keep;
         }
-        let (asked, stop) = wishes(exchange.response_headers());
-        let hint = worker.hint(exchange, self.attempt, asked);
-        tell(exchange, Hint { should_retry: hint.should_retry && !stop, ..hint });
+        self.failed(exchange);
+        if !worker.config.shadow {
+            let (asked, stop) = wishes(exchange.response_headers());
+            let hint = worker.hint(exchange, self.attempt, asked);
+            tell(exchange, Hint { should_retry: hint.should_retry && !stop, ..hint });
+        }
         Flow::Keep
     }
 }
 
 impl RetryBudgetStream {
+    fn decide(&mut self, exchange: &dyn Exchange, attempt: u16) -> Flow {
+        self.attempt = attempt;
+        let worker = Rc::clone(&self.worker);
+        let allowance = match self.settle(exchange) {
+            Ok(balance) => worker.count(exchange, balance),
+            Err(_) if worker.config.shadow => {
+                exchange.count(SHADOWED, 1);
+                0
+            }
+            Err(why) => {
+                self.failed(exchange);
+                return Flow::Reply(worker.refuse(exchange, why, attempt));
+            }
+        };
+        exchange.count(ATTEMPTS, 1);
+        self.bound(exchange, allowance);
+        Flow::Continue
+    }
+
     fn settle(&self, exchange: &dyn Exchange) -> Result<Balance, Refusal> {
         let Config { budget, failure_mode, .. } = &self.worker.config;
         let (store, now) = (exchange.store(), exchange.now());
@@ -129,12 +178,33 @@ impl RetryBudgetStream {
         exchange.count(ADMITTED, 1);
         Ok(balance)
     }
+
+    fn failed(&self, exchange: &dyn Exchange) {
+        if let Some(silent) = self.worker.config.silent_retries {
+            self.silent.remember(exchange, silent, self.attempt);
+        }
+    }
+
+    /// Says how often the proxy may retry this request, whatever the client says.
+    fn bound(&mut self, exchange: &dyn Exchange, allowance: u32) {
+        let config = &self.worker.config;
+        let Some(upstream) = &config.upstream else { return };
+        if config.shadow {
+            self.may_be_retried = true;
+            return;
+        }
+        let most = if self.is_repeatable { upstream.max_retries.min(allowance) } else { 0 };
+        exchange.set_request_header(MAX_RETRIES, most.to_string().as_bytes());
+        if most > 0 {
+            exchange.set_request_header(RETRY_ON, upstream.retry_on.as_bytes());
+        }
+        self.may_be_retried = most > 0;
+    }
 }
 
 impl Worker {
-    fn attempt(&self, headers: &HeaderMap) -> u16 {
-        let claims = self.config.retry_headers.iter();
-        claims.filter_map(|header| claimed(headers.all(&header.name), header.first)).max().unwrap_or(0)
+    fn is_idle_on_responses(&self) -> bool {
+        self.config.shadow && self.config.silent_retries.is_none()
     }
 
     fn refuse(&self, exchange: &dyn Exchange, why: Refusal, attempt: u16) -> Reply {
@@ -171,18 +241,6 @@ impl Worker {
         }
         balance.allowance
     }
-}
-
-/// Says how often the proxy may retry this request, whatever the client says. False for not at all.
-fn bound(exchange: &dyn Exchange, upstream: &Upstream, allowance: u32) -> bool {
-    let headers = exchange.request_headers();
-    let repeatable = upstream.is_repeatable(headers.method(), |name| headers.all(name).next().is_some());
-    let most = if repeatable { upstream.max_retries.min(allowance) } else { 0 };
-    exchange.set_request_header(MAX_RETRIES, most.to_string().as_bytes());
-    if most > 0 {
-        exchange.set_request_header(RETRY_ON, upstream.retry_on.as_bytes());
-    }
-    most > 0
 }
 
 #[cfg(test)]

@@ -55,5 +55,7 @@ pub(super) struct RawRetryHeader {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSilentRetries {
     pub(super) window: WrittenSpan,
+    #[serde(default)]
+    pub(super) hold_headers: bool,
     pub(super) memory: Option<WrittenSize>,
 }

@@ -230,3 +230,84 @@ proptest! {
         prop_assert!(millis <= 60_000 || should_retry.as_deref() == Some("false"));
     }
 }
+
+fn silent(change: Value) -> RetryBudget {
+    let mut silent = json!({ "window": "10s" });
+    silent.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    scarce(json!({ "silent_retries": silent, "upstream": { "methods": ["POST"] } }))
+}
+
+fn post(filter: &RetryBudget, proxy: &FakeProxy, key: &str, body: &str, status: &str) -> u16 {
+    let mut exchange = proxy.exchange(&[(":method", "POST"), (":path", "/v1/x"), ("x-api-key", key)]);
+    exchange.request_goes_on.set(true);
+    let mut stream = filter.stream();
+    let begun = stream.on_request_headers(&exchange);
+    assert!(matches!(begun, Flow::Continue | Flow::Hold));
+    let (first, last) = body.split_at(body.len() / 2);
+    assert_eq!(exchange.receive(filter, &mut stream, first.as_bytes(), false), Flow::Hold);
+    match exchange.receive(filter, &mut stream, last.as_bytes(), true) {
+        Flow::Continue => {}
+        Flow::Reply(reply) => return reply.status,
+        other => panic!("unexpected: {other:?}"),
+    }
+    exchange.respond(&[(":status", status)]);
+    stream.on_response_headers(&exchange);
+    stream.attempt
+}
+
+#[test]
+fn a_silent_request_is_the_next_attempt_of_the_same_one_that_failed_here() {
+    let filter = silent(json!({}));
+    let proxy = proxy(&filter);
+    let body = r#"{"model": "m", "prompt": "p"}"#;
+    assert_eq!(post(&filter, &proxy, "k", body, "200"), 0);
+    assert_eq!(post(&filter, &proxy, "k", body, "503"), 0);
+    assert_eq!(post(&filter, &proxy, "k", r#"{"model": "m", "prompt": "q"}"#, "200"), 0);
+    assert_eq!(post(&filter, &proxy, "other", body, "200"), 0);
+    assert_eq!(post(&filter, &proxy, "k", r#"{"prompt":"p","model":"m"}"#, "503"), 1);
+    assert_eq!(post(&filter, &proxy, "k", body, "503"), 429);
+    assert!((0..4).all(|_| attempt(&filter, &proxy, "0") == 200));
+    assert_eq!(post(&filter, &proxy, "k", body, "200"), 3, "a refusal is a failure too");
+    assert_eq!(post(&filter, &proxy, "k", body, "503"), 0, "a failure explains one retry");
+    proxy.advance(10 * SECOND);
+    assert_eq!(post(&filter, &proxy, "k", body, "200"), 0, "the window is over");
+}
+
+#[test]
+fn a_silent_request_without_json_is_a_first_attempt() {
+    let filter = silent(json!({}));
+    let proxy = proxy(&filter);
+    for _ in 0..3 {
+        assert_eq!(post(&filter, &proxy, "k", "no json", "503"), 0);
+        assert_eq!(send(&filter, &proxy, &[]).2, Flow::Continue);
+    }
+    assert_eq!(proxy.counter("tidegate.retry_budget.first_attempts"), 6);
+}
+
+#[test]
+fn a_silent_request_is_held_whole_only_if_its_headers_may_be() {
+    for (hold_headers, flow) in [(true, Flow::Hold), (false, Flow::Continue)] {
+        let filter = silent(json!({ "hold_headers": hold_headers }));
+        let proxy = proxy(&filter);
+        let mut exchange = proxy.exchange(&[(":method", "POST")]);
+        exchange.request_goes_on.set(true);
+        let mut stream = filter.stream();
+        assert_eq!(stream.on_request_headers(&exchange), flow);
+        let bounded = exchange.request_header(MAX_RETRIES).is_some();
+        assert_eq!(bounded, !hold_headers, "bounded to none before its headers go on");
+        assert_eq!(exchange.receive(&filter, &mut stream, b"{}", true), Flow::Continue);
+        assert_eq!(exchange.request_header(MAX_RETRIES), Some(Some(b"0".to_vec())));
+    }
+}
+
+#[test]
+fn one_that_says_its_attempt_is_not_held() {
+    let filter = silent(json!({ "hold_headers": true }));
+    let proxy = proxy(&filter);
+    let exchange = proxy.exchange(&[(":method", "POST"), ("x-stainless-retry-count", "0")]);
+    exchange.request_goes_on.set(true);
+    let mut stream = filter.stream();
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+    assert_eq!(stream.on_request_body(&exchange, 9), Flow::Keep);
+    assert_eq!(stream.on_request_end(&exchange), Flow::Keep);
+}
