@@ -73,7 +73,7 @@ fn a_connection_that_is_idle_for_long_or_has_had_its_requests_is_closed() {
     let upstream = Upstream::start();
     let envoy = reference::start(
         &upstream,
-        &[("  idle_timeout: 300s", "  idle_timeout: 1s"), ("per_connection: 10000", "per_connection: 2")],
+        &[("  idle_timeout: 3600s", "  idle_timeout: 1s"), ("per_connection: 10000", "per_connection: 2")],
     );
     let mut used = envoy.connect();
     let mut ask = || used.exchange(&get("/v1/models", &[])).expect("an answer").closes();

@@ -94,7 +94,9 @@ def wave(binary: Path, name: str, budget: dict | None) -> Wave:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="A retry storm, with and without the retry budget.")
-    parser.add_argument("--json", type=Path, default=ROOT / "target/storm/storm.json", help="written there (%(default)s)")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / "target/storm/storm.json", help="written there (%(default)s)"
+    )
     options = parser.parse_args()
     try:
         if not MODULE.exists():
