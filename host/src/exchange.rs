@@ -6,6 +6,7 @@ use crate::plugin::{Plugin, Proxy};
 use crate::reply::Reply;
 use crate::scan::{Scan, ScanNeeds};
 use tidegate_policy::inference::TextSink;
+use tidegate_policy::rewrite::Edit;
 
 /// One configured filter.
 pub trait Filter: Plugin {
@@ -28,6 +29,12 @@ pub trait Filter: Plugin {
 
 /// What a filter does with one exchange. Of the callbacks of the response, none comes for this filter's own [`Reply`].
 pub trait Stream {
+    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
+    const SCANS: bool = false;
+
+    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
+    const REWRITES: bool = false;
+
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 
@@ -110,8 +117,13 @@ pub trait Exchange: Proxy {
     /// All that is held of the body that this callback is about. One host call.
     fn held(&self) -> Vec<u8>;
 
-    /// Puts `body` in the place of all that is held. Framing is the caller's to mend. One host call.
+    /// Puts `body` in the place of all that is held of a response. Framing is the caller's to mend. One host call.
     fn replace_held(&self, body: &[u8]);
+
+    /// Changes a part of a request's body that is held whole, by its place in the body as it was sent. Changes are made
+    /// when the body has come to its end, and the framing mended: where the request's headers are held too, or have
+    /// gone on without a `content-length`.
+    fn edit_request(&self, edit: Edit);
 
     /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
     fn response_headers(&self) -> &HeaderMap;

@@ -2,7 +2,7 @@
 
 use crate::hostcalls::{self, Body, SharedData};
 use crate::worker::Worker;
-use core::cell::{Cell, OnceCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::net::IpAddr;
 use core::ops::Range;
 use proxy_wasm::types::MapType;
@@ -12,6 +12,7 @@ use tidegate_host::plugin::Proxy;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::rewrite::{self, Edit};
 use tidegate_policy::timestamp::Timestamp;
 
 /// What a callback is about.
@@ -36,6 +37,7 @@ pub struct WasmExchange<'a> {
     response_headers: OnceCell<HeaderMap>,
     arrived: OnceCell<Vec<u8>>,
     scan: Option<Box<Scan>>,
+    edits: RefCell<Vec<Edit>>,
 }
 
 impl<'a> WasmExchange<'a> {
@@ -51,6 +53,7 @@ impl<'a> WasmExchange<'a> {
             response_headers: OnceCell::new(),
             arrived: OnceCell::new(),
             scan: None,
+            edits: RefCell::new(Vec::new()),
         }
     }
 
@@ -63,6 +66,11 @@ impl<'a> WasmExchange<'a> {
             scan.finish(stream);
         }
         self.scan = Some(scan);
+    }
+
+    /// What is to be changed in the request's body.
+    pub fn take_edits(&self) -> Vec<Edit> {
+        self.edits.take()
     }
 
     /// The scan, to go on with in the next callback.
@@ -150,6 +158,10 @@ impl Exchange for WasmExchange<'_> {
         if let Some((body, _)) = &self.callback.body {
             hostcalls::replace_body(*body, bytes);
         }
+    }
+
+    fn edit_request(&self, edit: Edit) {
+        rewrite::add(&mut self.edits.borrow_mut(), edit);
     }
 
     fn response_headers(&self) -> &HeaderMap {

@@ -22,6 +22,13 @@ const DOWNSTREAM: u32 = 2;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: MapType,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_replace_header_map_value(
         map: MapType,
         name: *const u8,
@@ -77,6 +84,13 @@ pub fn headers(map: MapType) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) };
     if status == OK { unsafe { take(data, size) } } else { Vec::new() }
+}
+
+/// The first value of a header; `None` if it is not there, or the map is not.
+pub fn header(map: MapType, name: &[u8]) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), &mut data, &mut size) };
+    (status == OK).then(|| unsafe { take(data, size) })
 }
 
 /// Sets a header, replacing what is there. False if the map is not there.

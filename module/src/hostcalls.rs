@@ -83,6 +83,11 @@ pub fn headers(map: MapType) -> HeaderMap {
     HeaderMap::new(wire, fields)
 }
 
+/// Whether a header is there, in a map that is.
+pub fn has_header(map: MapType, name: &str) -> bool {
+    ffi::header(map, name.as_bytes()).is_some()
+}
+
 /// Sets a header, replacing what is there.
 pub fn set_header(map: MapType, name: &str, value: &[u8]) {
     ffi::set_header(map, name.as_bytes(), value);

@@ -10,11 +10,14 @@ use crate::timer::Sleeper;
 use crate::worker::Worker;
 use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
+use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
 use tidegate_host::scan::Scan;
+use tidegate_policy::rewrite::{self, Edit};
 use tidegate_policy::timestamp::Timestamp;
+
+const CONTENT_LENGTH: &str = "content-length";
 
 /// The context that the SDK owns.
 pub struct HttpStream<S: Stream + 'static> {
@@ -91,16 +94,21 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let scan = self.scan_of(&callback);
+        let scan = if S::SCANS { self.scan_of(&callback) } else { None };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
         {
-            if let Some(scan) = scan {
+            if S::SCANS
+                && let Some(scan) = scan
+            {
                 exchange.read(scan, &mut *filter);
             }
             self.follow(side, &question(&mut filter, &exchange));
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
+            if S::REWRITES {
+                self.change(&exchange, exchange.take_edits());
+            }
             self.scan.set(exchange.into_scan());
         }
         let stops = match side {
@@ -108,6 +116,18 @@ impl<S: Stream + 'static> Inner<S> {
             Body::Response => self.response_held.get(),
         };
         if stops { Action::Pause } else { Action::Continue }
+    }
+
+    /// Makes the changes that filters ask for in a request's body that has come to its end.
+    fn change(&self, exchange: &WasmExchange<'_>, mut edits: Vec<Edit>) {
+        if edits.is_empty() || self.replied.get() {
+            return;
+        }
+        let Some(body) = rewrite::apply(&exchange.held(), &mut edits) else { return };
+        exchange.replace_held(&body);
+        if hostcalls::has_header(MapType::HttpRequestHeaders, CONTENT_LENGTH) {
+            exchange.set_request_header(CONTENT_LENGTH, body.len().to_string().as_bytes());
+        }
     }
 
     /// The scan of the body that a callback is about, if that is the request's and one is wanted.

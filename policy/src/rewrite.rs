@@ -12,9 +12,17 @@ pub struct Edit {
     pub with: Cow<'static, [u8]>,
 }
 
+/// Adds an edit, in the place of those that lie within its range: what decides later decides on the whole.
+pub fn add(edits: &mut Vec<Edit>, edit: Edit) {
+    let within = |old: &Edit| edit.range.start <= old.range.start && old.range.end <= edit.range.end;
+    let inserts = edit.range.is_empty();
+    edits.retain(|old| inserts || !within(old));
+    edits.push(edit);
+}
+
 /// `body` with these edits, in whatever order they come. `None` if two of them overlap or one lies beyond the body.
 pub fn apply(body: &[u8], edits: &mut [Edit]) -> Option<Vec<u8>> {
-    edits.sort_by_key(|edit| edit.range.start);
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
     let mut new = Vec::with_capacity(body.len().saturating_add(added));
     let mut at = 0;
@@ -42,6 +50,15 @@ mod tests {
         let mut edits = [edit(4..6, ""), edit(0..1, "xy"), edit(8..8, "!")];
         assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"xy12367!".as_slice()));
         assert_eq!(apply(b"01", &mut []).as_deref(), Some(b"01".as_slice()));
+    }
+
+    #[test]
+    fn a_later_edit_takes_the_place_of_those_within_it() {
+        let mut edits = Vec::new();
+        for new in [edit(1..2, "a"), edit(4..6, "b"), edit(0..3, "c"), edit(4..6, "d"), edit(4..4, "e")] {
+            add(&mut edits, new);
+        }
+        assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"c3ed67".as_slice()));
     }
 
     #[test]

@@ -22,8 +22,6 @@ pub enum Refusal<'a> {
     ContentType,
     /// It is compressed.
     ContentEncoding,
-    /// Too many characters would have to be taken out.
-    Rewrite,
 }
 
 /// The answer to a request that the rule `label` refuses.
@@ -79,9 +77,6 @@ fn sentence(why: Refusal<'_>) -> (u16, &'static str, String) {
         Refusal::ContentEncoding => {
             (415, "unsupported_content_encoding", "its body is compressed; send it as it is.".to_owned())
         }
-        Refusal::Rewrite => {
-            (400, "forbidden_characters", "it holds too many characters that are not accepted.".to_owned())
-        }
     }
 }
 
@@ -133,7 +128,7 @@ const fn fault(what: Fault) -> &'static str {
 /// The rule that a refusal belongs to, where it is not one of the prompt's.
 pub fn label_of(why: Refusal<'_>) -> &'static str {
     let label = match why {
-        Refusal::Prompt(..) | Refusal::Rewrite => "zero_width",
+        Refusal::Prompt(..) => "json",
         Refusal::Body(_) => "max_body",
         Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => "max_depth",
         Refusal::Json(..) | Refusal::NoObject => "json",

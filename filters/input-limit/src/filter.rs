@@ -11,7 +11,6 @@ use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::{Scan, ScanNeeds};
 use tidegate_policy::inference::{Place, Suspect, TextSink};
 use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
-use tidegate_policy::rewrite::apply;
 
 const NAMES: [&str; 3] = ["admitted", "stripped", "clamped"];
 const ADMITTED: usize = 0;
@@ -31,7 +30,6 @@ pub struct InputLimitStream {
     state: State,
     route: usize,
     arrived: u64,
-    fixed_length: bool,
     heard: Heard,
 }
 
@@ -74,13 +72,15 @@ impl Filter for InputLimit {
             state: State::Decided,
             route: usize::MAX,
             arrived: 0,
-            fixed_length: false,
             heard: Heard::default(),
         }
     }
 }
 
 impl Stream for InputLimitStream {
+    const SCANS: bool = true;
+    const REWRITES: bool = true;
+
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             return Flow::Continue;
@@ -117,11 +117,10 @@ impl Stream for InputLimitStream {
                 }
             }
         }
-        self.fixed_length = length.is_some();
         if config.hold_headers {
             return Flow::Hold;
         }
-        if self.fixed_length && self.state == State::Read && limits.may_rewrite() {
+        if length.is_some() && self.state == State::Read && limits.may_rewrite() {
             exchange.remove_request_header("content-length");
         }
         Flow::Continue
@@ -197,37 +196,22 @@ impl InputLimitStream {
         {
             return Some(reply);
         }
-        self.rewrite(exchange, scan, limits, prompt)
+        self.rewrite(exchange, scan, limits, prompt);
+        None
     }
 
-    fn rewrite(
-        &mut self,
-        exchange: &dyn Exchange,
-        scan: &Scan,
-        limits: &Limits,
-        prompt: &PromptLimits,
-    ) -> Option<Flow> {
+    fn rewrite(&mut self, exchange: &dyn Exchange, scan: &Scan, limits: &Limits, prompt: &PromptLimits) {
         let shadow = self.config.is_shadow(place_of("max_completion_tokens"));
         let clamp = prompt.completion_tokens.filter(|_| limits.clamp && !shadow);
         let stripped = self.heard.strips.len();
-        let mut edits = edits(&mut self.heard, scan.facts(), clamp);
-        if edits.is_empty() {
-            return None;
-        }
-        let Some(body) = apply(&exchange.held(), &mut edits) else {
-            return self.refuse(exchange, Refusal::Rewrite);
-        };
-        exchange.replace_held(&body);
-        if self.config.hold_headers && self.fixed_length {
-            exchange.set_request_header("content-length", body.len().to_string().as_bytes());
-        }
-        if stripped > 0 {
-            exchange.count(STRIPPED, 1);
-        }
+        let edits = edits(&mut self.heard, scan.facts(), clamp);
         if edits.len() > stripped {
             exchange.count(CLAMPED, 1);
         }
-        None
+        edits.into_iter().for_each(|edit| exchange.edit_request(edit));
+        if stripped > 0 {
+            exchange.count(STRIPPED, 1);
+        }
     }
 
     /// The answer, unless the rule only counts.

@@ -95,6 +95,8 @@ impl Filter for RetryBudget {
 }
 
 impl Stream for RetryBudgetStream {
+    const SCANS: bool = true;
+
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = Rc::clone(&self.worker);
         let (config, headers) = (&worker.config, exchange.request_headers());

@@ -7,6 +7,7 @@ use crate::plugin::Proxy;
 use crate::scan::Scan;
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use tidegate_policy::rewrite::{self, Edit};
 
 /// A header's new value, or that it was taken out.
 type Changes<V> = RefCell<BTreeMap<String, Option<V>>>;
@@ -27,6 +28,7 @@ pub struct FakeExchange<'a> {
     held: RefCell<Vec<u8>>,
     facts: BTreeMap<Fact, FactValue>,
     scan: Option<Scan>,
+    edits: RefCell<Vec<Edit>>,
 }
 
 impl<'a> FakeExchange<'a> {
@@ -43,6 +45,7 @@ impl<'a> FakeExchange<'a> {
             held: RefCell::default(),
             facts: BTreeMap::new(),
             scan: None,
+            edits: RefCell::default(),
         }
     }
 
@@ -78,9 +81,10 @@ impl<'a> FakeExchange<'a> {
         self.held.borrow_mut().extend_from_slice(bytes);
     }
 
-    /// What is held, after whatever replaced it.
+    /// What is held, with the changes that were made to it.
     pub fn held_now(&self) -> Vec<u8> {
-        self.held.borrow().clone()
+        let held = self.held.borrow();
+        rewrite::apply(&held, &mut self.edits.borrow().clone()).unwrap_or_default()
     }
 
     /// The request's part is over; this is its response.
@@ -141,11 +145,15 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn held(&self) -> Vec<u8> {
-        self.held_now()
+        self.held.borrow().clone()
     }
 
     fn replace_held(&self, body: &[u8]) {
         *self.held.borrow_mut() = body.to_vec();
+    }
+
+    fn edit_request(&self, edit: Edit) {
+        rewrite::add(&mut self.edits.borrow_mut(), edit);
     }
 
     fn response_headers(&self) -> &HeaderMap {

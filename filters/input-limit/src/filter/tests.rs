@@ -182,7 +182,6 @@ fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
     assert_eq!(exchange.receive(&filter, &mut stream, body.as_bytes(), true), Flow::Continue);
     let mended = r#"{ "max_tokens" : 4096,"n":1,"messages":[{"content":"abc"}]}"#;
     assert_eq!(exchange.held_now(), mended.as_bytes());
-    assert_eq!(exchange.request_header("content-length"), Some(Some(mended.len().to_string().into_bytes())));
     let counted = |what| proxy.counter(&format!("tidegate.input_limit.{what}"));
     assert_eq!((counted("admitted"), counted("stripped"), counted("clamped")), (1, 1, 1));
 
