@@ -132,10 +132,10 @@ pub trait Exchange: Proxy {
     fn response_goes_on(&self) -> bool;
 
     /// Sets a header of a response whose headers have not gone on, replacing what is there. One host call.
-    fn set_response_header(&self, name: &str, value: &str);
+    fn set_response_header(&self, name: &'static str, value: &str);
 
     /// Takes a header out of a response whose headers have not gone on. One host call.
-    fn remove_response_header(&self, name: &str);
+    fn remove_response_header(&self, name: &'static str);
 
     /// What the proxy knows of the exchange, as text or as a number. One host call.
     fn fact(&self, fact: Fact) -> Option<FactValue>;

@@ -172,11 +172,11 @@ impl Exchange for WasmExchange<'_> {
         self.callback.goes_on
     }
 
-    fn set_response_header(&self, name: &str, value: &str) {
+    fn set_response_header(&self, name: &'static str, value: &str) {
         hostcalls::set_header(MapType::HttpResponseHeaders, name, value.as_bytes());
     }
 
-    fn remove_response_header(&self, name: &str) {
+    fn remove_response_header(&self, name: &'static str) {
         hostcalls::remove_header(MapType::HttpResponseHeaders, name);
     }
 

@@ -46,6 +46,7 @@ choose! {
     "rate-limit": Http<tidegate_rate_limit::RateLimit>,
     "retry-budget": Http<tidegate_retry_budget::RetryBudget>,
     "slow-client": Http<tidegate_slow_client::SlowClient>,
+    "tidegate": Http<tidegate_composite::Tidegate>,
     "store-contract": Http<tidegate_store_contract::StoreContract>,
 }
 

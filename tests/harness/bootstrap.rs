@@ -2,7 +2,11 @@
 //! upstream or of an answer that Envoy gives itself.
 
 use serde_json::{Value, json};
+use std::env;
 use std::path::{Path, PathBuf};
+
+/// The filters that the composite module holds.
+const COMPOSITE: [&str; 5] = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget"];
 
 /// What listens, and what it does with a request.
 #[derive(Clone)]
@@ -21,8 +25,13 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-/// A module as an HTTP filter: `product` is its path below `dist/`.
+/// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter
+/// in the composite module.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
+    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+        let document = format!("{{\"{}\": {configuration}}}", root_id.replace('-', "_"));
+        return wasm("http", "tidegate.wasm", "tidegate", &document);
+    }
     wasm("http", product, root_id, configuration)
 }
 

@@ -164,11 +164,11 @@ impl Exchange for FakeExchange<'_> {
         self.response_goes_on.get()
     }
 
-    fn set_response_header(&self, name: &str, value: &str) {
+    fn set_response_header(&self, name: &'static str, value: &str) {
         self.response.borrow_mut().insert(name.to_owned(), Some(value.to_owned()));
     }
 
-    fn remove_response_header(&self, name: &str) {
+    fn remove_response_header(&self, name: &'static str) {
         self.response.borrow_mut().insert(name.to_owned(), None);
     }
 

@@ -1,0 +1,88 @@
+//! The plugin: one document that holds each filter's own, keyed by its name. A filter whose key is absent is off.
+
+use crate::parts::{Filters, PARTS};
+use crate::stream::TidegateStream;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::rc::Rc;
+use tidegate_host::config::{ConfigError, parse};
+use tidegate_host::exchange::Filter;
+use tidegate_host::plugin::Plugin;
+use tidegate_host::scan::ScanNeeds;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    header_limit: Option<Box<RawValue>>,
+    rate_limit: Option<Box<RawValue>>,
+    slow_client: Option<Box<RawValue>>,
+    input_limit: Option<Box<RawValue>>,
+    retry_budget: Option<Box<RawValue>>,
+}
+
+/// All HTTP filters in one.
+#[derive(Debug)]
+pub struct Tidegate {
+    filters: Filters,
+    names: [(Vec<String>, Vec<String>); PARTS],
+    offsets: Rc<[Offsets; PARTS]>,
+}
+
+/// Where a filter's counters and gauges begin among those of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// Of its counters.
+    pub counters: usize,
+    /// Of its gauges.
+    pub gauges: usize,
+}
+
+impl Plugin for Tidegate {
+    const ROOT_ID: &'static str = "tidegate";
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        let Raw { header_limit, rate_limit, slow_client, input_limit, retry_budget } = parse(document)?;
+        let documents = [&header_limit, &rate_limit, &slow_client, &input_limit, &retry_budget];
+        if documents.iter().all(|document| document.is_none()) {
+            return Err(ConfigError::new(
+                "",
+                "found no filter, accepted is at least one, such as rate_limit",
+            ));
+        }
+        let documents = documents.map(|document| document.as_ref().map(|raw| raw.get().as_bytes()));
+        let filters = Filters::configure(documents)?;
+        let names = filters.names();
+        let mut next = Offsets::default();
+        let offsets = names.each_ref().map(|(counters, gauges)| {
+            let own = next;
+            next.counters = next.counters.saturating_add(counters.len());
+            next.gauges = next.gauges.saturating_add(gauges.len());
+            own
+        });
+        Ok(Self { filters, names, offsets: Rc::new(offsets) })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.names.iter().flat_map(|(counters, _)| counters.clone()).collect()
+    }
+
+    fn gauges(&self) -> Vec<String> {
+        self.names.iter().flat_map(|(_, gauges)| gauges.clone()).collect()
+    }
+}
+
+impl Filter for Tidegate {
+    type Stream = TidegateStream;
+
+    fn max_held(&self) -> usize {
+        self.filters.max_held()
+    }
+
+    fn scan(&self) -> Option<ScanNeeds> {
+        self.filters.scan()
+    }
+
+    fn stream(&self) -> TidegateStream {
+        TidegateStream::new(self.filters.parts(), Rc::clone(&self.offsets))
+    }
+}

@@ -1,0 +1,135 @@
+//! How the answer of one filter passes those that stand before it: they see it as a response on its way out, and what they
+//! set or take out is set or taken out of it.
+
+use crate::view::View;
+use core::cell::RefCell;
+use core::net::IpAddr;
+use tidegate_host::exchange::{Exchange, Fact, FactValue};
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::plugin::Proxy;
+use tidegate_host::reply::Reply;
+use tidegate_host::scan::Scan;
+use tidegate_host::store::Store;
+use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::rewrite::Edit;
+use tidegate_policy::timestamp::Timestamp;
+
+/// An answer, as one filter sees it.
+pub struct ReplyView<'a> {
+    view: View<'a>,
+    headers: HeaderMap,
+    reply: RefCell<&'a mut Reply>,
+}
+
+impl<'a> ReplyView<'a> {
+    /// Of `reply`, in the place of the response that `view` would show.
+    pub fn new(view: View<'a>, reply: &'a mut Reply) -> Self {
+        let status = (":status", reply.status.to_string());
+        let headers = core::iter::once(&status).chain(&reply.headers);
+        let headers = headers.map(|(name, value)| (*name, value.as_str())).collect();
+        Self { view, headers, reply: RefCell::new(reply) }
+    }
+}
+
+impl Proxy for ReplyView<'_> {
+    fn now(&self) -> Timestamp {
+        self.view.now()
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.view.clock()
+    }
+
+    fn random(&self) -> u64 {
+        self.view.random()
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.view.store()
+    }
+
+    fn fingerprinter(&self) -> Fingerprinter {
+        self.view.fingerprinter()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.view.peer()
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.view.set_alarm(at);
+    }
+
+    fn count(&self, metric: usize, by: u32) {
+        self.view.count(metric, by);
+    }
+
+    fn set_gauge(&self, gauge: usize, value: u64) {
+        self.view.set_gauge(gauge, value);
+    }
+}
+
+impl Exchange for ReplyView<'_> {
+    fn request_headers(&self) -> &HeaderMap {
+        self.view.request_headers()
+    }
+
+    fn set_request_header(&self, _: &str, _: &[u8]) {}
+
+    fn remove_request_header(&self, _: &str) {}
+
+    fn request_goes_on(&self) -> bool {
+        false
+    }
+
+    fn can_hold(&self) -> bool {
+        false
+    }
+
+    fn arrived(&self) -> &[u8] {
+        &[]
+    }
+
+    fn scan(&self) -> Option<&Scan> {
+        self.view.scan()
+    }
+
+    fn held(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn replace_held(&self, _: &[u8]) {}
+
+    fn edit_request(&self, _: Edit) {}
+
+    fn response_headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn response_goes_on(&self) -> bool {
+        true
+    }
+
+    fn set_response_header(&self, name: &'static str, value: &str) {
+        self.remove_response_header(name);
+        if let Ok(mut reply) = self.reply.try_borrow_mut() {
+            reply.headers.push((name, value.to_owned()));
+        }
+    }
+
+    fn remove_response_header(&self, name: &'static str) {
+        if let Ok(mut reply) = self.reply.try_borrow_mut() {
+            reply.headers.retain(|(found, _)| *found != name);
+        }
+    }
+
+    fn fact(&self, fact: Fact) -> Option<FactValue> {
+        match fact {
+            Fact::Cluster => self.view.fact(fact),
+            Fact::ResponseDetails => {
+                self.reply.try_borrow().ok().map(|reply| FactValue(reply.details.clone().into_bytes()))
+            }
+            Fact::ResponseFlags | Fact::Attempts => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What one filter sees of an exchange that it shares: the same facts, and alarms and counters of its own.
+
+use crate::filter::Offsets;
+use core::cell::{Cell, RefCell};
+use core::net::IpAddr;
+use tidegate_host::exchange::{Exchange, Fact, FactValue};
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::plugin::Proxy;
+use tidegate_host::scan::Scan;
+use tidegate_host::store::Store;
+use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::rewrite::{self, Edit};
+use tidegate_policy::timestamp::Timestamp;
+
+/// One filter's view.
+pub struct View<'a> {
+    /// What all share.
+    pub whole: &'a dyn Exchange,
+    /// Where its counters and gauges begin.
+    pub offsets: Offsets,
+    /// Its alarm.
+    pub alarm: &'a Cell<Option<Timestamp>>,
+    /// Whether more of the request is to come, as it has been told.
+    pub request_goes_on: bool,
+    /// What is to be changed in the request's body, by all of them.
+    pub edits: &'a RefCell<Vec<Edit>>,
+}
+
+impl Proxy for View<'_> {
+    fn now(&self) -> Timestamp {
+        self.whole.now()
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.whole.clock()
+    }
+
+    fn random(&self) -> u64 {
+        self.whole.random()
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.whole.store()
+    }
+
+    fn fingerprinter(&self) -> Fingerprinter {
+        self.whole.fingerprinter()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.whole.peer()
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.alarm.set(at);
+    }
+
+    fn count(&self, metric: usize, by: u32) {
+        self.whole.count(self.offsets.counters.saturating_add(metric), by);
+    }
+
+    fn set_gauge(&self, gauge: usize, value: u64) {
+        self.whole.set_gauge(self.offsets.gauges.saturating_add(gauge), value);
+    }
+}
+
+impl Exchange for View<'_> {
+    fn request_headers(&self) -> &HeaderMap {
+        self.whole.request_headers()
+    }
+
+    fn set_request_header(&self, name: &str, value: &[u8]) {
+        self.whole.set_request_header(name, value);
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        self.whole.remove_request_header(name);
+    }
+
+    fn request_goes_on(&self) -> bool {
+        self.request_goes_on
+    }
+
+    fn can_hold(&self) -> bool {
+        self.whole.can_hold()
+    }
+
+    fn arrived(&self) -> &[u8] {
+        self.whole.arrived()
+    }
+
+    fn scan(&self) -> Option<&Scan> {
+        self.whole.scan()
+    }
+
+    fn held(&self) -> Vec<u8> {
+        self.whole.held()
+    }
+
+    fn replace_held(&self, body: &[u8]) {
+        self.whole.replace_held(body);
+    }
+
+    fn edit_request(&self, edit: Edit) {
+        if let Ok(mut edits) = self.edits.try_borrow_mut() {
+            rewrite::add(&mut edits, edit);
+        }
+    }
+
+    fn response_headers(&self) -> &HeaderMap {
+        self.whole.response_headers()
+    }
+
+    fn response_goes_on(&self) -> bool {
+        self.whole.response_goes_on()
+    }
+
+    fn set_response_header(&self, name: &'static str, value: &str) {
+        self.whole.set_response_header(name, value);
+    }
+
+    fn remove_response_header(&self, name: &'static str) {
+        self.whole.remove_response_header(name);
+    }
+
+    fn fact(&self, fact: Fact) -> Option<FactValue> {
+        self.whole.fact(fact)
+    }
+}
