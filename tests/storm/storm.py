@@ -26,6 +26,7 @@ CALM, FAILING, AFTER = 10, 20, 30
 CROWD = 1_000
 BUDGET = {"per": ["client", "cluster"]}
 EACH = {"per": ["client"]}
+STATISTICS = ("first_attempts", "attempts", "client_retries.admitted", "client_retries.refused", "contended")
 
 
 class Upstream:
@@ -76,9 +77,6 @@ def storm(binary: Path, sdk: str, name: str, budget: dict | None) -> Storm:
         calls = outcomes(like, real)
         stats = {what: gateway.stat(f"wasmcustom.tidegate.retry_budget.{what}") for what in STATISTICS}
         return Storm(name, calls, upstream.arrivals(), begin, begin + CALM, recovery, begin + seconds, stats)
-
-
-STATISTICS = ("first_attempts", "attempts", "client_retries.admitted", "client_retries.refused", "contended")
 
 
 def wave(binary: Path, name: str, budget: dict | None) -> Wave:

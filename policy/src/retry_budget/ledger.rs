@@ -17,7 +17,9 @@ const EARNING: usize = 10;
 const SLOTS: usize = EARNING + 1;
 
 /// Bytes of a ledger.
-pub(super) const BYTES: usize = 20 + 4 * SLOTS;
+pub(super) const BYTES: usize = HEAD + 4 * SLOTS;
+
+const HEAD: usize = 20;
 
 /// What a budget remembers. The default is one that nobody has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +45,14 @@ impl Ledger {
     /// For the store.
     pub fn to_bytes(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let slots = self.slots.iter().flat_map(|slot| [slot.deposits, slot.withdrawals]);
-        let fields = (self.begin.as_nanos().to_le_bytes().into_iter())
-            .chain(self.reserve.as_nanos().to_le_bytes())
-            .chain(self.debt.to_le_bytes())
-            .chain(slots.flat_map(u16::to_le_bytes));
-        bytes.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
+        let (head, slots) = bytes.split_at_mut(HEAD);
+        let times =
+            self.begin.as_nanos().to_le_bytes().into_iter().chain(self.reserve.as_nanos().to_le_bytes());
+        head.iter_mut().zip(times.chain(self.debt.to_le_bytes())).for_each(|(place, byte)| *place = byte);
+        for (place, slot) in slots.chunks_exact_mut(4).zip(&self.slots) {
+            let both = u32::from(slot.withdrawals) << 16 | u32::from(slot.deposits);
+            place.copy_from_slice(&both.to_le_bytes());
+        }
         bytes
     }
 

@@ -59,9 +59,10 @@ impl LedgerSet {
     pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
         let known = self.records().position(|(found, _)| found == mark);
         let (way, loss) = known.map(|way| (way, 0)).unwrap_or_else(|| self.least(budget, now));
-        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
-            let record = mark.to_le_bytes().into_iter().chain(ledger.to_bytes());
-            place.iter_mut().zip(record).for_each(|(place, byte)| *place = byte);
+        let place = self.bytes.chunks_exact_mut(RECORD).nth(way).and_then(<[u8]>::split_first_chunk_mut);
+        if let Some((place, rest)) = place {
+            *place = mark.to_le_bytes();
+            rest.copy_from_slice(&ledger.to_bytes());
         }
         loss > 0
     }
