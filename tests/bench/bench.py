@@ -22,15 +22,16 @@ from pathlib import Path
 import hostcalls
 import picture
 import report
+import scan
 from clients import Misbehaved
 from envoy import Envoy, StartFailed, Upstream
 from filters import ROOT
-from lanes import LANES, TARGETS, Lane
+from lanes import LANES, SCAN, TARGETS, Lane
 from measure import Load, find_h2load
 from report import Report, Results
 from workloads import STANDARD, WORKLOADS
 
-PARTS = ("cpu", "speed", "calls")
+PARTS = ("cpu", "speed", "calls", "scan")
 
 
 def main() -> int:
@@ -48,6 +49,10 @@ def main() -> int:
         if "calls" in options.parts:
             with ExitStack() as stack:
                 bench.count(stack)
+        scans = []
+        if "scan" in options.parts:
+            with ExitStack() as stack:
+                scans = bench.scan(stack)
     except (StartFailed, Misbehaved) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -55,7 +60,7 @@ def main() -> int:
         print("bench: interrupted", file=sys.stderr)
         return 130
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    document = Report(results, settings).document(TARGETS)
+    document = Report(results, settings).document(TARGETS) | {"scans": scans}
     report.write(document, options.json)
     print(report.text(document))
     print(f"\nwritten: {options.json}")
@@ -123,6 +128,17 @@ class Bench:
                 for name in self._options.workloads:
                     self._results[name][lane.name].crossings = hostcalls.count(lane, envoy, WORKLOADS[name])
         print("host calls counted", file=sys.stderr)
+
+    def scan(self, stack: ExitStack) -> list[dict]:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        if missing := SCAN.missing():
+            raise Misbehaved(f"{missing.pop()} is missing: ./module/build.sh scan")
+        upstream = Upstream(directory / "upstream")
+        stack.callback(upstream.stop)
+        envoy = self._start(stack, SCAN, directory, upstream)
+        envoy.wait_until_ready()
+        envoy.move_to(self._cpu)
+        return scan.measure(envoy)
 
     def _start(self, stack: ExitStack, lane: Lane, directory: Path, upstream: Upstream, *log: str) -> Envoy:
         folder = directory / lane.name.replace(" ", "-")

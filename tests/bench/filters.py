@@ -78,7 +78,7 @@ def wasm(root_id: str, configuration: dict, name: str = "", kind: str = "http", 
 
 
 def module(root_id: str) -> Path:
-    return ROOT / "dist" / ("bench/empty.wasm" if root_id == "empty" else f"{root_id}.wasm")
+    return ROOT / "dist" / (f"bench/{root_id}.wasm" if root_id in ("empty", "scan") else f"{root_id}.wasm")
 
 
 def module_of(filter: dict) -> Path | None:

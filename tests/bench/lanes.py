@@ -121,6 +121,8 @@ LANES = (
     lane(f"{COMPOSITE}, refused", composite([SPENT]), status=429, shows=WAIT),
 )
 
+SCAN = lane("scan", wasm("scan", {}))
+
 TARGETS = (
     Target("models", "rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
     Target("models", "rate-limit admitted", EMPTY, "overhead", 2.0),

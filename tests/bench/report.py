@@ -139,6 +139,8 @@ def text(document: dict) -> str:
         counted = [row for row in rows if row["crossings"]]
         if counted:
             parts.append(table(f"{workload['title']}: crossings", CROSSING_COLUMNS, map(crossing_cells, counted)))
+    if document["scans"]:
+        parts.append(table("1 MB chat, read in the VM: MB/s", SCAN_COLUMNS, map(scan_cells, document["scans"])))
     verdicts = "\n".join(map(sentence, document["targets"]))
     return "\n\n".join(filter(None, [*parts, verdicts]))
 
@@ -178,6 +180,14 @@ def crossing_cells(row: dict) -> tuple[str, ...]:
     found = row["crossings"]
     sums = (f"{sum(kinds.values()):g}" for kinds in (found.callbacks, found.calls))
     return (row["lane"], *sums, kinds(found.callbacks) + " · " + (kinds(found.calls) or "no host call"))
+
+
+SCAN_COLUMNS = ("lane", "scan", "serde_json::Value", "scan over Value")
+
+
+def scan_cells(row: dict) -> tuple[str, ...]:
+    spans = (f"{median(each):.0f} [{min(each):.0f}..{max(each):.0f}]" for each in row["megabytes_per_second"].values())
+    return (row["text"], *spans, f"{row['scan_over_value']:.2f}")
 
 
 def kinds(found: dict[str, float]) -> str:
