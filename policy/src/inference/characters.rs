@@ -75,24 +75,52 @@ impl Class {
 
 /// Counts the characters of a text that is written at the offset `at`, and names the suspicious ones.
 pub(super) fn count(text: &str, at: u64, mut name: impl FnMut(Suspect)) -> usize {
-    let mut count = 0_usize;
-    for (place, character) in text.char_indices() {
+    let (mut count, mut place) = (0_usize, 0_usize);
+    while let Some(lead) = text.as_bytes().get(place) {
         count = count.wrapping_add(1);
-        if is_common(character) {
+        let common = common(*lead);
+        if common > 0 {
+            place = place.wrapping_add(common);
             continue;
         }
+        let Some(character) = text.get(place..).and_then(|rest| rest.chars().next()) else { break };
+        let length = character.len_utf8();
         if let Some(class) = Class::of(character) {
             let begin = at.wrapping_add(u64::try_from(place).unwrap_or(u64::MAX));
-            let length = u64::try_from(character.len_utf8()).unwrap_or(u64::MAX);
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
             name(Suspect { class, character, range: begin..begin.wrapping_add(length) });
         }
+        place = place.wrapping_add(length);
     }
     count
 }
 
-/// One of the many that are not suspicious.
+/// How long a character is in UTF-8 that begins with this byte, if none that does is suspicious; else 0.
 #[inline]
-const fn is_common(character: char) -> bool {
-    matches!(character, ' '..='~' | '\u{AE}'..='\u{34E}' | '\u{350}'..='\u{61B}' | '\u{61D}'..='\u{115E}')
-        || matches!(character, '\u{2070}'..='\u{3163}' | '\u{3165}'..='\u{D7FF}' | '\u{1F000}'..='\u{1FFFF}')
+const fn common(lead: u8) -> usize {
+    match lead {
+        b' '..=b'~' => 1,
+        0xE4..=0xED | 0xE0 => 3,
+        0xC3..=0xCC | 0xCE..=0xD7 | 0xD9..=0xDF => 2,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_is_counted_once_and_the_suspicious_ones_are_named() {
+        for character in '\0'..=char::MAX {
+            let (mut text, mut named) = ([0; 5], Vec::new());
+            let length = character.encode_utf8(&mut text).len();
+            text[length] = b'.';
+            let text = std::str::from_utf8(&text[..=length]).unwrap();
+            assert_eq!(count(text, 7, |suspect| named.push(suspect)), 2, "{character:?}");
+            let range = 7..7 + u64::try_from(length).unwrap();
+            let expected = Class::of(character).map(|class| Suspect { class, character, range });
+            assert_eq!(named, Vec::from_iter(expected), "{character:?}");
+        }
+    }
 }
