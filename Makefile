@@ -40,7 +40,7 @@ demo: build ## a real model behind Tidegate, a flood, and a client that notices 
 	./envoy/demo/run.sh
 
 bench: build ## what every filter costs, side by side with Envoy alone, its own filters and empty ones
-	./module/build.sh empty
+	./module/build.sh empty scan
 	python3 tests/bench/bench.py
 
 growth: build ## how that cost grows with clients, limits, bodies and workers

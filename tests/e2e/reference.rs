@@ -19,6 +19,15 @@ fn the_reference_configuration_protects_a_server_and_serves_its_clients() {
     assert_eq!((chat.status, chat.number("x-ratelimit-limit-requests")), (200, 20));
     assert_eq!(upstream.seen()[0].body, b"{\"messages\":[]}");
 
+    let question = |length| format!(r#"{{"messages":[{{"content":"{}"}}]}}"#, "x".repeat(length));
+    let ask = |length| {
+        let request = post("/v1/chat/completions", &[key], question(length).as_bytes());
+        envoy.connect().exchange(&request).expect("an answer")
+    };
+    let long = ask(32_769);
+    assert_eq!((long.status, long.json()["error"]["code"].as_str()), (400, Some("prompt_too_long")));
+    assert_eq!((ask(32_768).status, upstream.seen().len()), (200, 2));
+
     let agent = vec![b'a'; 2_048];
     let long = envoy.connect().exchange(&raw("/v1/models", &[(b"user-agent", &agent)])).expect("an answer");
     assert_eq!((long.status, long.json()["error"]["code"].as_str()), (403, Some("header_value_too_large")));

@@ -1,19 +1,23 @@
-//! Unmodified SDKs that meet the limit: they recover by themselves when the wait is short, and stop at once when
-//! they are told to.
+//! Unmodified SDKs that meet a limit: they recover by themselves when the wait is short, and stop at once when they
+//! are told to.
 
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
-use tidegate_tests::bootstrap::{Listener, checkout, rate_limit};
+use tidegate_tests::bootstrap::{Listener, checkout, module, rate_limit};
 use tidegate_tests::envoy::Envoy;
 
 /// What came of so many calls of an SDK.
 pub fn run(sdk: &str, envoy: &Envoy, calls: usize) -> Value {
+    script(&[sdk, &format!("http://{}", envoy.front()), &calls.to_string()])
+}
+
+fn script(arguments: &[&str]) -> Value {
     let output = Command::new(checkout().join("tests/sdk/run.sh"))
-        .args([sdk, &format!("http://{}", envoy.front()), &calls.to_string()])
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .expect("tests/sdk/run.sh runs");
-    assert!(output.status.success(), "tests/sdk/run.sh {sdk} failed");
+    assert!(output.status.success(), "tests/sdk/run.sh {arguments:?} failed");
     serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
@@ -51,5 +55,26 @@ fn an_sdk_stops_at_once_when_it_is_told_to() {
         assert_eq!(outcome["messages"][1]["code"], "rate_limit_exceeded", "{sdk}: {outcome}");
         assert_eq!(envoy.counter("throttled"), 2, "{sdk} retried although it was told not to");
         assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 5.0), "{sdk}: {outcome}");
+    }
+}
+
+#[test]
+fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_long() {
+    let configuration = r#"{ "hold_headers": true }"#;
+    let mut filter = module("input-limit.wasm", "input-limit", configuration);
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    for sdk in ["openai", "anthropic"] {
+        let envoy = Envoy::with(Listener::new([filter.clone()])).workers(2).start();
+        let outcome =
+            script(&["chat", sdk, &format!("http://{}", envoy.front()), "x".repeat(1_025).as_str()]);
+        assert_eq!(outcome["raised"], "BadRequestError", "{sdk}: {outcome}");
+        let said = outcome["text"].as_str().expect("a text");
+        assert!(said.contains("Input rule 'max_chars' refuses this request"), "{sdk}: {outcome}");
+        let error = &outcome["error"];
+        assert_eq!(
+            (&error["code"], &error["param"]),
+            (&json!("prompt_too_long"), &json!("messages[0].content"))
+        );
+        assert_eq!(envoy.stat("wasmcustom.tidegate.input_limit.rejected.max_chars"), 1, "{sdk} came back");
     }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Calls a server with an unmodified SDK and prints what came of it, as JSON.
 #   tests/sdk/run.sh openai|anthropic|openai-node|anthropic-node <base url> [calls, 3 unless given]
+#   tests/sdk/run.sh chat openai|anthropic <base url> <prompt>
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -20,7 +21,10 @@ npm_packages() {
     echo "$folder"
 }
 
+python() { "$here/../../envoy/python.sh" sdk "$here/requirements.txt"; }
+
 case $1 in
+    chat) exec "$(python)" "$here/chat.py" "${@:2}" ;;
     *-node) folder=$(npm_packages) && exec node "$folder/call.js" "$1" "$2" "${3:-3}" ;;
-    *) python=$("$here/../../envoy/python.sh" sdk "$here/requirements.txt") && exec "$python" "$here/call.py" "$1" "$2" "${3:-3}" ;;
+    *) exec "$(python)" "$here/call.py" "$1" "$2" "${3:-3}" ;;
 esac

@@ -34,7 +34,8 @@ impl RootContext for Scan {
 impl HttpContext for Scan {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let header = |name| self.get_http_request_header(name).unwrap_or_default();
-        (self.into_tree, self.rounds) = (header("x-reader") == "value", header("x-rounds").parse().unwrap_or(0));
+        (self.into_tree, self.rounds) =
+            (header("x-reader") == "value", header("x-rounds").parse().unwrap_or(0));
         Action::Continue
     }
 
