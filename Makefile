@@ -1,8 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build test unit e2e platforms lint demo bench growth compat attack storm package clean rust
-.PHONY: help build test unit e2e lint demo bench storm clean rust
+.PHONY: help build check test unit e2e platforms lint demo bench growth compat attack storm package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +11,10 @@ rust:
 
 build: ## leave dist/<root_id>.wasm
 	./module/build.sh
+
+check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=root_id for a document alone)
+	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id]" >&2; exit 2; }
+	@cargo run --quiet --package tidegate-check -- "$(CONFIG)" $(MODULE)
 
 test: unit e2e platforms ## run every test
 

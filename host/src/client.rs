@@ -12,6 +12,7 @@ use tidegate_policy::identity;
 
 /// Where an address is taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddressSource {
     /// 0: the other end of the connection; N: the Nth address of `x-forwarded-for` from the right, and the
@@ -137,6 +138,15 @@ impl ClientSources {
             }
         }
         Client::Unknown
+    }
+
+    /// Where a client is looked for, such as `authorization, x-api-key, address`.
+    pub fn names(&self) -> String {
+        let name = |source: &Source| match source {
+            Source::Header(name) => String::from_utf8_lossy(name).into_owned(),
+            Source::Address => "address".to_owned(),
+        };
+        self.sources.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether a client can be known by a key.

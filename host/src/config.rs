@@ -32,6 +32,7 @@ impl fmt::Display for ConfigError {
 
 /// What happens to what cannot be decided, because every race for its state was lost or there is no room for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FailureMode {
     /// It is refused.

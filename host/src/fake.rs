@@ -5,15 +5,18 @@ use crate::connection::Link;
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::store::Store;
+use calls::Once;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
+pub use calls::Calls;
 pub use exchange::FakeExchange;
 pub use store::FakeStore;
 
+mod calls;
 mod exchange;
 mod store;
 
@@ -30,6 +33,8 @@ pub struct FakeProxy {
     pub peer: Option<IpAddr>,
     /// Whether no request can be held.
     pub cannot_hold: bool,
+    /// The host calls that were made, but for those on the store.
+    pub calls: Calls,
     /// The alarm that was set last.
     pub alarm: Cell<Option<Timestamp>>,
     names: Vec<String>,
@@ -87,6 +92,7 @@ pub struct FakeLink<'a> {
 
 impl Link for FakeLink<'_> {
     fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>> {
+        self.proxy.calls.make();
         let buffer = self.buffer.borrow();
         let rest = buffer.get(offset..)?;
         Some(rest.get(..most).unwrap_or(rest).to_vec())
@@ -95,11 +101,13 @@ impl Link for FakeLink<'_> {
 
 impl Proxy for FakeProxy {
     fn now(&self) -> Timestamp {
+        self.calls.ask(Once::Now);
         Timestamp::from_nanos(self.now.get())
     }
 
     fn clock(&self) -> Timestamp {
-        self.now()
+        self.calls.make();
+        Timestamp::from_nanos(self.now.get())
     }
 
     fn random(&self) -> u64 {
@@ -115,6 +123,7 @@ impl Proxy for FakeProxy {
     }
 
     fn peer(&self) -> Option<IpAddr> {
+        self.calls.ask(Once::Peer);
         self.peer
     }
 
@@ -123,12 +132,14 @@ impl Proxy for FakeProxy {
     }
 
     fn count(&self, metric: usize, by: u32) {
+        self.calls.make();
         let mut counts = self.counts.borrow_mut();
         let count = counts.entry(metric).or_default();
         *count = count.saturating_add(by);
     }
 
     fn set_gauge(&self, gauge: usize, value: u64) {
+        self.calls.make();
         self.gauges.borrow_mut().insert(gauge, value);
     }
 }

@@ -1,11 +1,13 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
 //! sees ([`exchange`], [`headers`], [`scan`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
-//! their configurations are made of ([`config`], [`notation`], [`client`]). Nothing here knows proxy-wasm; the
+//! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
 pub mod client;
 pub mod config;
 pub mod connection;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod exchange;
 #[cfg(feature = "fake")]
 pub mod fake;

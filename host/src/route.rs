@@ -3,11 +3,13 @@
 use crate::client::header_name;
 use crate::config::ConfigError;
 use crate::exchange::Exchange;
+use core::fmt;
 use serde::Deserialize;
 use tidegate_policy::path::is_canonical;
 
 /// `when:` as written.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawWhen {
     path_prefix: Option<String>,
@@ -17,6 +19,7 @@ pub struct RawWhen {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawHeader {
     name: String,
@@ -75,5 +78,28 @@ impl When {
             && wanted.iter().all(|(name, value)| {
                 headers().all(name).any(|found| value.as_ref().is_none_or(|value| value == found))
             })
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.methods {
+            None => f.write_str("all requests")?,
+            Some(methods) => {
+                let methods: Vec<_> = methods.iter().map(|method| String::from_utf8_lossy(method)).collect();
+                f.write_str(&methods.join(" or "))?;
+            }
+        }
+        if let Some(prefix) = &self.path_prefix {
+            write!(f, " to {}…", String::from_utf8_lossy(prefix))?;
+        }
+        for (place, (name, value)) in self.headers.iter().enumerate() {
+            let link = if place == 0 { "with" } else { "and" };
+            write!(f, " {link} {}", String::from_utf8_lossy(name))?;
+            if let Some(value) = value {
+                write!(f, ": {}", String::from_utf8_lossy(value))?;
+            }
+        }
+        Ok(())
     }
 }

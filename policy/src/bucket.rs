@@ -140,6 +140,11 @@ impl Bucket {
         self.refill.saturating_sub(self.interval)
     }
 
+    /// How long before they are there tokens may be promised, in nanoseconds.
+    pub const fn promised(&self) -> u64 {
+        self.promised
+    }
+
     /// Whether a token that is `wait` nanoseconds away may be promised.
     pub const fn promises(&self, wait: u64) -> bool {
         wait <= self.promised

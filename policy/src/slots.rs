@@ -43,15 +43,23 @@ impl Table {
     /// The smallest memory that makes a table, in bytes.
     pub const MIN_BYTES: u64 = 64 * SET_COST;
 
+    /// How large a [`SlotSet`] is, in bytes.
+    pub const SET_BYTES: u64 = 320;
+
     /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
     pub fn within(bytes: u64) -> Option<Self> {
-        Self::of_sets(320, bytes)
+        Self::of_sets(Self::SET_BYTES, bytes)
     }
 
     /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
     pub fn of_sets(size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
         (sets >= 64).then_some(Self { sets })
+    }
+
+    /// The most that its sets of `size` bytes take of the host's memory, in bytes.
+    pub fn bytes(&self, size: u64) -> u64 {
+        size.saturating_add(ENTRY_COST).saturating_mul(u64::from(self.sets))
     }
 
     /// How many sets.

@@ -23,6 +23,7 @@ const MAX_MEMORY: u64 = 1 << 30;
 const MAX_EXEMPT: usize = 256;
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default)]
@@ -39,6 +40,7 @@ struct Raw {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawHeaders {
     timeout: Option<WrittenSpan>,
@@ -47,6 +49,7 @@ struct RawHeaders {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawArrivals {
     rate: WrittenRate,
@@ -155,6 +158,12 @@ fn span(written: Option<WrittenSpan>, default: Duration, path: &str) -> Result<D
 
 fn refuse(path: &str, problem: String) -> ConfigError {
     ConfigError::new(path, problem)
+}
+
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ const EVICTED: usize = 8;
 /// Closes connections that trickle their request heads, or that one address hoards.
 #[derive(Debug)]
 pub struct ConnectionGuard {
-    config: Rc<Config>,
+    pub(crate) config: Rc<Config>,
 }
 
 /// One connection.

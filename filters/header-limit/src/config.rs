@@ -25,6 +25,7 @@ const SINGLETONS: &str = "singletons";
 const CONTROL_BYTES: &str = "control_bytes";
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default = "hundred")]
@@ -46,6 +47,7 @@ struct Raw {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawField {
     name: String,
@@ -56,6 +58,7 @@ struct RawField {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawDeny {
     name: String,
@@ -67,6 +70,7 @@ struct RawDeny {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum ControlBytes {
     #[default]
@@ -243,6 +247,12 @@ fn twice(path: impl Into<String>, found: &str) -> ConfigError {
 
 fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::new(path, problem)
+}
+
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const EACH: usize = 1;
 /// Limits on the number, size, repetition and content of request headers.
 #[derive(Debug)]
 pub struct HeaderLimit {
-    config: Rc<Config>,
+    pub(crate) config: Rc<Config>,
 }
 
 /// One request against the rules.

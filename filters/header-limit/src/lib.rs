@@ -5,6 +5,8 @@
 
 pub mod answer;
 pub mod config;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod filter;
 
 pub use filter::HeaderLimit;

@@ -279,5 +279,11 @@ fn at_most(found: usize, path: &str) -> Result<(), ConfigError> {
     if found > MAX_RULES { Err(problem()) } else { Ok(()) }
 }
 
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
+}
+
 #[cfg(test)]
 mod tests;

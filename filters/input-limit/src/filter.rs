@@ -20,7 +20,7 @@ const CLAMPED: usize = 2;
 /// Limits on what a request asks of a model.
 #[derive(Debug)]
 pub struct InputLimit {
-    config: Rc<Config>,
+    pub(crate) config: Rc<Config>,
 }
 
 /// One request.

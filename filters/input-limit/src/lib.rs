@@ -6,6 +6,8 @@
 
 pub mod answer;
 pub mod config;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod filter;
 pub mod rewrite;
 

@@ -74,6 +74,11 @@ impl Limit {
     pub fn applies(&self, exchange: &dyn Exchange) -> bool {
         self.when.applies(exchange)
     }
+
+    /// The requests that it applies to.
+    pub const fn when(&self) -> &When {
+        &self.when
+    }
 }
 
 impl Config {
@@ -237,6 +242,12 @@ fn sha256(hex: &str, path: &str) -> Result<[u8; 32], ConfigError> {
 
 fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::new(path, problem)
+}
+
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
 }
 
 #[cfg(test)]

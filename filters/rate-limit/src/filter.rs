@@ -34,12 +34,12 @@ const MAX_KEY: usize = 4_096;
 /// Token buckets per client, address, path, method or header.
 #[derive(Debug)]
 pub struct RateLimit {
-    worker: Rc<Worker>,
+    pub(crate) worker: Rc<Worker>,
 }
 
 #[derive(Debug)]
-struct Worker {
-    config: Config,
+pub(crate) struct Worker {
+    pub(crate) config: Config,
     refused: RefCell<Refused>,
 }
 

@@ -9,6 +9,7 @@ const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default)]
@@ -21,6 +22,7 @@ struct Raw {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawBody {
     grace: Option<WrittenSpan>,
@@ -29,6 +31,7 @@ struct RawBody {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RawTinyChunks {
     window: Whole,
@@ -85,4 +88,10 @@ fn span(written: Option<WrittenSpan>, default: u64, path: &str) -> Result<u64, C
 fn within(found: u64, least: u32, most: u32, path: &str) -> Result<u32, ConfigError> {
     let number = u32::try_from(found).ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| ConfigError::new(path, format!("found {found}, accepted is {least} to {most}")))
+}
+
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
 }

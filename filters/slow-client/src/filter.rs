@@ -16,7 +16,7 @@ const SHADOWED: usize = 4;
 /// Answers 408 to bodies that trickle.
 #[derive(Clone, Copy, Debug)]
 pub struct SlowClient {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 /// One request's body.

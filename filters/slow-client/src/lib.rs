@@ -4,6 +4,8 @@
 //! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one body against it.
 
 pub mod config;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod filter;
 
 pub use filter::SlowClient;

@@ -1,6 +1,7 @@
 //! One exchange made of plain values.
 
 use super::FakeProxy;
+use super::calls::Once;
 use crate::exchange::{Exchange, Fact, FactValue, Filter, Flow, Stream};
 use crate::headers::HeaderMap;
 use crate::plugin::Proxy;
@@ -63,6 +64,7 @@ impl<'a> FakeExchange<'a> {
             self.scan = filter.scan().map(|needs| Scan::new(needs, self.fingerprinter()));
         }
         if let Some(scan) = &mut self.scan {
+            self.proxy.calls.ask(Once::Arrived);
             scan.feed(chunk, stream);
             if end {
                 scan.finish(stream);
@@ -117,6 +119,7 @@ impl<'a> FakeExchange<'a> {
 
 impl Exchange for FakeExchange<'_> {
     fn request_headers(&self) -> &HeaderMap {
+        self.proxy.calls.ask(Once::RequestHeaders);
         &self.headers
     }
 
@@ -129,14 +132,17 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {
+        self.proxy.calls.make();
         self.request.borrow_mut().insert(name.to_owned(), Some(value.to_vec()));
     }
 
     fn remove_request_header(&self, name: &str) {
+        self.proxy.calls.make();
         self.request.borrow_mut().insert(name.to_owned(), None);
     }
 
     fn arrived(&self) -> &[u8] {
+        self.proxy.calls.ask(Once::Arrived);
         &self.arrived
     }
 
@@ -145,10 +151,12 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn held(&self) -> Vec<u8> {
+        self.proxy.calls.make();
         self.held.borrow().clone()
     }
 
     fn replace_held(&self, body: &[u8]) {
+        self.proxy.calls.make();
         *self.held.borrow_mut() = body.to_vec();
     }
 
@@ -157,6 +165,7 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn response_headers(&self) -> &HeaderMap {
+        self.proxy.calls.ask(Once::ResponseHeaders);
         &self.answer
     }
 
@@ -165,14 +174,17 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn set_response_header(&self, name: &'static str, value: &str) {
+        self.proxy.calls.make();
         self.response.borrow_mut().insert(name.to_owned(), Some(value.to_owned()));
     }
 
     fn remove_response_header(&self, name: &'static str) {
+        self.proxy.calls.make();
         self.response.borrow_mut().insert(name.to_owned(), None);
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {
+        self.proxy.calls.make();
         self.facts.get(&fact).cloned()
     }
 }

@@ -77,6 +77,19 @@ impl HeadRule {
         Ok(Self { pace: Some(Pace { min_rate, grace }), ..self })
     }
 
+    /// How long a whole head may take, in nanoseconds.
+    pub const fn timeout(&self) -> u64 {
+        self.timeout
+    }
+
+    /// Bytes per second, and after how many nanoseconds they are asked for; `None` if they are not.
+    pub const fn pace(&self) -> Option<(u64, u64)> {
+        match &self.pace {
+            Some(pace) => Some((pace.min_rate, pace.grace)),
+            None => None,
+        }
+    }
+
     /// Whether the head that got so far is too slow at `now`; else the first instant at which it will be if no
     /// byte comes until then.
     pub fn judge(&self, progress: Progress, now: Timestamp) -> Result<Timestamp, TooSlow> {

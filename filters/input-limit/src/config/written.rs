@@ -10,6 +10,7 @@ macro_rules! with_limits {
     ($(#[$meta:meta])* struct $name:ident { $($own:tt)* }) => {
         $(#[$meta])*
         #[derive(Default, Deserialize)]
+        #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             pub(super) max_body: Option<WrittenSize>,
@@ -113,6 +114,7 @@ impl RawLimits {
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoles {
     pub(super) system: Option<Whole>,
@@ -123,6 +125,7 @@ pub(super) struct RawRoles {
 }
 
 #[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCompletionTokens {
     pub(super) limit: Whole,
@@ -131,6 +134,7 @@ pub(super) struct RawCompletionTokens {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Exceed {
     #[default]
@@ -139,6 +143,7 @@ pub(super) enum Exceed {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum DuplicateKeys {
     #[default]
@@ -147,6 +152,7 @@ pub(super) enum DuplicateKeys {
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCharacters {
     pub(super) control: Option<RawTreatment>,
@@ -156,6 +162,7 @@ pub(super) struct RawCharacters {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum RawTreatment {
     Allow,
@@ -174,6 +181,7 @@ impl From<RawTreatment> for Treatment {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDeny {
     pub(super) name: String,

@@ -10,6 +10,7 @@ use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_host::route::RawWhen;
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) limits: Vec<RawLimit>,
@@ -24,6 +25,7 @@ pub(super) struct Raw {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimit {
     pub(super) name: String,
@@ -40,6 +42,7 @@ pub(super) struct RawLimit {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRequests {
     pub(super) rate: WrittenRate,
@@ -82,6 +85,7 @@ impl<'de> Deserialize<'de> for Exceed {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOverride {
     pub(super) sha256: String,
@@ -90,4 +94,16 @@ pub(super) struct RawOverride {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(feature = "describe")]
+impl schemars::JsonSchema for Exceed {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Exceed".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let reject = schemars::json_schema!({ "const": "reject" });
+        tidegate_host::describe::text_or_object(reject, "delay", generator.subschema_for::<WrittenSpan>())
+    }
 }

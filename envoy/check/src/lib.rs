@@ -1,0 +1,10 @@
+//! What an operator is told of a configuration: what is wrong with it, or what it will do. The modules' own code decides
+//! both, run against a proxy made of plain values.
+//!
+//! [`catalogue`]: the modules, one line each. [`find`]: their documents in a file. [`trial`]: what a request costs.
+//! [`report`]: what is said.
+
+pub mod catalogue;
+pub mod find;
+pub mod report;
+pub mod trial;

@@ -1,0 +1,137 @@
+use super::*;
+use serde_json::{Value, json};
+
+const SHIPPED: [(&str, &str); 3] = [
+    ("envoy.yaml", include_str!("../../../envoy.yaml")),
+    ("istio/chain.yaml", include_str!("../../../istio/chain.yaml")),
+    ("gateway/chain.yaml", include_str!("../../../gateway/chain.yaml")),
+];
+
+fn told(document: &Value, module: Option<&str>) -> Report {
+    report("file", &document.to_string(), module)
+}
+
+fn plugin(root_id: &str, document: &Value) -> Value {
+    json!({ "config": {
+        "root_id": root_id,
+        "vm_config": { "vm_id": "tidegate" },
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": document.to_string(),
+        },
+    } })
+}
+
+fn trial(root_id: &str, document: &Value) -> Trial {
+    (Module::named(root_id).unwrap().check)(document.to_string().as_bytes()).unwrap().trial
+}
+
+#[test]
+fn what_is_shipped_is_right() {
+    for (name, text) in SHIPPED {
+        let report = report(name, text, None);
+        assert!(report.is_right && report.text.contains("memory: at most"), "{}", report.text);
+    }
+}
+
+#[test]
+fn a_wrong_document_is_told_by_its_place_and_a_sentence() {
+    let limits =
+        json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": "10/fortnight", "burst": 1 } }] });
+    let expected = [
+        "limits[0].requests.rate: invalid value: string \"10/fortnight\"",
+        "expected a rate such as 10/s, 600/min, 100/h or 50/d",
+    ];
+    for (file, place) in [
+        (limits.clone(), "file: rate-limit\n"),
+        (json!({ "filters": [plugin("rate-limit", &limits)] }), "file: rate-limit at filters[0].config\n"),
+    ] {
+        let report = told(&file, None);
+        assert!(!report.is_right && report.text.starts_with(place), "{}", report.text);
+        assert!(expected.iter().all(|part| report.text.contains(part)), "{}", report.text);
+    }
+}
+
+#[test]
+fn a_right_one_is_told_in_plain_words() {
+    let report = told(
+        &json!({ "limits": [
+            { "name": "chat", "per": ["client"], "requests": { "rate": "10/min", "burst": 5 },
+              "when": { "path_prefix": "/v1/", "methods": ["POST"] }, "exceed": { "delay": "2s" }, "shadow": true },
+        ] }),
+        None,
+    );
+    assert!(report.is_right);
+    for part in [
+        "chat: 10 requests per minute, bursts of 5",
+        "each client (authorization, x-api-key, address)",
+        "POST to /v1/…",
+        "held for up to 2s, then 429",
+        "shadow",
+        "at most 16777120 bytes (16 MiB)",
+        "up to 128 requests on each worker",
+    ] {
+        assert!(report.text.contains(part), "{part}: {}", report.text);
+    }
+}
+
+#[test]
+fn yaml_is_taken_like_json() {
+    let yaml = "limits:\n- { name: a, per: [], requests: { rate: 1/s, burst: 2 } }\n";
+    let report = report("file", yaml, None);
+    assert!(report.is_right && report.text.contains("1 request per second, bursts of 2"), "{}", report.text);
+}
+
+#[test]
+fn headers_that_cannot_be_held_are_told() {
+    let document = json!({ "hold_headers": true });
+    assert!(told(&document, Some("slow-client")).is_right);
+    let mut file = plugin("slow-client", &document);
+    let report = told(&file, None);
+    assert!(!report.is_right && report.text.contains("allow_on_headers_stop_iteration"), "{}", report.text);
+    file["config"]["allow_on_headers_stop_iteration"] = json!(true);
+    assert!(told(&file, None).is_right);
+}
+
+#[test]
+fn a_configuration_that_is_no_text_is_refused_as_by_the_module() {
+    let mut file = plugin("slow-client", &json!({}));
+    file["config"]["configuration"] =
+        json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": {} });
+    let report = told(&file, None);
+    assert!(!report.is_right && report.text.contains("StringValue"), "{}", report.text);
+}
+
+#[test]
+fn whose_document_it_is_must_be_clear() {
+    for (text, parts) in [
+        ("{}", ["MODULE=", "rate-limit"]),
+        ("{\"limits\": [", ["no JSON", "line 1"]),
+        ("a: [", ["no YAML", "1"]),
+        ("- 1", ["no document", "rate-limit"]),
+        ("static_resources: {}", ["MODULE=", "slow-client"]),
+    ] {
+        let report = report("file", text, None);
+        assert!(!report.is_right && parts.iter().all(|part| report.text.contains(part)), "{}", report.text);
+    }
+    assert!(!told(&json!({}), Some("rate-limiter")).is_right);
+    assert!(told(&json!({}), Some("header-limit")).is_right);
+}
+
+#[test]
+fn host_calls_are_what_the_readme_says() {
+    let limit = json!({ "name": "a", "per": ["client"], "requests": { "rate": "1/s", "burst": 3 } });
+    let one = trial("rate-limit", &json!({ "limits": [limit] }));
+    assert_eq!(one.admitted[0].1.all, 5 + 3);
+    let (before, refused) = one.refused.unwrap();
+    assert_eq!((before, refused.all, refused.writes), (3, 6, 0));
+    let bare = trial("rate-limit", &json!({ "limits": [limit], "headers_on_admitted": false }));
+    assert_eq!(bare.admitted[0].1.all, 5);
+
+    assert_eq!(trial("header-limit", &json!({})).admitted[0].1.all, 1 + 1);
+    let guard = trial("connection-guard", &json!({}));
+    let costs: Vec<_> =
+        guard.admitted.iter().map(|(_, calls)| (calls.all, calls.reads + calls.writes)).collect();
+    assert_eq!(costs, [(3 + 2, 2), (2, 0), (1 + 2, 2)]);
+    assert_eq!(guard.refused.map(|(before, _)| before), Some(128));
+}

@@ -1,0 +1,57 @@
+//! What it will do, as it is configured, in plain words.
+
+use crate::config::{self, Config, Limit};
+use crate::filter::RateLimit;
+use crate::identity::Part;
+use schemars::Schema;
+use tidegate_host::describe::{Describe, Description, shadow_text, span_text};
+use tidegate_policy::slots::Table;
+
+impl Describe for RateLimit {
+    fn describe(&self) -> Description {
+        let config = &self.worker.config;
+        let rules = config.limits.iter().map(|limit| sentence(config, limit)).collect();
+        let holds = config.limits.iter().any(|limit| limit.requests.bucket.promised() > 0);
+        let most = config.max_held;
+        let keeps = holds.then(|| format!("up to {most} requests on each worker until their turn comes"));
+        Description {
+            rules,
+            memory: config.table.bytes(Table::SET_BYTES),
+            keeps: keeps.into_iter().collect(),
+            needs: Vec::new(),
+        }
+    }
+
+    fn schema() -> Schema {
+        config::schema()
+    }
+}
+
+fn sentence(config: &Config, limit: &Limit) -> String {
+    let whose = config.identities.get(limit.identity).map_or(&[][..], |identity| &identity.parts);
+    let parts: Vec<_> = whose
+        .iter()
+        .map(|part| match part {
+            Part::Client => format!("client ({})", config.clients.names()),
+            Part::Address => "address".to_owned(),
+            Part::Path => "path".to_owned(),
+            Part::Method => "method".to_owned(),
+            Part::Header(name) => format!("value of {}", String::from_utf8_lossy(name)),
+        })
+        .collect();
+    let whose = match parts.as_slice() {
+        [] => "all together".to_owned(),
+        parts => format!("each {}", parts.join(" and ")),
+    };
+    let beyond = match limit.requests.bucket.promised() {
+        0 => "beyond it 429".to_owned(),
+        wait => format!("beyond it held for up to {}, then 429", span_text(wait)),
+    };
+    let (name, requests, when, shadow) =
+        (&limit.name, &limit.requests.text, limit.when(), shadow_text(limit.shadow));
+    let own = match limit.overrides.len() {
+        0 => String::new(),
+        many => format!("; {many} named clients have buckets of their own"),
+    };
+    format!("{name}: {requests}, for {whose}, counting {when}; {beyond}{own}{shadow}")
+}
