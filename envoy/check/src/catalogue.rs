@@ -77,3 +77,6 @@ const fn network<G: Guard + Describe>() -> Module {
 const fn module<P: Plugin + Describe>(check: fn(&[u8]) -> Result<Checked, ConfigError>) -> Module {
     Module { root_id: P::ROOT_ID, check, schema: P::schema }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::find::documents;
+use jsonschema::Validator;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tidegate_host::notation::{WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
+
+/// Examples of these are shown, but nothing here can run them.
+const NOT_HERE: [&str; 3] = ["degradation", "retry-budget", "tidegate"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn validator(module: &Module) -> Validator {
+    jsonschema::validator_for(&module.schema().into()).unwrap()
+}
+
+/// Every file below a folder, in no order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+/// The blocks of YAML and JSON in a text of Markdown.
+fn blocks(text: &str) -> Vec<String> {
+    let fenced = text.split("```").skip(1).step_by(2);
+    fenced
+        .filter_map(|block| block.strip_prefix("yaml\n").or(block.strip_prefix("json\n")))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Everything that the project shows an operator, with its file; what a script fills in is no example.
+fn examples() -> Vec<(PathBuf, String)> {
+    let all = files(&root().join("envoy")).into_iter().chain([root().join("README.md")]);
+    let read = |path: PathBuf| (fs::read_to_string(&path).unwrap_or_default(), path);
+    let of = |extension: &str, path: &Path| path.extension().is_some_and(|known| known == extension);
+    let (mut examples, all) = (Vec::new(), all.map(read));
+    for (text, path) in all {
+        if of("md", &path) {
+            examples.extend(blocks(&text).into_iter().map(|block| (path.clone(), block)));
+        } else if of("yaml", &path) && !text.contains("${") {
+            examples.push((path, text));
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_is_right_for_its_schema_and_its_module() {
+    let mut seen = BTreeSet::new();
+    for (path, text) in examples() {
+        for found in documents(&text, None).unwrap_or_default() {
+            let place = format!("{} {}", path.display(), found.path);
+            let Some(module) = Module::named(&found.root_id) else {
+                assert!(NOT_HERE.contains(&found.root_id.as_str()), "{place}: {}", found.root_id);
+                continue;
+            };
+            let document = found.document.unwrap();
+            (module.check)(&document).map_err(|error| format!("{place}: {error}")).unwrap();
+            let value: Value = serde_json::from_slice(&document).unwrap();
+            validator(module).validate(&value).map_err(|error| format!("{place}: {error}")).unwrap();
+            seen.insert(found.root_id);
+        }
+    }
+    assert_eq!(seen, MODULES.map(|module| module.root_id.to_owned()).into());
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_types() {
+    let folder = root().join("envoy/schema");
+    for module in MODULES {
+        let file = folder.join(format!("{}.json", module.root_id));
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        let again = "cargo run --package tidegate-check -- schema envoy/schema";
+        assert!(committed == module.schema_text().unwrap(), "{} has drifted: {again}", file.display());
+    }
+    assert_eq!(files(&folder).len(), MODULES.len());
+}
+
+#[test]
+fn a_schema_refuses_what_is_misspelled() {
+    let rate = |text: &str| json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": text, "burst": 1 } }] });
+    for (root_id, document, is_right) in [
+        ("rate-limit", rate("10/s"), true),
+        ("rate-limit", rate("10/fortnight"), false),
+        ("rate-limit", json!({}), false),
+        (
+            "rate-limit",
+            json!({ "limits": [], "client": ["x-key", { "address": { "trusted_hops": 1 } }] }),
+            true,
+        ),
+        ("rate-limit", json!({ "limits": [], "client": [{ "adress": {} }] }), false),
+        ("header-limit", json!({ "shadow": ["max_count"] }), true),
+        ("header-limit", json!({ "shadow": "max_count" }), false),
+        ("header-limit", json!({ "max_count": 1.5 }), false),
+        ("header-limit", json!({ "max_cuont": 1 }), false),
+        ("slow-client", json!({ "body": { "grace": "5s", "min_rate": "500B/s" } }), true),
+        ("slow-client", json!({ "body": { "grace": 5 } }), false),
+        ("input-limit", json!({ "routes": [{ "when": { "methods": ["POST"] }, "max_chars": 5 }] }), true),
+        ("input-limit", json!({ "max_completion_tokens": { "limit": 1, "exceed": "cut" } }), false),
+        ("connection-guard", json!({ "failure_mode": "open" }), false),
+    ] {
+        let module = Module::named(root_id).unwrap();
+        assert_eq!(validator(module).is_valid(&document), is_right, "{root_id} {document}");
+    }
+}
+
+#[test]
+fn a_schema_takes_the_same_notation_as_the_modules() {
+    fn agree<T: DeserializeOwned + schemars::JsonSchema>(texts: &[&str]) {
+        let validator = jsonschema::validator_for(&schemars::schema_for!(T).into()).unwrap();
+        for text in texts.iter().map(|text| json!(text)) {
+            let is_read = serde_json::from_value::<T>(text.clone()).is_ok();
+            assert_eq!(validator.is_valid(&text), is_read, "{text}");
+        }
+    }
+    agree::<WrittenRate>(&["10/s", "10 / min", " 1/h ", "/s", "1.5/s", "-1/s", "1/m", "1/s/s", "", "010/d"]);
+    agree::<WrittenSpan>(&["1ms", "5 m", " 5m", "5", "m", "1.5s", "5s ", "5min", "1h"]);
+    agree::<WrittenSize>(&["0B", "16 KiB", "1MB", "1GiB", "KiB", "1kib", "-1B", "1B/s"]);
+    agree::<WrittenByteRate>(&["500B/s", "2 KiB/s", "500B", "500/s", "1B /s", "/s"]);
+    agree::<WrittenRatio>(&["0.2", "1", "0.1234567", "20%", ".5", "-1", "1e-1"]);
+}
