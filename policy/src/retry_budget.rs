@@ -82,6 +82,21 @@ impl Budget {
         Ok(Self { slot, ratio, reserve: Bucket::new(rate, 1).ok() })
     }
 
+    /// How many nanoseconds a first attempt pays for.
+    pub const fn ttl(&self) -> u64 {
+        self.slot.saturating_mul(ledger::EARNING_SLOTS)
+    }
+
+    /// Retries per first attempt.
+    pub const fn ratio(&self) -> Ratio {
+        self.ratio
+    }
+
+    /// Nanoseconds in which one retry comes that needs no first attempt; `None` if none does.
+    pub fn reserve(&self) -> Option<u64> {
+        self.reserve.map(|reserve| reserve.interval())
+    }
+
     /// The ledger after a first attempt at `now`.
     #[must_use]
     pub fn deposit(&self, ledger: Ledger, now: Timestamp) -> Ledger {

@@ -80,6 +80,11 @@ impl Crowd {
 }
 
 impl Hints {
+    /// The shortest round and the longest wait, in nanoseconds, and after how many attempts to stop.
+    pub const fn parts(&self) -> (u64, u64, u32) {
+        (self.base, self.max, self.attempts)
+    }
+
     /// A first wait of up to `base`, doubled with each attempt up to `max`, for so many attempts in all.
     pub fn new(base: Duration, max: Duration, attempts: u32) -> Result<Self, InvalidHints> {
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);

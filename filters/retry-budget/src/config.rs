@@ -246,5 +246,11 @@ fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::new(path, problem)
 }
 
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
+}
+
 #[cfg(test)]
 mod tests;

@@ -42,12 +42,12 @@ const RETRY_ON: &str = "x-envoy-retry-on";
 /// Retries within what first attempts pay for.
 #[derive(Debug)]
 pub struct RetryBudget {
-    worker: Rc<Worker>,
+    pub(crate) worker: Rc<Worker>,
 }
 
 #[derive(Debug)]
-struct Worker {
-    config: Config,
+pub(crate) struct Worker {
+    pub(crate) config: Config,
     crowd: Cell<Crowd>,
 }
 

@@ -7,6 +7,8 @@
 pub mod accounts;
 pub mod answer;
 pub mod config;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod filter;
 pub mod silent;
 

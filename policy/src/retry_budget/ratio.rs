@@ -33,6 +33,15 @@ impl Ratio {
     }
 }
 
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, decimals) =
+            (self.millionths.div_euclid(1_000_000), self.millionths.rem_euclid(1_000_000));
+        let text = format!("{whole}.{decimals:06}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 impl FromStr for Ratio {
     type Err = InvalidRatio;
 
@@ -59,6 +68,7 @@ mod tests {
             [("0.4", 400_000), ("0", 0), ("1", WHOLE), ("0.000001", 1), ("0.333333", 333_333), ("10.0", MAX)]
         {
             assert_eq!(text.parse(), Ok(Ratio { millionths }), "{text}");
+            assert_eq!(Ratio { millionths }.to_string().parse(), Ok(Ratio { millionths }), "{text}");
         }
     }
 

@@ -6,6 +6,7 @@ use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) per: Option<Vec<String>>,
@@ -27,6 +28,7 @@ pub(super) struct Raw {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUpstream {
     pub(super) retry_on: Option<String>,
@@ -36,6 +38,7 @@ pub(super) struct RawUpstream {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHints {
     pub(super) base: Option<WrittenSpan>,
@@ -44,6 +47,7 @@ pub(super) struct RawHints {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRetryHeader {
     pub(super) name: String,
@@ -52,6 +56,7 @@ pub(super) struct RawRetryHeader {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSilentRetries {
     pub(super) window: WrittenSpan,
