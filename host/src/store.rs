@@ -2,6 +2,7 @@
 //! nobody was faster, else decide again on what the winner left. At most [`ATTEMPTS`] times; then losing is
 //! an answer of its own, which the filter maps by its failure mode and counts.
 
+use tidegate_policy::answer_cache::index::Index;
 use tidegate_policy::connections::ConnectionSet;
 use tidegate_policy::slots::SlotSet;
 
@@ -39,6 +40,15 @@ impl State for SlotSet {
 }
 
 impl State for ConnectionSet {
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::from_bytes(&bytes)
+    }
+    fn as_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl State for Index {
     fn from_bytes(bytes: Vec<u8>) -> Self {
         Self::from_bytes(&bytes)
     }

@@ -41,6 +41,7 @@ macro_rules! choose {
 
 choose! {
     "connection-guard": Network<tidegate_connection_guard::ConnectionGuard>,
+    "degradation": Http<tidegate_degradation::Degradation>,
     "header-limit": Http<tidegate_header_limit::HeaderLimit>,
     "input-limit": Http<tidegate_input_limit::InputLimit>,
     "rate-limit": Http<tidegate_rate_limit::RateLimit>,

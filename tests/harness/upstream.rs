@@ -1,10 +1,10 @@
-//! An upstream that remembers when requests came. It answers 200, `/large` at length, or as it is told.
+//! An upstream that answers every request as it is told to, remembers when it came, and can be cut off and come back.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// More than lies in all buffers between it and a client.
 const LARGE: usize = 64 << 20;
@@ -16,18 +16,53 @@ pub struct Seen {
     pub at: Instant,
     /// Its target.
     pub target: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Vec<u8>,
 }
 
-/// A running upstream. Its thread ends with the test's process.
+impl Seen {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// These bytes, head included.
+    Send(Vec<u8>),
+    /// Nothing for so long.
+    Wait(Duration),
+    /// The connection ends.
+    Close,
+}
+
+type Script = dyn Fn(&Seen) -> Vec<Step> + Send + Sync;
+
+/// A running upstream. Its threads end with the test's process.
 pub struct Upstream {
     port: u16,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    script: Mutex<Arc<Script>>,
+    life: Mutex<Life>,
+}
+
+/// One life ends with a cut.
+#[derive(Default)]
+struct Life {
+    number: u64,
+    connections: Vec<TcpStream>,
 }
 
 impl Upstream {
-    /// On a free port.
+    /// On a free port; answers `ok`, and `/large` with more than that.
     pub fn start() -> Self {
         Self::answering(|seen| {
             let body = if seen.target == "/large" { vec![b'.'; LARGE] } else { b"ok".to_vec() };
@@ -36,20 +71,28 @@ impl Upstream {
         })
     }
 
-    /// On a free port, answering with these bytes.
+    /// On a free port; answers with these bytes.
     pub fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let answer = Arc::new(answer);
+        Self::scripted(move |seen| vec![Step::Send(answer(seen))])
+    }
+
+    /// On a free port; answers as `script` says.
+    pub fn scripted(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&seen);
-        thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
-                thread::spawn(move || serve(&connection, &log, &*answer));
-            }
+        let shared = Arc::new(Shared {
+            seen: Mutex::default(),
+            script: Mutex::new(Arc::new(script)),
+            life: Mutex::default(),
         });
-        Self { port, seen }
+        let upstream = Self { port, shared };
+        upstream.listen(listener);
+        upstream
+    }
+
+    /// Answers as `script` says from now on.
+    pub fn follow(&self, script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) {
+        *self.shared.script.lock().expect("no thread panics") = Arc::new(script);
     }
 
     /// Where it listens.
@@ -59,13 +102,50 @@ impl Upstream {
 
     /// What it saw so far, in the order in which it came.
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("no server thread panics").clone()
+        self.shared.seen.lock().expect("no thread panics").clone()
+    }
+
+    /// Ends all its connections and takes no new ones, as if its process had been killed.
+    pub fn cut(&self) {
+        let mut life = self.shared.life.lock().expect("no thread panics");
+        life.number += 1;
+        life.connections.drain(..).for_each(|connection| {
+            let _ = connection.shutdown(Shutdown::Both);
+        });
+        drop(life);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Comes back on the same port.
+    pub fn restart(&self) {
+        let again = || TcpListener::bind(("127.0.0.1", self.port)).ok();
+        self.listen(crate::wait_for("the port", Duration::from_secs(10), again));
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let shared = Arc::clone(&self.shared);
+        let number = shared.life.lock().expect("no thread panics").number;
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let mut life = shared.life.lock().expect("no thread panics");
+                if life.number != number {
+                    return;
+                }
+                life.connections.extend(connection.try_clone());
+                drop(life);
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || serve(&connection, &shared));
+            }
+        });
     }
 }
 
-fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen) -> Vec<u8>) -> Option<()> {
+fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection;
+    connection.set_nodelay(true).ok()?;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -73,15 +153,18 @@ fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen) 
         }
         let target = line.split(' ').nth(1)?.to_owned();
         let (mut length, mut chunked) = (0, false);
+        let mut headers = Vec::new();
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
             let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-            match name.to_ascii_lowercase().as_str() {
+            let name = name.to_ascii_lowercase();
+            match name.as_str() {
                 "content-length" => length = value.parse().ok()?,
                 "transfer-encoding" => chunked = true,
                 _ => {}
             }
+            headers.push((name, value.to_owned()));
         }
         let at = Instant::now();
         let mut body = vec![0; length];
@@ -95,9 +178,15 @@ fn serve(connection: &TcpStream, log: &Mutex<Vec<Seen>>, answer: &dyn Fn(&Seen) 
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
-        let seen = Seen { at, target, body };
-        let answer = answer(&seen);
-        log.lock().ok()?.push(seen);
-        writer.write_all(&answer).ok()?;
+        let seen = Seen { at, target, headers, body };
+        shared.seen.lock().ok()?.push(seen.clone());
+        let script = Arc::clone(&*shared.script.lock().ok()?);
+        for step in script(&seen) {
+            match step {
+                Step::Send(bytes) => writer.write_all(&bytes).ok()?,
+                Step::Wait(time) => thread::sleep(time),
+                Step::Close => return connection.shutdown(Shutdown::Both).ok(),
+            }
+        }
     }
 }

@@ -27,6 +27,11 @@ impl fmt::Display for InvalidRatio {
 }
 
 impl Ratio {
+    /// So many millionths.
+    pub const fn millionths(self) -> u64 {
+        self.millionths
+    }
+
     /// What so many first attempts earn, in millionths of a retry.
     pub(super) const fn of(self, first_attempts: u64) -> u64 {
         self.millionths.saturating_mul(first_attempts)

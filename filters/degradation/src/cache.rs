@@ -1,0 +1,75 @@
+//! The last good answers in the store that all workers share. To give one costs two looks and a write, which may be
+//! lost; to keep one, a look and a write of its set and of its place. Nobody waits for a lost race: an answer that is not
+//! kept now is kept when it is given again.
+
+use crate::config::Cached;
+use tidegate_host::store::{Store, look, update, update_seen};
+use tidegate_policy::answer_cache::Question;
+use tidegate_policy::answer_cache::entry::{Answer, Kind};
+use tidegate_policy::answer_cache::index::{Index, Put, WAYS};
+use tidegate_policy::timestamp::Timestamp;
+
+/// An answer that was given before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub kind: Kind,
+    /// The answer.
+    pub body: Vec<u8>,
+    /// Nanoseconds since it was kept.
+    pub age: u64,
+}
+
+/// The answer to `question` that was kept at most `age` nanoseconds ago.
+pub fn find(
+    store: &dyn Store,
+    cached: &Cached,
+    question: &Question,
+    age: u64,
+    now: Timestamp,
+) -> Option<Found> {
+    let set = cached.answers.set(question);
+    let seen = look::<Index>(store, &index_key(set));
+    let way = seen.state.find(&cached.answers, question, now)?;
+    let (entry, _) = store.load(&entry_key(set, way))?;
+    let answer = Answer::read(&entry, question, cached.answers.ttl().min(age), now)?;
+    let found = Found { kind: answer.kind, body: answer.body.to_vec(), age: answer.age(now) };
+    let _ = update_seen(store, &index_key(set), seen, |index| (index.hit(way, question), ()));
+    Some(found)
+}
+
+/// Keeps the answer to `question`. Where it went, if it was kept.
+pub fn keep(
+    store: &dyn Store,
+    cached: &Cached,
+    question: &Question,
+    (kind, body): (Kind, &[u8]),
+    now: Timestamp,
+) -> Option<Put> {
+    let set = cached.answers.set(question);
+    let length = u64::try_from(body.len()).ok()?;
+    let placed = update(store, &index_key(set), |index: Index| {
+        index
+            .put(&cached.answers, question, length, now)
+            .map_or((None, None), |(new, put)| (Some(new), Some(put)))
+    });
+    let put = placed.ok().flatten()?;
+    let entry = Answer { kind, status: 200, stored_at: now, body }.pack(question)?;
+    let key = entry_key(set, put.way);
+    let version = store.load(&key).map(|(_, version)| version);
+    let _ = store.swap(&key, &entry, version);
+    Some(put)
+}
+
+fn index_key(set: u32) -> [u8; 17] {
+    key(*b"tidegate.dg.i....", set)
+}
+
+fn entry_key(set: u32, way: usize) -> [u8; 17] {
+    key(*b"tidegate.dg.e....", set.saturating_mul(WAYS).saturating_add(u32::try_from(way).unwrap_or(0)))
+}
+
+fn key(mut key: [u8; 17], number: u32) -> [u8; 17] {
+    key.iter_mut().skip(13).zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    key
+}

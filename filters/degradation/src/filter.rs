@@ -1,0 +1,314 @@
+//! One exchange. A request is decided on when its body is known, where it can be held until then, else at its head. Its
+//! answer is held only if it streams and until it has content, so that a failure is still an answer of its own; then it
+//! passes untouched, and unseen if it is not to be kept.
+
+use crate::answer::Why;
+use crate::asked::Asked;
+use crate::collect::Collect;
+use crate::config::Config;
+use crate::gate::{Place, Standing};
+use crate::metrics::{self, Counter};
+use crate::reduce::reduce;
+use crate::worker::{Worker, count};
+use std::rc::Rc;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::plugin::Plugin;
+use tidegate_host::reply::Reply;
+use tidegate_host::scan::ScanNeeds;
+use tidegate_policy::breaker::{Probe, Ruling};
+use tidegate_policy::health::outcome::Outcome;
+use tidegate_policy::sse::Watch;
+use tidegate_policy::tier::Tiers;
+use tidegate_policy::timestamp::Timestamp;
+
+const MAX_DEPTH: u8 = 64;
+const MILLISECOND: u64 = 1_000_000;
+const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
+
+/// A breaker, a timeout for inference, and three tiers of less than the whole answer.
+#[derive(Debug)]
+pub struct Degradation {
+    worker: Rc<Worker>,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub struct DegradationStream {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) asked: Asked,
+    has_head: bool,
+    body: Body,
+    pub(crate) flight: Option<Flight>,
+    pub(crate) note: Option<String>,
+    pub(crate) first_byte: Option<u64>,
+    pub(crate) has_begun: bool,
+    pub(crate) watch: Option<Box<Watch>>,
+    pub(crate) collect: Option<Collect>,
+}
+
+/// What becomes of the request's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Body {
+    /// There is none, or it is over.
+    #[default]
+    None,
+    /// The request waits for it.
+    Awaited,
+    /// It passes.
+    Passing,
+    /// It is held to be made smaller, though the head has gone on.
+    Held,
+}
+
+/// A request that went to the cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flight {
+    pub(crate) place: Place,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) probe: Option<Probe>,
+}
+
+impl Plugin for Degradation {
+    const ROOT_ID: &'static str = "degradation";
+
+    fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+        Ok(Self { worker: Rc::new(Worker::new(Config::read(document)?)) })
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        metrics::counters()
+    }
+
+    fn gauges(&self) -> Vec<String> {
+        metrics::gauges()
+    }
+}
+
+impl Filter for Degradation {
+    type Stream = DegradationStream;
+
+    fn max_held(&self) -> usize {
+        self.worker.config.max_held
+    }
+
+    fn scan(&self) -> Option<ScanNeeds> {
+        Some(ScanNeeds { max_depth: MAX_DEPTH, fingerprint: self.worker.config.cached.is_some() })
+    }
+
+    fn stream(&self) -> DegradationStream {
+        DegradationStream {
+            worker: Rc::clone(&self.worker),
+            asked: Asked::default(),
+            has_head: false,
+            body: Body::None,
+            flight: None,
+            note: None,
+            first_byte: None,
+            has_begun: false,
+            watch: None,
+            collect: None,
+        }
+    }
+}
+
+impl Stream for DegradationStream {
+    fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        let goes_on = exchange.request_goes_on();
+        if goes_on || self.worker.reads_heads() {
+            self.read_head(exchange);
+        }
+        if goes_on && self.worker.config.hold_headers && exchange.can_hold() {
+            self.body = Body::Awaited;
+            return Flow::Hold;
+        }
+        self.body = if goes_on { Body::Passing } else { Body::None };
+        self.decide(exchange)
+    }
+
+    fn on_request_body(&mut self, exchange: &dyn Exchange, _: usize) -> Flow {
+        if self.body == Body::Held && exchange.request_goes_on() { Flow::Hold } else { Flow::Keep }
+    }
+
+    fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        if let Some(scan) = exchange.scan() {
+            self.asked.hear(exchange, scan);
+        }
+        match core::mem::take(&mut self.body) {
+            Body::None => return Flow::Keep,
+            Body::Awaited => return self.decide(exchange),
+            Body::Held => self.reduce(exchange),
+            Body::Passing => {}
+        }
+        self.wait_from_now(exchange);
+        Flow::Continue
+    }
+
+    fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
+        if self.flight.is_none() {
+            return Flow::Keep;
+        }
+        count(exchange, Counter::Timeouts);
+        self.failed(exchange);
+        self.reply(exchange, Why::TimedOut, None).map_or(Flow::Keep, Flow::Reply)
+    }
+
+    fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        if self.flight.is_none() {
+            return Flow::Keep;
+        }
+        let headers = exchange.response_headers();
+        let status = headers.only(b":status").and_then(|text| core::str::from_utf8(text).ok());
+        match status.and_then(|text| text.parse().ok()).unwrap_or(0) {
+            status @ 200..300 => self.answered(exchange, status),
+            status => self.not_answered(exchange, status),
+        }
+    }
+
+    fn on_response_body(&mut self, exchange: &dyn Exchange, _: usize) -> Flow {
+        if self.watch.is_none() && self.collect.is_none() {
+            return Flow::Keep;
+        }
+        self.look_on(exchange)
+    }
+
+    fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        self.ended(exchange)
+    }
+
+    fn on_gone(&mut self, exchange: &dyn Exchange) {
+        if self.flight.is_some_and(|flight| flight.probe.is_some()) {
+            self.tell(exchange, Outcome::Ignored, None, None);
+        }
+    }
+}
+
+impl DegradationStream {
+    fn read_head(&mut self, exchange: &dyn Exchange) {
+        self.asked = Asked::of_head(exchange, &self.worker.config);
+        self.has_head = true;
+    }
+
+    fn decide(&mut self, exchange: &dyn Exchange) -> Flow {
+        let worker = Rc::clone(&self.worker);
+        let fresh = worker.cached().map_or(0, |cached| cached.fresh);
+        if fresh > 0
+            && !self.asked.opted_out
+            && let Some(reply) = worker.kept(exchange, &self.asked, fresh)
+            && let Some(reply) = self.enforce(exchange, Counter::Cached, reply)
+        {
+            return Flow::Reply(reply);
+        }
+        let place = worker.place(exchange, &self.asked);
+        let standing = worker.enter(exchange, place);
+        let usual = standing.ruling == Ruling::Admit && standing.tiers == Tiers::default();
+        if !usual {
+            if !self.has_head {
+                self.read_head(exchange);
+            }
+            if let Some(reply) = self.divert(exchange, &standing) {
+                return Flow::Reply(reply);
+            }
+        }
+        let probe = match standing.ruling {
+            Ruling::Probe(probe) => Some(probe),
+            Ruling::Admit | Ruling::Refuse { .. } => None,
+        };
+        self.flight = Some(Flight { place, sent_at: exchange.now(), probe });
+        count(exchange, Counter::Admitted);
+        if standing.tiers.reduce && !self.asked.opted_out {
+            self.make_smaller(exchange);
+        }
+        self.limit_time(exchange);
+        Flow::Continue
+    }
+
+    /// What a request gets that does not reach the cluster.
+    fn divert(&self, exchange: &dyn Exchange, standing: &Standing) -> Option<Reply> {
+        let Standing { ruling, tiers, .. } = standing;
+        match ruling {
+            Ruling::Probe(_) => None,
+            Ruling::Refuse { wait } => self.reply(exchange, Why::Open, Some(*wait)),
+            Ruling::Admit if self.asked.opted_out => None,
+            Ruling::Admit if tiers.reduce && self.asked.refused_path => self.reply(exchange, Why::Path, None),
+            Ruling::Admit if tiers.default => self.reply(exchange, Why::Tier, None),
+            Ruling::Admit if tiers.cached => {
+                let kept = self.worker.kept(exchange, &self.asked, u64::MAX)?;
+                self.enforce(exchange, Counter::Cached, kept)
+            }
+            Ruling::Admit => None,
+        }
+    }
+
+    pub(crate) fn reply(&self, exchange: &dyn Exchange, why: Why, wait: Option<u64>) -> Option<Reply> {
+        let (counter, reply) = self.worker.instead(exchange, &self.asked, why, wait);
+        self.enforce(exchange, counter, reply)
+    }
+
+    pub(crate) fn enforce(&self, exchange: &dyn Exchange, counter: Counter, reply: Reply) -> Option<Reply> {
+        let shadow = self.worker.config.shadow;
+        count(exchange, if shadow { Counter::Shadowed } else { counter });
+        (!shadow).then_some(reply)
+    }
+
+    fn make_smaller(&mut self, exchange: &dyn Exchange) {
+        match self.body {
+            Body::Passing => {
+                if !self.worker.config.shadow {
+                    exchange.remove_request_header("content-length");
+                }
+                self.asked.has_length = false;
+                self.body = Body::Held;
+            }
+            _ => self.reduce(exchange),
+        }
+    }
+
+    fn reduce(&mut self, exchange: &dyn Exchange) {
+        let Some(rule) = &self.worker.config.reduce else { return };
+        let Some(scan) = exchange.scan().filter(|scan| scan.is_complete() && scan.facts().is_object) else {
+            return;
+        };
+        let Some(reduced) = reduce(rule, self.asked.api, scan.facts(), &exchange.held()) else { return };
+        if self.worker.config.shadow {
+            return count(exchange, Counter::Shadowed);
+        }
+        count(exchange, Counter::Reduced);
+        exchange.replace_held(&reduced.body);
+        if self.asked.has_length {
+            exchange.set_request_header("content-length", reduced.body.len().to_string().as_bytes());
+        }
+        self.note = Some(reduced.note);
+    }
+
+    /// The router's own timeout is for the whole answer: what streams, or may, is timed here.
+    fn limit_time(&self, exchange: &dyn Exchange) {
+        if self.worker.config.shadow {
+            return;
+        }
+        if self.body != Body::None {
+            return exchange.set_request_header(TIMEOUT, b"0");
+        }
+        if self.asked.stream {
+            exchange.set_request_header(TIMEOUT, b"0");
+            exchange.set_alarm(Some(exchange.now().plus(self.timeout())));
+        } else {
+            let millis = self.timeout().div_ceil(MILLISECOND).to_string();
+            exchange.set_request_header(TIMEOUT, millis.as_bytes());
+        }
+    }
+
+    fn wait_from_now(&mut self, exchange: &dyn Exchange) {
+        let timeout = self.timeout();
+        if let Some(flight) = self.flight.as_mut().filter(|_| !self.has_begun) {
+            flight.sent_at = exchange.now();
+            if !self.worker.config.shadow {
+                exchange.set_alarm(Some(exchange.now().plus(timeout)));
+            }
+        }
+    }
+
+    fn timeout(&self) -> u64 {
+        self.worker.config.timeouts.of(&self.asked.path, self.asked.model.as_deref())
+    }
+}

@@ -1,0 +1,177 @@
+//! How the cluster is, and whether a request may reach it, as all workers know it. What is asked and told for each
+//! request costs no access to the store while all is well: a worker that has seen the breaker closed relies on it for
+//! [`TRUST`], and takes its successes to the store together when it looks again. Failures, slow and overloaded
+//! answers and probes are told at once, and a breaker that is not closed is looked at for each request.
+
+use crate::condition::Condition;
+use crate::config::Config;
+use core::cell::RefCell;
+use std::collections::BTreeMap;
+use tidegate_host::store::{Contended, Store, update};
+use tidegate_policy::breaker::{Phase, Probe, Ruling};
+use tidegate_policy::health::Sample;
+use tidegate_policy::health::outcome::Outcome;
+use tidegate_policy::tier::Tiers;
+use tidegate_policy::timestamp::Timestamp;
+
+/// How long a worker relies on what it has seen of a breaker that is closed, in nanoseconds: 20 ms.
+pub const TRUST: u64 = 20_000_000;
+
+const MILLISECOND: u64 = 1_000_000;
+const MOST_PENDING: usize = 64;
+const MOST_PLACES: usize = 256;
+const CLUSTERS: u64 = 1_024;
+
+/// Where the condition of a cluster, or of a model on it, is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    cluster: u16,
+    model: u16,
+}
+
+/// What a request is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it may go.
+    pub ruling: Ruling,
+    /// Which tiers are on.
+    pub tiers: Tiers<bool>,
+    /// What has become of the breaker, if that has changed.
+    pub turned: Option<Phase>,
+    /// Whether every race was lost, so that this is what was seen last.
+    pub contended: bool,
+}
+
+/// What one worker knows.
+#[derive(Debug, Default)]
+pub struct Gate {
+    known: RefCell<BTreeMap<Place, Known>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    looked_at: Timestamp,
+    phase: Phase,
+    tiers: Tiers<bool>,
+    pending: Vec<(Sample, Timestamp)>,
+}
+
+impl Place {
+    /// Of a cluster by the hash of its name, and of a model by its place in the configuration, from 1; 0 for others.
+    pub fn new(cluster: u64, model: usize) -> Self {
+        let cluster = u16::try_from(cluster % CLUSTERS).unwrap_or(0);
+        Self { cluster, model: u16::try_from(model).unwrap_or(0) }
+    }
+
+    fn key(self) -> [u8; 17] {
+        let mut key = *b"tidegate.dg.c....";
+        let [a, b] = self.cluster.to_le_bytes();
+        let [c, d] = self.model.to_le_bytes();
+        key.iter_mut().skip(13).zip([a, b, c, d]).for_each(|(place, byte)| *place = byte);
+        key
+    }
+}
+
+impl Gate {
+    /// Asks for a request to be let to the cluster.
+    pub fn enter(&self, store: &dyn Store, config: &Config, place: Place, now: Timestamp) -> Standing {
+        let known = self.take(place);
+        let since = now.as_nanos().checked_sub(known.looked_at.as_nanos());
+        let trusted = known.phase == Phase::Closed && since.is_some_and(|age| age < TRUST);
+        if trusted && known.looked_at != Timestamp::default() {
+            let tiers = known.tiers;
+            self.put(place, known);
+            return Standing { ruling: Ruling::Admit, tiers, turned: None, contended: false };
+        }
+        let judged = update(store, &place.key(), |mut condition: Condition| {
+            let before = condition.breaker.phase();
+            let mut changed = record(&mut condition, config, &known.pending);
+            let (breaker, ruling) = config.breaker.judge(
+                &condition.breaker,
+                |since| condition.health.signals_since(&config.health, since, now).counts,
+                now,
+            );
+            changed |= breaker.is_some();
+            condition.breaker = breaker.unwrap_or(condition.breaker);
+            let phase = condition.breaker.phase();
+            let signals = condition.health.signals(&config.health, now);
+            let (record, tiers) = config.switches.judge(&condition.tiers, &signals, phase, now);
+            changed |= record.is_some();
+            condition.tiers = record.unwrap_or(condition.tiers);
+            let turned = Some(phase).filter(|phase| *phase != before);
+            (changed.then(|| condition.packed()), (ruling, tiers, phase, turned))
+        });
+        match judged {
+            Ok((ruling, tiers, phase, turned)) => {
+                self.put(place, Known { looked_at: now, phase, tiers, pending: Vec::new() });
+                Standing { ruling, tiers, turned, contended: false }
+            }
+            Err(Contended) => {
+                let closed = known.phase == Phase::Closed;
+                let ruling = if closed { Ruling::Admit } else { Ruling::Refuse { wait: 100 * MILLISECOND } };
+                let tiers = known.tiers;
+                self.put(place, known);
+                Standing { ruling, tiers, turned: None, contended: true }
+            }
+        }
+    }
+
+    /// Tells what a request showed; `probe` if it was one. Gives what has become of the breaker, if that has changed.
+    pub fn report(
+        &self,
+        store: &dyn Store,
+        config: &Config,
+        place: Place,
+        (sample, probe): (Sample, Option<Probe>),
+        now: Timestamp,
+    ) -> Result<Option<Phase>, Contended> {
+        let mut known = self.take(place);
+        let slow = config.health.is_slow(&sample);
+        let says_little = matches!(sample.outcome, Outcome::Success | Outcome::Ignored) && !slow;
+        known.pending.push((sample, now));
+        if probe.is_none() && says_little && known.pending.len() < MOST_PENDING {
+            self.put(place, known);
+            return Ok(None);
+        }
+        let told = update(store, &place.key(), |mut condition: Condition| {
+            let before = condition.breaker.phase();
+            let mut changed = record(&mut condition, config, &known.pending);
+            let reported = probe.and_then(|probe| {
+                config.breaker.report(&condition.breaker, probe, sample.outcome, slow, now)
+            });
+            changed |= reported.is_some();
+            condition.breaker = reported.unwrap_or(condition.breaker);
+            let turned = Some(condition.breaker.phase()).filter(|phase| *phase != before);
+            (changed.then(|| condition.packed()), turned)
+        });
+        known.looked_at = Timestamp::default();
+        known.pending.clear();
+        self.put(place, known);
+        told
+    }
+
+    fn take(&self, place: Place) -> Known {
+        self.known.try_borrow_mut().ok().and_then(|mut known| known.remove(&place)).unwrap_or_default()
+    }
+
+    fn put(&self, place: Place, seen: Known) {
+        if let Ok(mut known) = self.known.try_borrow_mut() {
+            if known.len() >= MOST_PLACES {
+                known.clear();
+            }
+            known.insert(place, seen);
+        }
+    }
+}
+
+/// Records what workers saw. False if that changes nothing.
+fn record(condition: &mut Condition, config: &Config, pending: &[(Sample, Timestamp)]) -> bool {
+    let mut changed = false;
+    for (sample, at) in pending {
+        if let Some(health) = condition.health.record(&config.health, sample, *at) {
+            condition.health = health;
+            changed = true;
+        }
+    }
+    changed
+}

@@ -1,0 +1,24 @@
+//! When the cluster fails or saturates, clients get, in this order: the real answer of a smaller job, the last good
+//! answer to the same question, a default answer that their SDK understands. What is degraded says so in
+//! `x-tidegate-degraded`.
+//!
+//! [`config`]: what an operator writes, and what can be enforced. [`gate`]: how the cluster is, and whether a
+//! request may reach it. [`asked`]: what a request's head and body say that counts here. [`reduce`], [`cache`] and
+//! [`fallback`]: the three tiers. [`answer`]: what clients are sent. [`worker`]: what all exchanges of a worker share.
+//! [`filter`]: one exchange, and [`response`] its second half.
+
+pub mod answer;
+pub mod asked;
+pub mod cache;
+pub mod collect;
+pub mod condition;
+pub mod config;
+pub mod fallback;
+pub mod filter;
+pub mod gate;
+pub mod metrics;
+pub mod reduce;
+mod response;
+pub mod worker;
+
+pub use filter::Degradation;

@@ -1,0 +1,191 @@
+//! The cluster's answer: what it says of the cluster, whether it is replaced, and whether it is kept.
+
+use crate::answer::{DEGRADED, Why};
+use crate::collect::Collect;
+use crate::filter::DegradationStream;
+use crate::metrics::Counter;
+use crate::worker::count;
+use tidegate_host::exchange::{Exchange, Fact, Flow};
+use tidegate_policy::answer_cache::entry::Kind;
+use tidegate_policy::health::Sample;
+use tidegate_policy::health::outcome::{Ending, Outcome};
+use tidegate_policy::retry_hint;
+use tidegate_policy::sse::{First, Watch};
+use tidegate_policy::tier::Switch;
+
+impl DegradationStream {
+    pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u16) -> Flow {
+        let headers = exchange.response_headers();
+        if let Some(note) = &self.note {
+            exchange.set_response_header(DEGRADED, note);
+        }
+        let waited = self.waited(exchange);
+        if !exchange.response_goes_on() {
+            self.is_over(exchange);
+            self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
+            self.flight = None;
+            return Flow::Keep;
+        }
+        let config = &self.worker.config;
+        if let Some(cached) = config.cached.as_ref().filter(|_| status == 200 && self.note.is_none())
+            && self.asked.question.is_some()
+        {
+            self.collect = Collect::begin(headers, cached, &self.worker.gathered);
+        }
+        self.first_byte = Some(waited);
+        if headers.only(b"content-type").and_then(Kind::of) != Some(Kind::Sse) {
+            return Flow::Keep;
+        }
+        self.watch = Some(Box::<Watch>::default());
+        if config.hold_headers && !config.shadow { Flow::Hold } else { Flow::Keep }
+    }
+
+    pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u16) -> Flow {
+        let fact = |fact| exchange.fact(fact);
+        let details = fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default();
+        let flags = fact(Fact::ResponseFlags).map_or(0, |value| value.number());
+        let waited = self.waited(exchange);
+        self.is_over(exchange);
+        let flow = match (Ending { status, details: &details, flags }).outcome() {
+            Outcome::Failure => {
+                let timed_out = details.starts_with(b"response_timeout");
+                if timed_out {
+                    count(exchange, Counter::Timeouts);
+                }
+                self.failed(exchange);
+                self.replace(exchange, if timed_out { Why::TimedOut } else { Why::Failed })
+            }
+            Outcome::Overload => {
+                count(exchange, Counter::Overloads);
+                self.tell(exchange, Outcome::Overload, None, Some(waited));
+                self.kept_instead(exchange)
+            }
+            Outcome::Success => {
+                self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
+                Flow::Keep
+            }
+            Outcome::Ignored => {
+                self.tell(exchange, Outcome::Ignored, None, None);
+                Flow::Keep
+            }
+        };
+        self.flight = None;
+        flow
+    }
+
+    pub(crate) fn look_on(&mut self, exchange: &dyn Exchange) -> Flow {
+        let chunk = exchange.arrived();
+        if self.collect.as_mut().is_some_and(|collect| !collect.add(chunk)) {
+            self.collect = None;
+        }
+        let Some(watch) = &mut self.watch else { return Flow::Keep };
+        let shown = watch.feed(chunk);
+        let flow = match shown.first {
+            Some(first) if !self.has_begun => self.begun(exchange, first),
+            _ => Flow::Keep,
+        };
+        if self.has_begun && self.collect.is_none() {
+            self.watch = None;
+        }
+        flow
+    }
+
+    fn begun(&mut self, exchange: &dyn Exchange, first: First) -> Flow {
+        self.has_begun = true;
+        self.is_over(exchange);
+        if first == First::Error {
+            self.failed(exchange);
+            self.collect = None;
+            return self.replace_held(exchange);
+        }
+        let waited = self.waited(exchange);
+        self.tell(exchange, Outcome::Success, Some(waited), None);
+        Flow::Continue
+    }
+
+    pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
+        if self.flight.is_none() || self.first_byte.is_none() {
+            return Flow::Keep;
+        }
+        self.is_over(exchange);
+        let shown = self.watch.as_mut().map(|watch| watch.feed(&[]));
+        if self.watch.is_some() && !self.has_begun {
+            self.failed(exchange);
+            return self.replace_held(exchange);
+        }
+        let waited = self.waited(exchange);
+        if self.has_begun {
+            self.tell(exchange, Outcome::Ignored, None, Some(waited));
+        } else {
+            self.tell(exchange, Outcome::Success, self.first_byte, Some(waited));
+        }
+        if let Some(collect) = self.collect.take() {
+            self.worker.keep(exchange, &self.asked, &collect, shown);
+        }
+        self.flight = None;
+        Flow::Continue
+    }
+
+    /// The cluster failed: tells so, once.
+    pub(crate) fn failed(&mut self, exchange: &dyn Exchange) {
+        count(exchange, Counter::Failures);
+        let waited = self.waited(exchange);
+        self.tell(exchange, Outcome::Failure, None, Some(waited));
+        self.flight = None;
+        self.watch = None;
+        self.collect = None;
+    }
+
+    pub(crate) fn tell(
+        &mut self,
+        exchange: &dyn Exchange,
+        outcome: Outcome,
+        first_byte: Option<u64>,
+        total: Option<u64>,
+    ) {
+        if let Some(flight) = &mut self.flight {
+            let sample = Sample { outcome, first_byte, total };
+            self.worker.report(exchange, flight.place, sample, flight.probe.take());
+        }
+    }
+
+    /// A failure that has not begun to leave becomes an answer of its own.
+    fn replace(&self, exchange: &dyn Exchange, why: Why) -> Flow {
+        if self.asked.opted_out {
+            return Flow::Keep;
+        }
+        if self.worker.config.switches.default == Switch::Forced(false) {
+            return self.kept_instead(exchange);
+        }
+        let headers = exchange.response_headers();
+        let asked = retry_hint::asked(headers.all(b"retry-after-ms"), headers.all(b"retry-after"));
+        self.reply(exchange, why, asked).map_or(Flow::Keep, Flow::Reply)
+    }
+
+    /// The same where the answer is held, or else passes.
+    fn replace_held(&self, exchange: &dyn Exchange) -> Flow {
+        let config = &self.worker.config;
+        if self.asked.opted_out || !config.hold_headers || config.shadow {
+            return Flow::Continue;
+        }
+        self.reply(exchange, Why::Failed, None).map_or(Flow::Continue, Flow::Reply)
+    }
+
+    fn kept_instead(&self, exchange: &dyn Exchange) -> Flow {
+        if self.asked.opted_out {
+            return Flow::Keep;
+        }
+        let kept = self.worker.kept(exchange, &self.asked, u64::MAX);
+        let reply = kept.and_then(|reply| self.enforce(exchange, Counter::Cached, reply));
+        reply.map_or(Flow::Keep, Flow::Reply)
+    }
+
+    /// Nothing is waited for any more.
+    fn is_over(&self, exchange: &dyn Exchange) {
+        exchange.set_alarm(None);
+    }
+
+    fn waited(&self, exchange: &dyn Exchange) -> u64 {
+        self.flight.map_or(0, |flight| exchange.now().nanos_since(flight.sent_at))
+    }
+}
