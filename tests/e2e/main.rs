@@ -4,6 +4,7 @@ mod answers;
 mod clock;
 mod configuration;
 mod connection_guard;
+mod degradation;
 mod delay;
 mod exactness;
 mod hardening;

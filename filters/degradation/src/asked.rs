@@ -70,9 +70,8 @@ impl Asked {
     pub fn of_head(exchange: &dyn Exchange, config: &Config) -> Self {
         let headers = exchange.request_headers();
         let path = headers.path();
-        let refused = |reduce: &Reduce| {
-            reduce.refuse_paths.iter().any(|prefix| path.starts_with(prefix.as_slice()))
-        };
+        let refused =
+            |reduce: &Reduce| reduce.refuse_paths.iter().any(|prefix| path.starts_with(prefix.as_slice()));
         let out = |(name, wanted): &HeaderMatch| {
             headers.all(name).any(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
         };

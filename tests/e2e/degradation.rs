@@ -1,0 +1,95 @@
+//! A cluster that fails, saturates or is late: what reaches it, and what clients get.
+
+mod breaker;
+mod kept;
+mod late;
+mod smaller;
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use tidegate_tests::bootstrap::{Listener, module};
+use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::{Answer, post};
+use tidegate_tests::upstream::{Step, Upstream};
+
+const CHAT: &str = "/v1/chat/completions";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn start(mut configuration: Value, upstream: &Upstream) -> Envoy {
+    let hold = configuration.as_object_mut().expect("an object").entry("hold_headers").or_insert(json!(true));
+    let hold = hold.clone();
+    let mut filter = module("degradation.wasm", "degradation", &configuration.to_string());
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = hold;
+    Envoy::with(Listener::new([filter]).to(upstream.port())).workers(2).start()
+}
+
+fn counter(envoy: &Envoy, what: &str) -> u64 {
+    envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"))
+}
+
+fn body(text: &str, stream: bool) -> Vec<u8> {
+    let message = json!({ "role": "user", "content": text });
+    json!({ "model": "small", "messages": [message], "max_tokens": 16, "stream": stream })
+        .to_string()
+        .into_bytes()
+}
+
+fn ask_as(envoy: &Envoy, key: &str, path: &str, body: &[u8]) -> Answer {
+    envoy.connect().exchange(&post(path, &[("authorization", key)], body)).expect("an answer")
+}
+
+fn ask(envoy: &Envoy, text: &str) -> Answer {
+    ask_as(envoy, "Bearer sk-1", CHAT, &body(text, false))
+}
+
+fn degraded(answer: &Answer) -> Option<&str> {
+    answer.header("x-tidegate-degraded")
+}
+
+fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+fn said(text: &str) -> Vec<Step> {
+    let message = json!({ "role": "assistant", "content": text });
+    let body = json!({ "id": "1", "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }] });
+    vec![Step::Send(answer(200, "content-type: application/json\r\n", body.to_string().as_bytes()))]
+}
+
+fn failing() -> Vec<Step> {
+    vec![Step::Send(answer(500, "", b"out of memory"))]
+}
+
+/// A stream of events begins.
+fn streaming() -> Step {
+    Step::Send(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
+    )
+}
+
+fn event(data: &str) -> Step {
+    let event = if data.starts_with(':') { format!("{data}\n\n") } else { format!("data: {data}\n\n") };
+    Step::Send(format!("{:x}\r\n{event}\r\n", event.len()).into_bytes())
+}
+
+fn end() -> Step {
+    Step::Send(b"0\r\n\r\n".to_vec())
+}
+
+fn role() -> Step {
+    event(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#)
+}
+
+fn content(text: &str) -> Step {
+    event(&json!({ "choices": [{ "index": 0, "delta": { "content": text } }] }).to_string())
+}
+
+fn stop() -> Step {
+    event(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#)
+}
+
+fn done() -> Step {
+    event("[DONE]")
+}
