@@ -22,29 +22,31 @@ counters! {
     /// Kept answers that were given.
     Cached = "cached",
     /// Default answers that were given.
-    Defaulted = "default",
+    Defaulted = "defaulted",
     /// Errors that were given where no default answer was possible or wanted.
     Refused = "refused",
     /// Requests that went to the cluster as probes.
     Probes = "probes",
     /// How often a breaker opened.
-    Opened = "breaker.opened",
+    Opened = "breaker_opened",
     /// How often one closed again.
-    Closed = "breaker.closed",
+    Closed = "breaker_closed",
     /// Answers of the cluster that counted as failures.
     Failures = "failures",
     /// Of these, those that had no content in time.
     Timeouts = "timeouts",
     /// Answers of the cluster that counted as overload.
     Overloads = "overloads",
-    /// Questions to which no answer was kept.
-    Misses = "cache.misses",
+    /// Questions to which an answer was kept.
+    Hits = "cache_hits",
+    /// Questions to which none was.
+    Misses = "cache_misses",
     /// Answers that were kept.
-    Kept = "cache.kept",
+    Kept = "kept",
     /// Answers that could still have been given, and made room for others.
-    Evicted = "cache.evicted",
+    Evicted = "evicted",
     /// Bytes that kept answers take; never less.
-    Bytes = "cache.bytes",
+    Bytes = "cache_bytes",
     /// Times that sixteen races were lost.
     Contended = "contended",
     /// What would have been done.
@@ -68,5 +70,5 @@ pub fn counters() -> Vec<String> {
 
 /// The names of all gauges.
 pub fn gauges() -> Vec<String> {
-    vec!["tidegate.degradation.breaker".to_owned()]
+    vec!["tidegate.degradation.breaker_state".to_owned()]
 }

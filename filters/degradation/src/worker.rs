@@ -73,9 +73,7 @@ impl Worker {
     pub fn kept(&self, exchange: &dyn Exchange, asked: &Asked, age: u64) -> Option<Reply> {
         let (cached, question) = self.config.cached.as_ref().zip(asked.question.as_ref())?;
         let found = cache::find(exchange.store(), cached, question, age, exchange.now());
-        if found.is_none() {
-            count(exchange, Counter::Misses);
-        }
+        count(exchange, if found.is_some() { Counter::Hits } else { Counter::Misses });
         found.map(answer::kept)
     }
 

@@ -122,9 +122,9 @@ fn what_is_not_to_be_stored_is_neither_kept_nor_answered_from_what_is() {
     for body in [&br#"{"a":1,"a":2}"#[..], b"[]", b"{", br#"{"model":"a","model":"b"}"#] {
         assert_eq!(send(&private[..1], body).status, 200);
     }
-    assert_eq!(counter(&envoy, "cache.kept"), 0);
+    assert_eq!(counter(&envoy, "kept"), 0);
     assert_eq!(send(&private[..1], &question).status, 200);
-    assert_eq!(counter(&envoy, "cache.kept"), 1);
+    assert_eq!(counter(&envoy, "kept"), 1);
     upstream.cut();
     assert_eq!((send(&private, &question).status, send(&private[..1], &question).status), (503, 200));
 }
@@ -227,9 +227,9 @@ fn answers_without_number_take_no_more_memory_than_is_configured() {
     let before = envoy.resident();
     questions(500, 5_500);
     let grown = envoy.resident().saturating_sub(before);
-    let bytes = counter(&envoy, "cache.bytes");
+    let bytes = counter(&envoy, "cache_bytes");
     assert!((1_000_000..512 * 4_096).contains(&bytes), "{bytes} bytes");
     assert!(grown < (4 << 20) + (8 << 20), "grown by {grown} bytes");
-    assert!(counter(&envoy, "cache.evicted") > 15_000 && counter(&envoy, "cache.kept") > 20_000);
+    assert!(counter(&envoy, "evicted") > 15_000 && counter(&envoy, "kept") > 20_000);
     envoy.assert_no_vm_restarted();
 }

@@ -155,7 +155,7 @@ fn those_who_opted_out_get_the_clusters_own_answers_and_an_honest_error_while_it
     assert_eq!((own.status, own.body.as_slice(), degraded(&own)), (500, b"out of memory".as_slice(), None));
     tidegate_tests::wait_for("the breaker to open", PATIENCE, || {
         ask(&envoy, "x");
-        (counter(&envoy, "breaker") == 1).then_some(())
+        (counter(&envoy, "breaker_state") == 1).then_some(())
     });
     std::thread::sleep(Duration::from_millis(50));
     let refused = exact();
@@ -173,7 +173,7 @@ fn in_shadow_everything_passes_and_is_counted() {
     for _ in 0..20 {
         assert_eq!((ask(&envoy, "x").status, ask(&envoy, "x").body), (500, b"out of memory".to_vec()));
     }
-    assert_eq!((upstream.seen().len(), counter(&envoy, "breaker.opened")), (40, 1));
+    assert_eq!((upstream.seen().len(), counter(&envoy, "breaker_opened")), (40, 1));
     assert!(counter(&envoy, "shadowed") >= 40 && counter(&envoy, "refused") == 0);
     assert!(
         upstream.seen().iter().all(|seen| seen.header("x-envoy-expected-rq-timeout-ms") == Some("30000"))

@@ -107,7 +107,7 @@ fn the_tier_is_entered_by_what_is_measured_and_left_when_that_is_over() {
     tidegate_tests::wait_for("the tier to end", PATIENCE, || {
         degraded(&ask(&envoy, "x")).is_none().then_some(())
     });
-    assert_eq!(counter(&envoy, "breaker.opened"), 0);
+    assert_eq!(counter(&envoy, "breaker_opened"), 0);
     assert_eq!(send(&envoy, "{\"max_tokens\":16}").status, 200);
 }
 
