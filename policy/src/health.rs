@@ -142,22 +142,15 @@ impl Health {
 
     /// The record with `sample`, which came at `now`; `None` if it says nothing.
     pub fn record(&self, rule: &HealthRule, sample: &Sample, now: Timestamp) -> Option<Self> {
-        let (first_byte, total) = match sample.outcome {
-            Outcome::Success => (sample.first_byte, sample.total),
-            Outcome::Ignored => (None, Some(sample.total?)),
-            Outcome::Failure | Outcome::Overload => (None, None),
-        };
+        self.record_all(rule, &[(*sample, now)])
+    }
+
+    /// The record with these samples, in the order in which they came; `None` if they say nothing.
+    pub fn record_all(&self, rule: &HealthRule, samples: &[(Sample, Timestamp)]) -> Option<Self> {
+        let mut telling = samples.iter().filter(|(sample, _)| sample.says_something()).peekable();
+        telling.peek()?;
         let mut parts = self.parts();
-        parts.advance(rule, now);
-        if let Some(first_byte) = first_byte {
-            parts.first_byte = weighted(parts.first_byte, first_byte);
-        }
-        if let Some(total) = total {
-            parts.total = weighted(parts.total, total);
-        }
-        if sample.outcome != Outcome::Ignored {
-            parts.window.add(counts(rule, sample), now);
-        }
+        telling.for_each(|(sample, now)| parts.add(rule, sample, *now));
         Some(parts.pack())
     }
 
@@ -186,7 +179,31 @@ impl Health {
     }
 }
 
+impl Sample {
+    fn says_something(&self) -> bool {
+        self.outcome != Outcome::Ignored || self.total.is_some()
+    }
+}
+
 impl Parts {
+    fn add(&mut self, rule: &HealthRule, sample: &Sample, now: Timestamp) {
+        let (first_byte, total) = match sample.outcome {
+            Outcome::Success => (sample.first_byte, sample.total),
+            Outcome::Ignored => (None, sample.total),
+            Outcome::Failure | Outcome::Overload => (None, None),
+        };
+        self.advance(rule, now);
+        if let Some(first_byte) = first_byte {
+            self.first_byte = weighted(self.first_byte, first_byte);
+        }
+        if let Some(total) = total {
+            self.total = weighted(self.total, total);
+        }
+        if sample.outcome != Outcome::Ignored {
+            self.window.add(counts(rule, sample), now);
+        }
+    }
+
     fn advance(&mut self, rule: &HealthRule, now: Timestamp) {
         let Some(over) = self.window.advance(rule.slot, now) else { return };
         let Some(mean) = over.first_byte.checked_div(u64::from(over.successes())) else { return };

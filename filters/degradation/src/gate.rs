@@ -18,7 +18,7 @@ use tidegate_policy::timestamp::Timestamp;
 pub const TRUST: u64 = 20_000_000;
 
 const MILLISECOND: u64 = 1_000_000;
-const MOST_PENDING: usize = 64;
+const MOST_PENDING: usize = 256;
 const MOST_PLACES: usize = 256;
 const CLUSTERS: u64 = 1_024;
 
@@ -50,7 +50,7 @@ pub struct Gate {
 
 #[derive(Clone, Debug, Default)]
 struct Known {
-    looked_at: Timestamp,
+    looked_at: Option<Timestamp>,
     phase: Phase,
     tiers: Tiers<bool>,
     pending: Vec<(Sample, Timestamp)>,
@@ -75,14 +75,10 @@ impl Place {
 impl Gate {
     /// Asks for a request to be let to the cluster.
     pub fn enter(&self, store: &dyn Store, config: &Config, place: Place, now: Timestamp) -> Standing {
-        let known = self.take(place);
-        let since = now.as_nanos().checked_sub(known.looked_at.as_nanos());
-        let trusted = known.phase == Phase::Closed && since.is_some_and(|age| age < TRUST);
-        if trusted && known.looked_at != Timestamp::default() {
-            let tiers = known.tiers;
-            self.put(place, known);
+        if let Some(tiers) = self.trusted(place, now) {
             return Standing { ruling: Ruling::Admit, tiers, turned: None, contended: false };
         }
+        let known = self.take(place);
         let judged = update(store, &place.key(), |mut condition: Condition| {
             let before = condition.breaker.phase();
             let mut changed = record(&mut condition, config, &known.pending);
@@ -103,7 +99,7 @@ impl Gate {
         });
         match judged {
             Ok((ruling, tiers, phase, turned)) => {
-                self.put(place, Known { looked_at: now, phase, tiers, pending: Vec::new() });
+                self.put(place, Known { looked_at: Some(now), phase, tiers, pending: Vec::new() });
                 Standing { ruling, tiers, turned, contended: false }
             }
             Err(Contended) => {
@@ -125,14 +121,13 @@ impl Gate {
         (sample, probe): (Sample, Option<Probe>),
         now: Timestamp,
     ) -> Result<Option<Phase>, Contended> {
-        let mut known = self.take(place);
         let slow = config.health.is_slow(&sample);
-        let says_little = matches!(sample.outcome, Outcome::Success | Outcome::Ignored) && !slow;
-        known.pending.push((sample, now));
-        if probe.is_none() && says_little && known.pending.len() < MOST_PENDING {
-            self.put(place, known);
+        let is_usual = matches!(sample.outcome, Outcome::Success | Outcome::Ignored) && !slow;
+        if is_usual && probe.is_none() && self.set_aside(place, (sample, now)) {
             return Ok(None);
         }
+        let mut known = self.take(place);
+        known.pending.push((sample, now));
         let told = update(store, &place.key(), |mut condition: Condition| {
             let before = condition.breaker.phase();
             let mut changed = record(&mut condition, config, &known.pending);
@@ -144,10 +139,27 @@ impl Gate {
             let turned = Some(condition.breaker.phase()).filter(|phase| *phase != before);
             (changed.then(|| condition.packed()), turned)
         });
-        known.looked_at = Timestamp::default();
+        known.looked_at = None;
         known.pending.clear();
         self.put(place, known);
         told
+    }
+
+    /// What is known of a place, if that can be relied on.
+    fn trusted(&self, place: Place, now: Timestamp) -> Option<Tiers<bool>> {
+        let known = self.known.try_borrow().ok()?;
+        let known = known.get(&place).filter(|known| known.phase == Phase::Closed)?;
+        let age = now.as_nanos().checked_sub(known.looked_at?.as_nanos())?;
+        (age < TRUST).then_some(known.tiers)
+    }
+
+    /// Leaves a sample for the next look. False if there is no room.
+    fn set_aside(&self, place: Place, sample: (Sample, Timestamp)) -> bool {
+        let Ok(mut known) = self.known.try_borrow_mut() else { return false };
+        let pending = known.get_mut(&place).map(|known| &mut known.pending);
+        let Some(pending) = pending.filter(|pending| pending.len() < MOST_PENDING) else { return false };
+        pending.push(sample);
+        true
     }
 
     fn take(&self, place: Place) -> Known {
@@ -164,14 +176,9 @@ impl Gate {
     }
 }
 
-/// Records what workers saw. False if that changes nothing.
+/// Records what a worker saw. False if that changes nothing.
 fn record(condition: &mut Condition, config: &Config, pending: &[(Sample, Timestamp)]) -> bool {
-    let mut changed = false;
-    for (sample, at) in pending {
-        if let Some(health) = condition.health.record(&config.health, sample, *at) {
-            condition.health = health;
-            changed = true;
-        }
-    }
-    changed
+    let Some(health) = condition.health.record_all(&config.health, pending) else { return false };
+    condition.health = health;
+    true
 }
