@@ -146,6 +146,8 @@ pub trait Exchange: Proxy {
 pub enum Fact {
     /// The name of the upstream cluster that the route leads to; text.
     Cluster,
+    /// The response's status; a number.
+    ResponseStatus,
     /// Why the response is what it is, such as `via_upstream`; text.
     ResponseDetails,
     /// Envoy's response flags; a number.

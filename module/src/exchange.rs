@@ -183,6 +183,7 @@ impl Exchange for WasmExchange<'_> {
     fn fact(&self, fact: Fact) -> Option<FactValue> {
         let path: &[&[u8]] = match fact {
             Fact::Cluster => &[b"xds", b"cluster_name"],
+            Fact::ResponseStatus => &[b"response", b"code"],
             Fact::ResponseDetails => &[b"response", b"code_details"],
             Fact::ResponseFlags => &[b"response", b"flags"],
             Fact::Attempts => &[b"upstream", b"request_attempt_count"],

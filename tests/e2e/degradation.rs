@@ -3,6 +3,7 @@
 mod breaker;
 mod kept;
 mod late;
+mod sdk;
 mod smaller;
 
 use serde_json::{Value, json};
@@ -15,12 +16,16 @@ use tidegate_tests::upstream::{Step, Upstream};
 const CHAT: &str = "/v1/chat/completions";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn start(mut configuration: Value, upstream: &Upstream) -> Envoy {
+fn start(configuration: Value, upstream: &Upstream) -> Envoy {
+    in_front_of(configuration, upstream.port())
+}
+
+fn in_front_of(mut configuration: Value, port: u16) -> Envoy {
     let hold = configuration.as_object_mut().expect("an object").entry("hold_headers").or_insert(json!(true));
     let hold = hold.clone();
     let mut filter = module("degradation.wasm", "degradation", &configuration.to_string());
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = hold;
-    Envoy::with(Listener::new([filter]).to(upstream.port())).workers(2).start()
+    Envoy::with(Listener::new([filter]).to(port)).workers(2).start()
 }
 
 fn counter(envoy: &Envoy, what: &str) -> u64 {

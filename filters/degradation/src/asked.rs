@@ -29,6 +29,8 @@ pub enum Api {
 pub struct Asked {
     /// Whose shape the answer has.
     pub api: Api,
+    /// Whether the whole body is known.
+    pub is_read: bool,
     /// Whether the answer streams.
     pub stream: bool,
     /// The model that is to answer, as far as it is known.
@@ -89,6 +91,7 @@ impl Asked {
     /// Adds what the body says.
     pub fn hear(&mut self, exchange: &dyn Exchange, scan: &Scan) {
         let facts = scan.facts();
+        self.is_read = scan.is_complete();
         self.stream = facts.stream();
         self.model = facts.model().map(|model| model.name.clone());
         let plain = scan.is_complete() && facts.is_object && facts.duplicate.is_none() && !facts.repeated_key;

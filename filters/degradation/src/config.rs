@@ -305,3 +305,6 @@ fn nanos(span: Duration) -> u64 {
 fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::new(path, problem)
 }
+
+#[cfg(test)]
+mod tests;

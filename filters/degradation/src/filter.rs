@@ -12,7 +12,7 @@ use crate::reduce::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
@@ -37,11 +37,10 @@ pub struct Degradation {
 pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
-    has_head: bool,
+    pub(crate) has_head: bool,
     body: Body,
     pub(crate) flight: Option<Flight>,
     pub(crate) note: Option<String>,
-    pub(crate) first_byte: Option<u64>,
     pub(crate) has_begun: bool,
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) collect: Option<Collect>,
@@ -104,7 +103,6 @@ impl Filter for Degradation {
             body: Body::None,
             flight: None,
             note: None,
-            first_byte: None,
             has_begun: false,
             watch: None,
             collect: None,
@@ -157,9 +155,7 @@ impl Stream for DegradationStream {
         if self.flight.is_none() {
             return Flow::Keep;
         }
-        let headers = exchange.response_headers();
-        let status = headers.only(b":status").and_then(|text| core::str::from_utf8(text).ok());
-        match status.and_then(|text| text.parse().ok()).unwrap_or(0) {
+        match exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()) {
             status @ 200..300 => self.answered(exchange, status),
             status => self.not_answered(exchange, status),
         }

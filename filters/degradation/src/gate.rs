@@ -182,3 +182,6 @@ fn record(condition: &mut Condition, config: &Config, pending: &[(Sample, Timest
     condition.health = health;
     true
 }
+
+#[cfg(test)]
+mod tests;

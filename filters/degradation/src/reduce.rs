@@ -132,3 +132,99 @@ fn first_member(body: &[u8]) -> Option<u64> {
     let at = u64::try_from(before).ok()?.checked_add(1)?;
     (*open == b'{' && *first == b'"').then_some(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+    use std::collections::BTreeSet;
+    use tidegate_policy::inference::Scanner;
+
+    fn all() -> Reduce {
+        Reduce {
+            clamp_completion_tokens: Some(256),
+            drop: Extra::ALL.into_iter().collect(),
+            refuse_paths: Vec::new(),
+            model: None,
+        }
+    }
+
+    fn smaller(rule: &Reduce, api: Api, body: &str) -> Option<(Json, String)> {
+        let mut scanner = Scanner::new(64);
+        scanner.feed(body.as_bytes(), &mut ()).unwrap();
+        scanner.finish(&mut ()).unwrap();
+        let reduced = reduce(rule, api, scanner.facts(), body.as_bytes())?;
+        Some((serde_json::from_slice(&reduced.body).unwrap(), reduced.note))
+    }
+
+    #[test]
+    fn a_limit_is_put_in_under_the_name_that_the_api_has_for_it() {
+        for (api, name) in [
+            (Api::Chat, "max_tokens"),
+            (Api::Completion, "max_tokens"),
+            (Api::Message, "max_tokens"),
+            (Api::Response, "max_output_tokens"),
+        ] {
+            let (body, note) = smaller(&all(), api, " { \"model\" : 1 } ").unwrap();
+            assert_eq!((body, note), (json!({ name: 256, "model": 1 }), format!("reduce;{name}=none->256")));
+        }
+        assert_eq!(smaller(&all(), Api::Other, r#"{"model":1}"#), None);
+        assert_eq!(smaller(&all(), Api::Chat, " { } "), None);
+    }
+
+    #[test]
+    fn the_last_of_two_is_the_one_that_counts() {
+        let (body, _) = smaller(&all(), Api::Chat, r#"{"max_tokens":1,"max_tokens":9999}"#).unwrap();
+        assert_eq!(body["max_tokens"], 256);
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_replaced_too() {
+        let (body, note) = smaller(&all(), Api::Chat, r#"{"max_tokens":1e9,"n":4.0}"#).unwrap();
+        assert_eq!(body, json!({ "max_tokens": 256, "n": 1 }));
+        assert_eq!(note, "reduce;max_tokens=other->256;n=other->1");
+    }
+
+    #[test]
+    fn another_model_answers() {
+        let rule = Reduce {
+            clamp_completion_tokens: None,
+            drop: BTreeSet::new(),
+            refuse_paths: Vec::new(),
+            model: Some("a\\b".to_owned()),
+        };
+        assert_eq!(smaller(&rule, Api::Chat, r#"{"model":"large"}"#).unwrap().0["model"], "a\\b");
+        assert_eq!(smaller(&rule, Api::Chat, r#"{"model":"a\\b"}"#), None);
+        assert_eq!(smaller(&rule, Api::Chat, "{}"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_smaller_job_is_json_within_the_limit_and_the_same_otherwise(
+            tokens in prop::option::of(any::<u64>()),
+            n in prop::option::of(any::<u8>()),
+            logprobs in prop::option::of(any::<bool>()),
+            text: String,
+        ) {
+            let mut body = json!({ "messages": [{ "content": text, "n": 9, "max_tokens": 9999 }] });
+            tokens.into_iter().for_each(|tokens| body["max_completion_tokens"] = json!(tokens));
+            n.into_iter().for_each(|n| body["n"] = json!(n));
+            logprobs.into_iter().for_each(|logprobs| body["logprobs"] = json!(logprobs));
+            match smaller(&all(), Api::Chat, &body.to_string()) {
+                None => {
+                    prop_assert!(tokens.is_some_and(|tokens| tokens <= 256));
+                    prop_assert!(n.is_none_or(|n| n <= 1) && logprobs != Some(true));
+                }
+                Some((new, _)) => {
+                    prop_assert_eq!(&new["messages"], &body["messages"]);
+                    let most = tokens.map_or(256, |tokens| tokens.min(256));
+                    let name = if tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
+                    prop_assert_eq!(&new[name], &json!(most));
+                    prop_assert!(new["n"].as_u64().is_none_or(|n| n <= 1));
+                    prop_assert!(new["logprobs"] != json!(true));
+                }
+            }
+        }
+    }
+}

@@ -14,38 +14,40 @@ use tidegate_policy::sse::{First, Watch};
 use tidegate_policy::tier::Switch;
 
 impl DegradationStream {
-    pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u16) -> Flow {
-        let headers = exchange.response_headers();
+    pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
         if let Some(note) = &self.note {
             exchange.set_response_header(DEGRADED, note);
         }
-        let waited = self.waited(exchange);
-        if !exchange.response_goes_on() {
-            self.is_over(exchange);
-            self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
-            self.flight = None;
-            return Flow::Keep;
-        }
         let config = &self.worker.config;
-        if let Some(cached) = config.cached.as_ref().filter(|_| status == 200 && self.note.is_none())
-            && self.asked.question.is_some()
-        {
-            self.collect = Collect::begin(headers, cached, &self.worker.gathered);
+        let goes_on = exchange.response_goes_on();
+        let cached = config.cached.as_ref().filter(|_| goes_on && status == 200 && self.note.is_none());
+        if let Some(cached) = cached.filter(|_| self.asked.question.is_some()) {
+            self.collect = Collect::begin(exchange.response_headers(), cached, &self.worker.gathered);
         }
-        self.first_byte = Some(waited);
-        if headers.only(b"content-type").and_then(Kind::of) != Some(Kind::Sse) {
-            return Flow::Keep;
+        if goes_on && self.may_stream(exchange) {
+            self.watch = Some(Box::<Watch>::default());
+            return if config.hold_headers && !config.shadow { Flow::Hold } else { Flow::Keep };
         }
-        self.watch = Some(Box::<Watch>::default());
-        if config.hold_headers && !config.shadow { Flow::Hold } else { Flow::Keep }
+        let waited = self.waited(exchange);
+        self.is_over(exchange);
+        self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
+        self.flight = None;
+        Flow::Keep
     }
 
-    pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u16) -> Flow {
+    /// Whether events come. A request that is known not to ask for them gets none.
+    fn may_stream(&self, exchange: &dyn Exchange) -> bool {
+        let may = self.asked.stream || (self.has_head && !self.asked.is_read);
+        may && exchange.response_headers().only(b"content-type").and_then(Kind::of) == Some(Kind::Sse)
+    }
+
+    pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
         let fact = |fact| exchange.fact(fact);
         let details = fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default();
         let flags = fact(Fact::ResponseFlags).map_or(0, |value| value.number());
         let waited = self.waited(exchange);
         self.is_over(exchange);
+        let status = u16::try_from(status).unwrap_or(0);
         let flow = match (Ending { status, details: &details, flags }).outcome() {
             Outcome::Failure => {
                 let timed_out = details.starts_with(b"response_timeout");
@@ -104,7 +106,7 @@ impl DegradationStream {
     }
 
     pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
-        if self.flight.is_none() || self.first_byte.is_none() {
+        if self.watch.is_none() && self.collect.is_none() && !self.has_begun {
             return Flow::Keep;
         }
         self.is_over(exchange);
@@ -114,11 +116,7 @@ impl DegradationStream {
             return self.replace_held(exchange);
         }
         let waited = self.waited(exchange);
-        if self.has_begun {
-            self.tell(exchange, Outcome::Ignored, None, Some(waited));
-        } else {
-            self.tell(exchange, Outcome::Success, self.first_byte, Some(waited));
-        }
+        self.tell(exchange, Outcome::Ignored, None, Some(waited));
         if let Some(collect) = self.collect.take() {
             self.worker.keep(exchange, &self.asked, &collect, shown);
         }

@@ -19,7 +19,7 @@ fn open(envoy: &Envoy) {
 
 #[test]
 fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_configured() {
-    let upstream = Upstream::answering(|_| failing());
+    let upstream = Upstream::scripted(|_| failing());
     let envoy =
         start(json!({ "breaker": breaker(), "tiers": { "default": { "message": "Busy." } } }), &upstream);
     let first = ask(&envoy, "first");
@@ -38,7 +38,7 @@ fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_c
     }
     assert_eq!(upstream.seen().len(), reached);
 
-    upstream.answer(|_| [vec![Step::Wait(Duration::from_millis(500))], said("back")].concat());
+    upstream.follow(|_| [vec![Step::Wait(Duration::from_millis(500))], said("back")].concat());
     let go_on = AtomicBool::new(true);
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -62,7 +62,7 @@ fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_c
 
 #[test]
 fn one_probe_that_fails_opens_it_for_twice_as_long() {
-    let upstream = Upstream::answering(|_| failing());
+    let upstream = Upstream::scripted(|_| failing());
     let envoy = start(json!({ "breaker": breaker() }), &upstream);
     open(&envoy);
     wait_for("another opening", PATIENCE, || {
@@ -75,7 +75,7 @@ fn one_probe_that_fails_opens_it_for_twice_as_long() {
 
 #[test]
 fn clients_that_leave_and_requests_that_are_wrong_are_no_failures() {
-    let upstream = Upstream::answering(|seen| match seen.target.as_str() {
+    let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/slow" => [vec![Step::Wait(Duration::from_millis(400))], said("late")].concat(),
         "/wrong" => vec![Step::Send(answer(400, "", b"{}"))],
         "/load" => vec![Step::Send(answer(429, "retry-after: 7\r\n", b"{}"))],
@@ -103,11 +103,11 @@ fn clients_that_leave_and_requests_that_are_wrong_are_no_failures() {
 
 #[test]
 fn a_probe_whose_client_leaves_makes_room_for_another() {
-    let upstream = Upstream::answering(|_| failing());
+    let upstream = Upstream::scripted(|_| failing());
     let envoy = start(json!({ "breaker": breaker() }), &upstream);
     open(&envoy);
     let reached = upstream.seen().len();
-    upstream.answer(|_| [vec![Step::Wait(Duration::from_millis(300))], said("back")].concat());
+    upstream.follow(|_| [vec![Step::Wait(Duration::from_millis(300))], said("back")].concat());
     for gone in 1..=4 {
         let mut connection = envoy.connect();
         wait_for("a probe", PATIENCE, || {
@@ -132,7 +132,7 @@ fn a_probe_whose_client_leaves_makes_room_for_another() {
 
 #[test]
 fn a_cluster_that_is_killed_under_load_and_comes_back_is_noticed_by_nobody_who_asks_again() {
-    let upstream = Upstream::answering(|_| said("the answer"));
+    let upstream = Upstream::scripted(|_| said("the answer"));
     let configuration = json!({
         "timeout": "2s", "breaker": breaker(),
         "tiers": { "cached": { "ttl": "10m" }, "default": { "status": 200, "message": "Busy." } },

@@ -21,7 +21,7 @@ fn text(answer: &Answer) -> Value {
 
 /// Whether an answer of the cluster was kept: it is given again when that is gone.
 fn is_kept(configuration: &Value, steps: Vec<Step>, stream: bool) -> bool {
-    let upstream = Upstream::answering(move |_| steps.clone());
+    let upstream = Upstream::scripted(move |_| steps.clone());
     let envoy = start(configuration.clone(), &upstream);
     let request = post(CHAT, &[("authorization", "Bearer sk-1")], &body("x", stream));
     let _ = envoy.connect().exchange(&request);
@@ -34,12 +34,12 @@ fn is_kept(configuration: &Value, steps: Vec<Step>, stream: bool) -> bool {
 
 #[test]
 fn the_last_good_answer_to_the_same_question_is_given_when_the_cluster_fails() {
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({})), &upstream);
     let fresh = ask(&envoy, "x");
     assert_eq!((text(&fresh), degraded(&fresh)), (json!("answer 0"), None));
     assert_eq!(text(&ask(&envoy, "x")), "answer 1");
-    upstream.answer(|_| failing());
+    upstream.follow(|_| failing());
     thread::sleep(Duration::from_millis(1_100));
     let kept = ask(&envoy, "x");
     assert_eq!((kept.status, text(&kept)), (200, json!("answer 1")));
@@ -49,7 +49,7 @@ fn the_last_good_answer_to_the_same_question_is_given_when_the_cluster_fails() {
     assert_eq!(degraded(&kept), Some(format!("cached;age={age}").as_str()));
     let reordered = br#"{"max_tokens":16,"stream":false,"messages":[{"content":"\u0078","role":"user"}],"model":"small"}"#;
     assert_eq!(text(&ask_as(&envoy, "Bearer sk-1", CHAT, reordered)), "answer 1");
-    upstream.answer(|_| vec![Step::Send(answer(429, "", b"{}"))]);
+    upstream.follow(|_| vec![Step::Send(answer(429, "", b"{}"))]);
     assert_eq!(text(&ask(&envoy, "x")), "answer 1");
     assert_eq!(ask(&envoy, "y").status, 429);
     envoy.assert_no_vm_restarted();
@@ -58,7 +58,7 @@ fn the_last_good_answer_to_the_same_question_is_given_when_the_cluster_fails() {
 #[test]
 fn a_stream_is_given_again_as_the_same_stream() {
     let upstream =
-        Upstream::answering(|_| vec![streaming(), role(), content("a"), content("b"), stop(), done(), end()]);
+        Upstream::scripted(|_| vec![streaming(), role(), content("a"), content("b"), stop(), done(), end()]);
     let envoy = start(keeping(json!({})), &upstream);
     let ask = || ask_as(&envoy, "Bearer sk-1", CHAT, &body("x", true));
     let first = ask();
@@ -72,7 +72,7 @@ fn a_stream_is_given_again_as_the_same_stream() {
 
 #[test]
 fn no_client_gets_the_answer_of_another_unless_they_share() {
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({})), &upstream);
     let send = |path: &str, headers: &[(&str, &str)]| {
         envoy.connect().exchange(&post(path, headers, &body("x", false))).expect("an answer")
@@ -102,7 +102,7 @@ fn no_client_gets_the_answer_of_another_unless_they_share() {
     assert_eq!(send(CHAT, &[("authorization", "Bearer sk-1"), ("host", "other")]).status, 503);
     envoy.assert_no_vm_restarted();
 
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({ "scope": "shared" })), &upstream);
     ask_as(&envoy, "Bearer sk-1", CHAT, &body("x", false));
     upstream.cut();
@@ -111,7 +111,7 @@ fn no_client_gets_the_answer_of_another_unless_they_share() {
 
 #[test]
 fn what_is_not_to_be_stored_is_neither_kept_nor_answered_from_what_is() {
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({})), &upstream);
     let send = |headers: &[(&str, &str)], body: &[u8]| {
         envoy.connect().exchange(&post(CHAT, headers, body)).expect("an answer")
@@ -181,7 +181,7 @@ fn an_answer_of_the_longest_length_is_kept_and_one_of_a_byte_more_is_not() {
 
 #[test]
 fn an_answer_that_is_fresh_saves_the_work_and_one_that_is_not_is_asked_for_again() {
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({ "ttl": "10m", "fresh": "2s" })), &upstream);
     ask(&envoy, "x");
     for _ in 0..10 {
@@ -193,7 +193,7 @@ fn an_answer_that_is_fresh_saves_the_work_and_one_that_is_not_is_asked_for_again
 
 #[test]
 fn a_drill_gives_what_is_kept_and_the_clusters_answer_to_what_is_not() {
-    let upstream = Upstream::answering(numbered());
+    let upstream = Upstream::scripted(numbered());
     let envoy = start(keeping(json!({ "force": true, "ttl": "3s" })), &upstream);
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
@@ -203,7 +203,7 @@ fn a_drill_gives_what_is_kept_and_the_clusters_answer_to_what_is_not() {
 
 #[test]
 fn answers_without_number_take_no_more_memory_than_is_configured() {
-    let upstream = Upstream::answering(|seen| {
+    let upstream = Upstream::scripted(|seen| {
         let text = format!("{{\"x\":\"{}{}\"}}", seen.body.len(), "y".repeat(3_900));
         vec![Step::Send(answer(200, "content-type: application/json\r\n", text.as_bytes()))]
     });

@@ -18,7 +18,7 @@ fn impatient(default: Value) -> Value {
 #[test]
 fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_asks_for() {
     for hold in [true, false] {
-        let upstream = Upstream::answering(|_| after(3, said("late")));
+        let upstream = Upstream::scripted(|_| after(3, said("late")));
         let mut configuration = impatient(json!({}));
         configuration["hold_headers"] = json!(hold);
         let envoy = start(configuration, &upstream);
@@ -42,7 +42,7 @@ fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_ask
 
 #[test]
 fn a_stream_without_content_is_late_though_it_has_begun_and_one_with_content_is_left_alone() {
-    let upstream = Upstream::answering(|seen| {
+    let upstream = Upstream::scripted(|seen| {
         let pause = Step::Wait(Duration::from_millis(1_500));
         let silent =
             vec![streaming(), event(": ping"), role(), pause.clone(), content("late"), stop(), done(), end()];
@@ -62,7 +62,7 @@ fn a_stream_without_content_is_late_though_it_has_begun_and_one_with_content_is_
 
 #[test]
 fn a_stream_that_fails_before_its_content_is_still_an_answer_of_its_own() {
-    let upstream = Upstream::answering(|seen| match seen.target.as_str() {
+    let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/error" => vec![streaming(), role(), event(r#"{"error":{"message":"queue full"}}"#), end()],
         "/empty" => vec![streaming(), event(": ping"), end()],
         _ => vec![streaming(), role(), stop(), done(), end()],
@@ -140,7 +140,7 @@ fn every_default_answer_has_the_shape_of_what_was_asked() {
 
 #[test]
 fn those_who_opted_out_get_the_clusters_own_answers_and_an_honest_error_while_it_is_not_asked() {
-    let upstream = Upstream::answering(|_| failing());
+    let upstream = Upstream::scripted(|_| failing());
     let configuration = json!({
         "breaker": { "min_requests": 5, "open_for": "60s" },
         "tiers": { "default": { "status": 200, "message": "Busy." } },
@@ -168,7 +168,7 @@ fn those_who_opted_out_get_the_clusters_own_answers_and_an_honest_error_while_it
 
 #[test]
 fn in_shadow_everything_passes_and_is_counted() {
-    let upstream = Upstream::answering(|_| failing());
+    let upstream = Upstream::scripted(|_| failing());
     let envoy = start(json!({ "breaker": { "min_requests": 5 }, "shadow": true }), &upstream);
     for _ in 0..20 {
         assert_eq!((ask(&envoy, "x").status, ask(&envoy, "x").body), (500, b"out of memory".to_vec()));

@@ -17,7 +17,7 @@ fn send(envoy: &Envoy, body: &str) -> Answer {
 #[test]
 fn work_that_clients_can_do_without_is_dropped_and_the_framing_is_right() {
     for hold in [true, false] {
-        let upstream = Upstream::answering(|_| said("short"));
+        let upstream = Upstream::scripted(|_| said("short"));
         let envoy = start(drill(hold), &upstream);
         let mut connection = envoy.connect();
         let mut send =
@@ -62,7 +62,7 @@ fn work_that_clients_can_do_without_is_dropped_and_the_framing_is_right() {
 #[test]
 fn a_body_in_chunks_or_with_trailers_is_made_smaller_too() {
     for hold in [true, false] {
-        let upstream = Upstream::answering(|_| said("short"));
+        let upstream = Upstream::scripted(|_| said("short"));
         let envoy = start(drill(hold), &upstream);
         let chunked = "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n\
                        9\r\n{\"model\":\r\n19\r\n\"tiny\",\"max_tokens\":9999}\r\n0\r\n\r\n";
@@ -93,7 +93,7 @@ fn paths_that_are_not_for_now_are_refused_however_they_are_written() {
 
 #[test]
 fn the_tier_is_entered_by_what_is_measured_and_left_when_that_is_over() {
-    let upstream = Upstream::answering(|seen| if seen.target == "/fail" { failing() } else { said("x") });
+    let upstream = Upstream::scripted(|seen| if seen.target == "/fail" { failing() } else { said("x") });
     let configuration = json!({
         "breaker": { "window": "1s", "min_requests": 10, "error_ratio": 0.9 },
         "tiers": { "reduce": { "at": { "error_ratio": 0.2 }, "hold": "500ms", "clamp_completion_tokens": 8 } },
