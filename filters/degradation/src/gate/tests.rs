@@ -14,7 +14,7 @@ fn config() -> Config {
 }
 
 fn at(nanos: u64) -> Timestamp {
-    Timestamp::from_nanos(100 * SECOND + nanos)
+    Timestamp::from_nanos(100 * SECOND).plus(nanos)
 }
 
 fn place() -> Place {
