@@ -39,8 +39,6 @@ pub struct Asked {
     pub refused_path: bool,
     /// Whether it is never degraded.
     pub opted_out: bool,
-    /// Whether it has a `content-length`.
-    pub has_length: bool,
     /// The canonical path, if that matters beyond this.
     pub path: Vec<u8>,
     /// Which question it is, if its answer may be kept.
@@ -81,7 +79,6 @@ impl Asked {
             api: Api::of(&path),
             refused_path: config.reduce.as_ref().is_some_and(refused),
             opted_out: config.opt_out.iter().any(out),
-            has_length: headers.all(b"content-length").next().is_some(),
             head: head(exchange, config),
             path: if config.timeouts.differ() { path.into_owned() } else { Vec::new() },
             ..Self::default()

@@ -111,6 +111,9 @@ impl Filter for Degradation {
 }
 
 impl Stream for DegradationStream {
+    const SCANS: bool = true;
+    const REWRITES: bool = true;
+
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let goes_on = exchange.request_goes_on();
         if goes_on || self.worker.reads_heads() {
@@ -253,7 +256,6 @@ impl DegradationStream {
                 if !self.worker.config.shadow {
                     exchange.remove_request_header("content-length");
                 }
-                self.asked.has_length = false;
                 self.body = Body::Held;
             }
             _ => self.reduce(exchange),
@@ -270,10 +272,7 @@ impl DegradationStream {
             return count(exchange, Counter::Shadowed);
         }
         count(exchange, Counter::Reduced);
-        exchange.replace_held(&reduced.body);
-        if self.asked.has_length {
-            exchange.set_request_header("content-length", reduced.body.len().to_string().as_bytes());
-        }
+        reduced.edits.into_iter().for_each(|edit| exchange.edit_request(edit));
         self.note = Some(reduced.note);
     }
 

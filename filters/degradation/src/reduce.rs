@@ -7,15 +7,15 @@ use crate::config::{Extra, Reduce};
 use core::fmt::Write;
 use std::borrow::Cow;
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
-use tidegate_policy::rewrite::{Edit, apply};
+use tidegate_policy::rewrite::Edit;
 
 const TOKENS: [Member; 3] = [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
 
-/// A body made smaller, and what was done, as a header says it.
+/// What makes a body smaller, and how a header says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduced {
-    /// The new body.
-    pub body: Vec<u8>,
+    /// What to change in it.
+    pub edits: Vec<Edit>,
     /// Such as `reduce;max_tokens=4096->256`.
     pub note: String,
 }
@@ -32,11 +32,8 @@ pub fn reduce(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Red
     if let Some(model) = &rule.model {
         job.answer_by(model, facts);
     }
-    let Job { mut edits, note } = job;
-    if edits.is_empty() {
-        return None;
-    }
-    Some(Reduced { body: apply(body, &mut edits)?, note })
+    let Job { edits, note } = job;
+    (!edits.is_empty()).then_some(Reduced { edits, note })
 }
 
 struct Job {
@@ -140,6 +137,7 @@ mod tests {
     use serde_json::{Value as Json, json};
     use std::collections::BTreeSet;
     use tidegate_policy::inference::Scanner;
+    use tidegate_policy::rewrite::apply;
 
     fn all() -> Reduce {
         Reduce {
@@ -154,8 +152,9 @@ mod tests {
         let mut scanner = Scanner::new(64);
         scanner.feed(body.as_bytes(), &mut ()).unwrap();
         scanner.finish(&mut ()).unwrap();
-        let reduced = reduce(rule, api, scanner.facts(), body.as_bytes())?;
-        Some((serde_json::from_slice(&reduced.body).unwrap(), reduced.note))
+        let mut reduced = reduce(rule, api, scanner.facts(), body.as_bytes())?;
+        let smaller = apply(body.as_bytes(), &mut reduced.edits).unwrap();
+        Some((serde_json::from_slice(&smaller).unwrap(), reduced.note))
     }
 
     #[test]
