@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use tidegate_tests::bootstrap::{Listener, rate_limit};
+use tidegate_tests::bootstrap::{Listener, rate_limit, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::get;
 use tidegate_tests::wait_for;
@@ -18,7 +18,7 @@ fn envoy_does_not_start_a_listener_on_a_wrong_configuration_and_says_why() {
     unknown_per["per"] = json!(["model"]);
     let log =
         Envoy::with(Listener::new([rate_limit(&json!({ "limits": [unknown_per] }))])).workers(2).refused();
-    assert!(log.contains("rate-limit configuration refused: limits[0].per[0]: found \"model\""), "{log}");
+    assert!(log.contains(&refusal("rate-limit", "limits[0].per[0]: found \"model\"")), "{log}");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_running_envoy_keeps_its_configuration_when_the_new_one_is_wrong() {
             (envoy.stat("listener_manager.lds.update_rejected") == rejected).then_some(())
         });
     }
-    assert_eq!(envoy.log().matches("rate-limit configuration refused: limits").count() as u64, rejected);
+    assert_eq!(envoy.log().matches(&refusal("rate-limit", "limits")).count() as u64, rejected);
     assert!(!envoy.log().contains("sk-clear"), "a key that was given in clear is in the log");
     assert_eq!([ask(), ask()], [200, 429], "the old limit holds, with its state");
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::thread;
 use std::time::Duration;
-use tidegate_tests::bootstrap::{Listener, module};
+use tidegate_tests::bootstrap::{Listener, module, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{self, Answer};
 use tidegate_tests::{http2, wait_for};
@@ -265,9 +265,8 @@ fn a_rule_in_shadow_counts_and_refuses_nobody() {
 fn a_wrong_configuration_is_refused_with_its_path_and_the_old_one_stays() {
     let deny = |pattern: &str, status: u16| json!({ "deny": [{ "name": "a", "header": "a", "pattern": pattern, "status": status }] });
     let log = Envoy::with(Listener::new([filter(&deny("(a", 403))])).workers(2).refused();
-    let expected = "header-limit configuration refused: deny[0].pattern: found \"(a\", accepted is a regular \
-                    expression on bytes: unclosed group";
-    assert!(log.contains(expected), "{log}");
+    let reason = "deny[0].pattern: found \"(a\", accepted is a regular expression on bytes: unclosed group";
+    assert!(log.contains(&refusal("header-limit", reason)), "{log}");
 
     let envoy = start(&json!({ "max_count": 1 }));
     let wrong = [
@@ -287,11 +286,7 @@ fn a_wrong_configuration_is_refused_with_its_path_and_the_old_one_stays() {
         wait_for(&format!("the refusal of {configuration}"), Duration::from_secs(10), || {
             (envoy.stat("listener_manager.lds.update_rejected") == rejected).then_some(())
         });
-        assert!(
-            envoy.log().contains(&format!("header-limit configuration refused: {problem}")),
-            "{}",
-            envoy.log()
-        );
+        assert!(envoy.log().contains(&refusal("header-limit", problem)), "{}", envoy.log());
     }
     assert_eq!(ask(&envoy, Protocol::Http1, &[(b"a", b""), (b"b", b"")]), refused(431, "too_many_headers"));
 }
@@ -303,7 +298,7 @@ fn hostile_headers_are_answered_and_every_worker_serves_on() {
         "singletons": ["authorization", "content-type", "host", "x-forwarded-for", "cookie", "x-a"],
         "deny": [
             { "name": "a", "header": "x-a", "pattern": "^(a|a)*(a|aa)+$" },
-            { "name": "b", "header": "authorization", "pattern": r"(?i)(\w+,)*\xff.{200}k" },
+            { "name": "b", "header": "authorization", "pattern": r"(?i)(\w+,)*\xff.{5}k" },
             { "name": "c", "header": ":path", "pattern": r"(?s-u).*\.\..*/.*[^/]{30}$" },
         ],
     }));

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use tidegate_tests::bootstrap::{Listener, connection_guard, module};
+use tidegate_tests::bootstrap::{Listener, connection_guard, module, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{get, post};
 use tidegate_tests::upstream::Upstream;
@@ -23,7 +23,7 @@ fn exchange(envoy: &Envoy, request: &[u8]) -> u16 {
 
 fn must_refuse(listener: Listener, root_id: &str) {
     let log = Envoy::with(listener).workers(1).refused();
-    assert!(log.contains(&format!("{root_id} configuration refused: ")), "{log}");
+    assert!(log.contains(&refusal(root_id, "")), "{log}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 /// The filters that the composite module holds.
-const COMPOSITE: [&str; 5] = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget"];
+const COMPOSITE: [&str; 6] =
+    ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"];
 
 /// What listens, and what it does with a request.
 #[derive(Clone)]
@@ -33,6 +34,14 @@ pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
         return wasm("http", "tidegate.wasm", "tidegate", &document);
     }
     wasm("http", product, root_id, configuration)
+}
+
+/// How Envoy's log begins to say that `root_id` has refused a configuration, for this reason.
+pub fn refusal(root_id: &str, reason: &str) -> String {
+    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+        return format!("tidegate configuration refused: {}.{reason}", root_id.replace('-', "_"));
+    }
+    format!("{root_id} configuration refused: {reason}")
 }
 
 /// The `connection-guard` module, a network filter.

@@ -18,6 +18,7 @@ struct Raw {
     slow_client: Option<Box<RawValue>>,
     input_limit: Option<Box<RawValue>>,
     retry_budget: Option<Box<RawValue>>,
+    degradation: Option<Box<RawValue>>,
 }
 
 /// All HTTP filters in one.
@@ -41,8 +42,9 @@ impl Plugin for Tidegate {
     const ROOT_ID: &'static str = "tidegate";
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
-        let Raw { header_limit, rate_limit, slow_client, input_limit, retry_budget } = parse(document)?;
-        let documents = [&header_limit, &rate_limit, &slow_client, &input_limit, &retry_budget];
+        let Raw { header_limit, rate_limit, slow_client, input_limit, retry_budget, degradation } =
+            parse(document)?;
+        let documents = [&header_limit, &rate_limit, &slow_client, &input_limit, &retry_budget, &degradation];
         if documents.iter().all(|document| document.is_none()) {
             return Err(ConfigError::new(
                 "",

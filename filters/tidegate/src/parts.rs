@@ -1,5 +1,6 @@
 //! The filters in their order, and how they are asked whatever their types.
 
+use tidegate_degradation::Degradation;
 use tidegate_header_limit::HeaderLimit;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
@@ -137,6 +138,7 @@ parts! {
     2 slow_client SLOW_CLIENT: SlowClient,
     3 input_limit INPUT_LIMIT: InputLimit,
     4 retry_budget RETRY_BUDGET: RetryBudget,
+    5 degradation DEGRADATION: Degradation,
 }
 
 impl Parts {

@@ -129,6 +129,10 @@ impl Exchange for ReplyView<'_> {
             Fact::ResponseDetails => {
                 self.reply.try_borrow().ok().map(|reply| FactValue(reply.details.clone().into_bytes()))
             }
+            Fact::ResponseStatus => {
+                let status = self.reply.try_borrow().ok().map(|reply| u64::from(reply.status));
+                status.map(|status| FactValue(status.to_le_bytes().to_vec()))
+            }
             Fact::ResponseFlags | Fact::Attempts => None,
         }
     }
