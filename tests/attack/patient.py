@@ -22,10 +22,11 @@ HOST = b"host: model\r\nauthorization: Bearer sk-patient\r\n"
 
 async def slow_body(port, scale):
     size, start = int(BODY * scale), time.monotonic()
+    body = b"{}".ljust(size)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.2.1", 0))
     writer.write(b"POST /v1/chat/completions HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n" % (HOST, size))
     for sent in range(0, size, PIECE):
-        writer.write(b"a" * min(PIECE, size - sent))
+        writer.write(body[sent : sent + PIECE])
         await asyncio.sleep(start + (sent + PIECE) / RATE - time.monotonic())
         if reader.at_eof() or writer.is_closing():
             break

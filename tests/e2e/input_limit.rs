@@ -115,6 +115,25 @@ fn a_large_body_that_drips_is_answered_at_the_first_byte_over_and_the_upstream_s
 }
 
 #[test]
+fn behind_a_slow_client_that_holds_nothing_it_refuses_at_the_first_byte_over_and_the_upstream_sees_nothing() {
+    let upstream = Upstream::start();
+    let slow_client = module("slow-client.wasm", "slow-client", r#"{ "body": { "grace": "500ms" } }"#);
+    let mut input_limit =
+        module("input-limit.wasm", "input-limit", r#"{ "max_body": "1KiB", "hold_headers": true }"#);
+    input_limit["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let listener = Listener::new([slow_client, input_limit]).to(upstream.port());
+    let envoy = Envoy::with(listener).workers(2).start();
+    let head = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (begun, status) in [(format!("800\r\n{}", " ".repeat(1_025)), 413), ("2\r\n{".to_owned(), 408)] {
+        let mut connection = envoy.connect();
+        connection.send(format!("{head}{begun}").as_bytes()).expect("sent");
+        assert_eq!(connection.receive().expect("an answer").status, status);
+    }
+    assert!(upstream.seen().is_empty());
+    assert_eq!(ask(&mut envoy.connect(), &chat("short")).status, 200);
+}
+
+#[test]
 fn a_prompt_too_long_is_refused_while_the_rest_of_it_is_still_to_come() {
     let upstream = Upstream::start();
     let envoy = start(&holding(json!({ "max_chars": 100 })), &upstream);
