@@ -57,7 +57,7 @@ SPENT = limit("per-client", ["client"], "1/h", 1)
 SINGLE = {
     "header_limit": {},
     "slow_client": {"hold_headers": True},
-    "input_limit": {"max_chars": 4096},
+    "input_limit": {"max_chars": 4096, "hold_headers": True},
     "retry_budget": {},
     "degradation": {},
 }
