@@ -185,6 +185,11 @@ impl State {
 }
 
 impl Breaker {
+    /// What it enforces.
+    pub const fn rule(&self) -> &BreakerRule {
+        &self.rule
+    }
+
     /// A breaker of `rule`.
     pub fn new(rule: BreakerRule) -> Result<Self, InvalidBreaker> {
         let none = Ratio::default();

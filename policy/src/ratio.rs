@@ -8,6 +8,15 @@ pub struct Ratio {
     millionths: u32,
 }
 
+impl core::fmt::Display for Ratio {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (whole, decimals) =
+            (self.millionths.div_euclid(1_000_000), self.millionths.rem_euclid(1_000_000));
+        let text = format!("{whole}.{decimals:06}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 impl Ratio {
     /// So many millionths; `None` above one whole.
     pub const fn from_millionths(millionths: u32) -> Option<Self> {

@@ -9,13 +9,14 @@ use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
 /// In the order in which a request meets them.
-pub const MODULES: [Module; 6] = [
+pub const MODULES: [Module; 7] = [
     network::<tidegate_connection_guard::ConnectionGuard>(),
     http::<tidegate_header_limit::HeaderLimit>(),
     http::<tidegate_rate_limit::RateLimit>(),
     http::<tidegate_slow_client::SlowClient>(),
     http::<tidegate_input_limit::InputLimit>(),
     http::<tidegate_retry_budget::RetryBudget>(),
+    http::<tidegate_degradation::Degradation>(),
 ];
 
 /// One module.

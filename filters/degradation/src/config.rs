@@ -139,6 +139,11 @@ impl Extra {
 }
 
 impl Timeouts {
+    /// Nanoseconds that an answer may take where no rule says otherwise.
+    pub const fn usual(&self) -> u64 {
+        self.usual
+    }
+
     /// Nanoseconds that an answer may take: of the first rule that matches, else the usual.
     pub fn of(&self, path: &[u8], model: Option<&str>) -> u64 {
         let matches = |rule: &&Timeout| {
@@ -304,6 +309,12 @@ fn nanos(span: Duration) -> u64 {
 
 fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
     ConfigError::new(path, problem)
+}
+
+/// The JSON Schema of the document.
+#[cfg(feature = "describe")]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Raw)
 }
 
 #[cfg(test)]

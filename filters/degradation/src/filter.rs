@@ -29,7 +29,7 @@ const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 /// A breaker, a timeout for inference, and three tiers of less than the whole answer.
 #[derive(Debug)]
 pub struct Degradation {
-    worker: Rc<Worker>,
+    pub(crate) worker: Rc<Worker>,
 }
 
 /// One exchange.

@@ -13,6 +13,8 @@ pub mod cache;
 pub mod collect;
 pub mod condition;
 pub mod config;
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod fallback;
 pub mod filter;
 pub mod gate;

@@ -5,6 +5,7 @@ use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::notation::{Whole, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) timeout: Option<WrittenSpan>,
@@ -30,6 +31,7 @@ pub(super) struct Raw {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTimeout {
     pub(super) path_prefix: Option<String>,
@@ -38,6 +40,7 @@ pub(super) struct RawTimeout {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBreaker {
     pub(super) window: Option<WrittenSpan>,
@@ -50,6 +53,7 @@ pub(super) struct RawBreaker {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSlow {
     pub(super) after: WrittenSpan,
@@ -57,6 +61,7 @@ pub(super) struct RawSlow {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTiers {
     pub(super) reduce: Option<RawReduce>,
@@ -66,6 +71,7 @@ pub(super) struct RawTiers {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawReduce {
     pub(super) at: Option<RawAt>,
@@ -81,6 +87,7 @@ pub(super) struct RawReduce {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCached {
     pub(super) at: Option<RawAt>,
@@ -96,6 +103,7 @@ pub(super) struct RawCached {
 }
 
 #[derive(Clone, Copy, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum RawScope {
     Client,
@@ -103,6 +111,7 @@ pub(super) enum RawScope {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDefault {
     pub(super) at: Option<RawAt>,
@@ -114,6 +123,7 @@ pub(super) struct RawDefault {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAt {
     pub(super) error_ratio: Option<WrittenRatio>,
@@ -128,6 +138,7 @@ pub(super) struct RawAt {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHints {
     pub(super) base: Option<WrittenSpan>,
@@ -135,6 +146,7 @@ pub(super) struct RawHints {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHeader {
     pub(super) header: String,
