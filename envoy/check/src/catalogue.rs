@@ -9,7 +9,7 @@ use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
 /// In the order in which a request meets them.
-pub const MODULES: [Module; 7] = [
+pub const MODULES: [Module; 8] = [
     network::<tidegate_connection_guard::ConnectionGuard>(),
     http::<tidegate_header_limit::HeaderLimit>(),
     http::<tidegate_rate_limit::RateLimit>(),
@@ -17,6 +17,7 @@ pub const MODULES: [Module; 7] = [
     http::<tidegate_input_limit::InputLimit>(),
     http::<tidegate_retry_budget::RetryBudget>(),
     http::<tidegate_degradation::Degradation>(),
+    http::<tidegate_composite::Tidegate>(),
 ];
 
 /// One module.

@@ -24,7 +24,7 @@ struct Raw {
 /// All HTTP filters in one.
 #[derive(Debug)]
 pub struct Tidegate {
-    filters: Filters,
+    pub(crate) filters: Filters,
     names: [(Vec<String>, Vec<String>); PARTS],
     offsets: Rc<[Offsets; PARTS]>,
 }

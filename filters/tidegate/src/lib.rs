@@ -4,6 +4,8 @@
 //! in the opposite order. [`filter`]: the plugin. [`stream`]: who is asked when. [`view`]: what each sees of the exchange.
 //! [`reply`]: how the answer of one passes the others.
 
+#[cfg(feature = "describe")]
+pub mod describe;
 pub mod filter;
 pub mod parts;
 pub mod reply;
