@@ -19,17 +19,30 @@ fn text(answer: &Answer) -> Value {
     answer.json()["choices"][0]["message"]["content"].clone()
 }
 
-/// Whether an answer of the cluster was kept: it is given again when that is gone.
-fn is_kept(configuration: &Value, steps: Vec<Step>, stream: bool) -> bool {
-    let upstream = Upstream::scripted(move |_| steps.clone());
-    let envoy = start(configuration.clone(), &upstream);
-    let request = post(CHAT, &[("authorization", "Bearer sk-1")], &body("x", stream));
-    let _ = envoy.connect().exchange(&request);
-    upstream.cut();
-    let again = envoy.connect().exchange(&request).expect("an answer");
-    assert_eq!(again.status, if counter(&envoy, "cached") == 1 { 200 } else { 503 });
-    envoy.assert_no_vm_restarted();
-    degraded(&again).is_some_and(|degraded| degraded.starts_with("cached"))
+/// A cluster that answers as it is told to, behind a cache.
+struct Kept {
+    upstream: Upstream,
+    envoy: Envoy,
+}
+
+impl Kept {
+    fn new(cached: Value) -> Self {
+        let upstream = Upstream::start();
+        let envoy = start(keeping(cached), &upstream);
+        Self { upstream, envoy }
+    }
+
+    /// Whether this answer to a question is kept: it is given again when the cluster fails.
+    fn holds(&self, question: &str, steps: Vec<Step>, stream: bool) -> bool {
+        self.upstream.follow(move |_| steps.clone());
+        let request = post(CHAT, &[("authorization", "Bearer sk-1")], &body(question, stream));
+        let _ = self.envoy.connect().exchange(&request);
+        self.upstream.follow(|_| failing());
+        let again = self.envoy.connect().exchange(&request).expect("an answer");
+        let is_kept = degraded(&again).is_some_and(|degraded| degraded.starts_with("cached"));
+        assert_eq!(again.status, if is_kept { 200 } else { 503 });
+        is_kept
+    }
 }
 
 #[test]
@@ -132,11 +145,11 @@ fn what_is_not_to_be_stored_is_neither_kept_nor_answered_from_what_is() {
 #[test]
 fn only_whole_answers_that_are_what_they_claim_to_be_are_kept() {
     let good = answer(200, "content-type: application/json\r\n", b"{\"choices\":[]}");
-    let kept = |steps, stream| is_kept(&keeping(json!({})), steps, stream);
+    let cache = Kept::new(json!({}));
     let sent = |bytes: Vec<u8>| vec![Step::Send(bytes)];
     let json = "content-type: application/json\r\n";
-    assert!(kept(sent(good.clone()), false));
-    assert!(kept(vec![streaming(), content("a"), stop(), done(), end()], true));
+    assert!(cache.holds("whole", sent(good.clone()), false));
+    assert!(cache.holds("a whole stream", vec![streaming(), content("a"), stop(), done(), end()], true));
     let cases: [(&str, Vec<Step>); 12] = [
         ("no 200", sent(answer(201, json, b"{}"))),
         ("no JSON", sent(answer(200, json, b"{\"choices\":["))),
@@ -155,15 +168,16 @@ fn only_whole_answers_that_are_what_they_claim_to_be_are_kept() {
         ),
     ];
     for (what, steps) in cases {
-        assert!(!kept(steps, what.contains("stream")), "{what}");
+        assert!(!cache.holds(what, steps, what.contains("stream")), "{what}");
     }
     let short = String::from_utf8(good).expect("text").replace("content-length: 14", "content-length: 13");
-    assert!(!kept(sent(short.into_bytes()), false), "a length too short");
+    assert!(!cache.holds("short", sent(short.into_bytes()), false), "a length too short");
+    cache.envoy.assert_no_vm_restarted();
 }
 
 #[test]
 fn an_answer_of_the_longest_length_is_kept_and_one_of_a_byte_more_is_not() {
-    let configuration = keeping(json!({ "max_entry": "1000B", "max_entries": 8 }));
+    let cache = Kept::new(json!({ "max_entry": "1000B", "max_entries": 8 }));
     let of = |length: usize, chunked: bool| {
         let body = format!("{{\"x\":\"{}\"}}", "y".repeat(length - 8));
         assert_eq!(body.len(), length);
@@ -174,8 +188,8 @@ fn an_answer_of_the_longest_length_is_kept_and_one_of_a_byte_more_is_not() {
         vec![Step::Send(if chunked { chunked_body.into_bytes() } else { whole })]
     };
     for chunked in [false, true] {
-        assert!(is_kept(&configuration, of(1_000, chunked), false));
-        assert!(!is_kept(&configuration, of(1_001, chunked), false));
+        assert!(cache.holds(&format!("{chunked}"), of(1_000, chunked), false));
+        assert!(!cache.holds(&format!("one over, {chunked}"), of(1_001, chunked), false));
     }
 }
 
