@@ -136,7 +136,10 @@ impl Upstream {
                 life.connections.extend(connection.try_clone());
                 drop(life);
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || serve(&connection, &shared));
+                thread::spawn(move || {
+                    serve(&connection, &shared);
+                    let _ = connection.shutdown(Shutdown::Both);
+                });
             }
         });
     }
