@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e platforms lint demo bench growth compat attack storm package clean rust
+.PHONY: help build check test unit e2e composite platforms lint demo bench growth compat attack storm package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ e2e: ## run the tests against a real Envoy
 	./module/build.sh
 	./module/build.sh store-contract
 	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
+
+composite: build ## run the filters' end-to-end tests against the composite module
+	COMPOSITE=1 cargo test --release --package tidegate-tests -- --test-threads 1 \
+		--skip hardening --skip connection_guard --skip reference --skip clock
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
