@@ -5,7 +5,8 @@
 //! that only needs the body is asked at once although an earlier one delays the request. What has effects beyond the
 //! request, and the watch over slow clients, begins when a chain would begin it.
 //!
-//! What filters change in the body is handed on when nothing holds the request any more.
+//! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
+//! that only then has its turn changes nothing.
 
 use crate::filter::Offsets;
 use crate::parts::{INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT};
@@ -92,6 +93,7 @@ impl Stream for TidegateStream {
         self.request = Request::Whole;
         let flow = self.each_request(exchange, |part, view| part.request_end(view));
         let flow = flow.or_else(|| self.advance(exchange));
+        self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
         self.close(exchange, flow)
     }
 
@@ -317,7 +319,7 @@ impl TidegateStream {
         Flow::Reply(reply)
     }
 
-    /// What is to be said of the request; and what is to happen to its body, if nothing holds it any more.
+    /// What is to be said of the request.
     fn close(&self, exchange: &dyn Exchange, answer: Option<Flow>) -> Flow {
         exchange.set_alarm(self.states.iter().filter_map(|state| state.alarm.get()).min());
         if let Some(answer) = answer {
@@ -326,7 +328,6 @@ impl TidegateStream {
         if self.states.iter().any(|state| state.holds_request || state.holds_response) {
             return Flow::Hold;
         }
-        self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
         Flow::Continue
     }
 
@@ -339,3 +340,6 @@ impl TidegateStream {
 
 const _: () =
     assert!(INPUT_LIMIT < RETRY_BUDGET && RATE_LIMIT < SLOW_CLIENT, "the order that the turns assume");
+
+#[cfg(test)]
+mod tests;

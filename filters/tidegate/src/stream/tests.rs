@@ -1,0 +1,85 @@
+use crate::Tidegate;
+use serde_json::{Value, json};
+use tidegate_host::exchange::{Filter, Flow, Stream};
+use tidegate_host::fake::FakeProxy;
+use tidegate_host::plugin::Plugin;
+
+const POST: [(&str, &str); 3] = [(":method", "POST"), (":path", "/v1/chat/completions"), ("x-api-key", "k")];
+const LONG: &[u8] = br#"{"max_tokens":9000,"messages":[]}"#;
+const CLAMPED: &[u8] = br#"{"max_tokens":4096,"messages":[]}"#;
+
+fn filter(document: &Value) -> Tidegate {
+    Tidegate::configure(document.to_string().as_bytes()).expect("it is right")
+}
+
+fn limits(burst: u32, exceed: &Value) -> Value {
+    let requests = json!({ "rate": "1/s", "burst": burst });
+    json!({ "limits": [{ "name": "a", "per": ["client"], "requests": requests, "exceed": exceed }] })
+}
+
+#[test]
+fn a_refused_document_names_the_filter_and_what_is_wrong_in_its_own() {
+    for (document, parts) in [
+        (json!({}), ["found no filter", "rate_limit"]),
+        (json!({ "rate_limits": {} }), ["rate_limits", "unknown field"]),
+        (json!({ "slow_client": { "body": { "grace": "0s" } } }), ["slow_client.body.grace", "1ms"]),
+        (json!({ "header_limit": 5 }), ["header_limit", "invalid type"]),
+    ] {
+        let error = Tidegate::configure(document.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
+#[test]
+fn the_answer_of_one_passes_those_before_it_and_is_seen_by_none_behind_it() {
+    let filter = filter(&json!({
+        "rate_limit": limits(5, &json!("reject")), "input_limit": { "max_chars": 1 }, "retry_budget": {},
+    }));
+    let proxy = FakeProxy::running(&filter);
+    let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+    exchange.request_goes_on.set(true);
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+    let Flow::Reply(reply) = exchange.receive(&filter, &mut stream, br#"{"prompt":"ab"}"#, true) else {
+        panic!("refused");
+    };
+    let has = |name: &str| reply.headers.iter().any(|(found, _)| *found == name);
+    assert!(reply.status == 400 && has("x-ratelimit-remaining-requests") && !has("retry-after"), "{reply:?}");
+    assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 1);
+    assert_eq!(proxy.counter("tidegate.input_limit.rejected.max_chars"), 1);
+}
+
+#[test]
+fn what_has_effects_begins_when_the_body_was_read_and_not_before() {
+    let filter = filter(&json!({ "input_limit": { "hold_headers": true }, "retry_budget": {} }));
+    let proxy = FakeProxy::running(&filter);
+    let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+    exchange.request_goes_on.set(true);
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Hold);
+    assert_eq!(exchange.receive(&filter, &mut stream, &LONG[..9], false), Flow::Hold);
+    assert_eq!(proxy.counter("tidegate.retry_budget.first_attempts"), 0);
+    assert_eq!(exchange.receive(&filter, &mut stream, &LONG[9..], true), Flow::Continue);
+    assert_eq!(proxy.counter("tidegate.retry_budget.first_attempts"), 1);
+    assert_eq!(exchange.held_now(), CLAMPED);
+}
+
+#[test]
+fn a_delay_holds_the_watch_over_slow_clients_back_and_no_change_of_the_body() {
+    let filter = filter(&json!({
+        "rate_limit": limits(1, &json!({ "delay": "30s" })), "slow_client": {}, "input_limit": { "hold_headers": true },
+    }));
+    let proxy = FakeProxy::running(&filter);
+    let first = proxy.exchange(&POST);
+    assert_eq!(filter.stream().on_request_headers(&first), Flow::Continue);
+
+    let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+    exchange.request_goes_on.set(true);
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Hold);
+    let token = proxy.alarm.get().expect("a delay");
+    assert_eq!(token.as_nanos(), 1_000_000_000);
+    assert_eq!(exchange.receive(&filter, &mut stream, LONG, true), Flow::Hold);
+    assert_eq!(exchange.held_now(), CLAMPED);
+    proxy.now.set(token.as_nanos());
+    assert_eq!(stream.on_alarm(&exchange), Flow::Continue);
+    assert_eq!(proxy.counter("tidegate.slow_client.admitted"), 1);
+    assert_eq!(proxy.alarm.get(), None);
+}
