@@ -13,7 +13,7 @@ pub trait Filter: Plugin {
     /// What it keeps of one exchange.
     type Stream: Stream;
 
-    /// How many requests one worker may hold at a time.
+    /// How many requests one worker may hold at a time, where it asks [`Exchange::can_hold`] before.
     fn max_held(&self) -> usize {
         0
     }
@@ -68,6 +68,12 @@ pub trait Stream {
         Flow::Keep
     }
 
+    /// Whether this request's body is to be scanned, if [`Filter::scan`] asks for that at all. What was once not
+    /// wanted is not read later.
+    fn wants_scan(&self) -> bool {
+        true
+    }
+
     /// What hears the texts of the request's body while it is scanned.
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
         None
@@ -111,7 +117,7 @@ pub trait Exchange: Proxy {
     /// The bytes that this callback is about, in the callbacks of either body. One host call the first time.
     fn arrived(&self) -> &[u8];
 
-    /// What has been read out of the request's body, if [`Filter::scan`] asked for it; in the callbacks of that body.
+    /// What has been read out of the request's body, if [`Filter::scan`] asked for it; until the response begins.
     fn scan(&self) -> Option<&Scan>;
 
     /// All that is held of the body that this callback is about. One host call.
@@ -122,8 +128,11 @@ pub trait Exchange: Proxy {
 
     /// Changes a part of a request's body that is held whole, by its place in the body as it was sent. Changes are made
     /// when the body has come to its end, and the framing mended: where the request's headers are held too, or have
-    /// gone on without a `content-length`.
+    /// gone on without a `content-length`. A request whose changes cannot be made does not go on.
     fn edit_request(&self, edit: Edit);
+
+    /// Whether the request's body can still be changed: in the callbacks of that body.
+    fn can_edit_request(&self) -> bool;
 
     /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
     fn response_headers(&self) -> &HeaderMap;
@@ -137,7 +146,7 @@ pub trait Exchange: Proxy {
     /// Takes a header out of a response whose headers have not gone on. One host call.
     fn remove_response_header(&self, name: &'static str);
 
-    /// What the proxy knows of the exchange, as text or as a number. One host call.
+    /// What the proxy knows of the exchange, as text or as a number. One host call the first time.
     fn fact(&self, fact: Fact) -> Option<FactValue>;
 }
 

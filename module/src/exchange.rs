@@ -12,7 +12,7 @@ use tidegate_host::plugin::Proxy;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
-use tidegate_policy::rewrite::{self, Edit};
+use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
 /// What a callback is about.
@@ -38,6 +38,7 @@ pub struct WasmExchange<'a> {
     arrived: OnceCell<Vec<u8>>,
     scan: Option<Box<Scan>>,
     edits: RefCell<Vec<Edit>>,
+    facts: RefCell<Vec<(Fact, Option<FactValue>)>>,
 }
 
 impl<'a> WasmExchange<'a> {
@@ -54,18 +55,28 @@ impl<'a> WasmExchange<'a> {
             arrived: OnceCell::new(),
             scan: None,
             edits: RefCell::new(Vec::new()),
+            facts: RefCell::new(Vec::new()),
         }
     }
 
-    /// Has `scan` read what has arrived, and the end if there is one, and lets the filter see it.
-    pub fn read(&mut self, mut scan: Box<Scan>, stream: &mut impl Stream) {
+    /// Has `scan` read what has arrived of the request's body, and the end if there is one.
+    pub fn read(&self, scan: &mut Scan, stream: &mut impl Stream) {
         if scan.goes_on() {
             scan.feed(self.arrived(), stream);
         }
         if !self.callback.goes_on {
             scan.finish(stream);
         }
-        self.scan = Some(scan);
+    }
+
+    /// Lets the filter see what has been read.
+    pub fn show(&mut self, scan: Option<Box<Scan>>) {
+        self.scan = scan;
+    }
+
+    /// Whether this callback is about the request's body.
+    pub fn is_about_request_body(&self) -> bool {
+        self.callback.body.as_ref().is_some_and(|(body, _)| *body == Body::Request)
     }
 
     /// What is to be changed in the request's body.
@@ -161,7 +172,11 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn edit_request(&self, edit: Edit) {
-        rewrite::add(&mut self.edits.borrow_mut(), edit);
+        self.edits.borrow_mut().push(edit);
+    }
+
+    fn can_edit_request(&self) -> bool {
+        self.is_about_request_body()
     }
 
     fn response_headers(&self) -> &HeaderMap {
@@ -181,6 +196,10 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {
+        let mut facts = self.facts.borrow_mut();
+        if let Some((_, known)) = facts.iter().find(|(known, _)| *known == fact) {
+            return known.clone();
+        }
         let path: &[&[u8]] = match fact {
             Fact::Cluster => &[b"xds", b"cluster_name"],
             Fact::ResponseStatus => &[b"response", b"code"],
@@ -188,6 +207,8 @@ impl Exchange for WasmExchange<'_> {
             Fact::ResponseFlags => &[b"response", b"flags"],
             Fact::Attempts => &[b"upstream", b"request_attempt_count"],
         };
-        hostcalls::property(path).map(FactValue)
+        let value = hostcalls::property(path).map(FactValue);
+        facts.push((fact, value.clone()));
+        value
     }
 }

@@ -13,8 +13,9 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
-use tidegate_policy::rewrite::{self, Edit};
+use tidegate_policy::rewrite;
 use tidegate_policy::timestamp::Timestamp;
 
 const CONTENT_LENGTH: &str = "content-length";
@@ -35,6 +36,7 @@ struct Inner<S> {
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
     scan: Cell<Option<Box<Scan>>>,
+    is_unread: Cell<bool>,
 }
 
 impl<S: Stream + 'static> HttpStream<S> {
@@ -49,6 +51,7 @@ impl<S: Stream + 'static> HttpStream<S> {
             replied: Cell::default(),
             alarm: Cell::default(),
             scan: Cell::default(),
+            is_unread: Cell::default(),
         };
         Self { inner: Rc::new(inner), request_held_back: 0, response_held_back: 0 }
     }
@@ -94,22 +97,21 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let scan = if S::SCANS { self.scan_of(&callback) } else { None };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
         {
-            if S::SCANS
-                && let Some(scan) = scan
-            {
-                exchange.read(scan, &mut *filter);
+            if S::SCANS && side == Body::Request {
+                let scan = self.read(&exchange, &mut filter);
+                exchange.show(scan);
             }
-            self.follow(side, &question(&mut filter, &exchange));
+            let flow = question(&mut filter, &exchange);
+            let flow = if S::REWRITES { self.change(&exchange, flow) } else { flow };
+            self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
-            if S::REWRITES {
-                self.change(&exchange, exchange.take_edits());
+            if S::SCANS {
+                self.scan.set(exchange.into_scan());
             }
-            self.scan.set(exchange.into_scan());
         }
         let stops = match side {
             Body::Request => self.request_held.get() || self.replied.get(),
@@ -118,24 +120,37 @@ impl<S: Stream + 'static> Inner<S> {
         if stops { Action::Pause } else { Action::Continue }
     }
 
-    /// Makes the changes that filters ask for in a request's body that has come to its end.
-    fn change(&self, exchange: &WasmExchange<'_>, mut edits: Vec<Edit>) {
-        if edits.is_empty() || self.replied.get() {
-            return;
+    /// What has been read of the request's body, with what this callback brings of it.
+    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut S) -> Option<Box<Scan>> {
+        let needs = self.worker.scan?;
+        if !exchange.is_about_request_body() {
+            return self.scan.take();
         }
-        let Some(body) = rewrite::apply(&exchange.held(), &mut edits) else { return };
+        if self.is_unread.get() || !filter.wants_scan() {
+            self.is_unread.set(true);
+            return None;
+        }
+        let begun = self.scan.take();
+        let mut scan = begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter)));
+        exchange.read(&mut scan, filter);
+        Some(scan)
+    }
+
+    /// Makes the changes that filters ask for in a request's body that has come to its end. One whose changes cannot be
+    /// made must not go on as it is.
+    fn change(&self, exchange: &WasmExchange<'_>, flow: Flow) -> Flow {
+        let mut edits = exchange.take_edits();
+        if edits.is_empty() || matches!(flow, Flow::Reply(_)) {
+            return flow;
+        }
+        let Some(body) = rewrite::apply(&exchange.held(), &mut edits) else {
+            return Flow::Reply(unchangeable());
+        };
         exchange.replace_held(&body);
         if hostcalls::has_header(MapType::HttpRequestHeaders, CONTENT_LENGTH) {
             exchange.set_request_header(CONTENT_LENGTH, body.len().to_string().as_bytes());
         }
-    }
-
-    /// The scan of the body that a callback is about, if that is the request's and one is wanted.
-    fn scan_of(&self, callback: &Callback) -> Option<Box<Scan>> {
-        callback.body.as_ref().filter(|(body, _)| *body == Body::Request)?;
-        let needs = self.worker.scan?;
-        let begun = self.scan.take();
-        Some(begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter))))
+        flow
     }
 
     fn follow(&self, side: Body, flow: &Flow) {
@@ -196,6 +211,17 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
             hostcalls::resume_request();
         }
     }
+}
+
+fn unchangeable() -> Reply {
+    let error = ErrorObject {
+        message: "The request could not be changed as it has to be.",
+        kind: "server_error",
+        param: None,
+        code: "request_not_changed",
+    };
+    Reply::error(500, error, "tidegate.request_not_changed".to_owned())
+        .with("x-should-retry", "false".to_owned())
 }
 
 impl<S: Stream + 'static> Context for HttpStream<S> {}

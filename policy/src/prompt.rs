@@ -126,8 +126,8 @@ pub struct Listener<'a> {
 }
 
 impl Heard {
-    /// The rules that were broken since the last call, in the order in which they were. `facts` is what is known of the
-    /// request, `is_complete` whether that is all.
+    /// The rules that were broken since the last call: first those on texts, in the order in which they were, then those
+    /// on what is known of the request, `facts`.
     pub fn breaches(&mut self, limits: &PromptLimits, facts: &Facts) -> Vec<Breach> {
         for (rule, found, limit) in [
             (Rule::Messages, facts.messages, limits.messages),

@@ -1,5 +1,6 @@
 //! A body with some of its parts replaced, and every other byte as it was.
 
+use core::cmp::Reverse;
 use core::ops::Range;
 use std::borrow::Cow;
 
@@ -12,23 +13,25 @@ pub struct Edit {
     pub with: Cow<'static, [u8]>,
 }
 
-/// Adds an edit, in the place of those that lie within its range: what decides later decides on the whole.
-pub fn add(edits: &mut Vec<Edit>, edit: Edit) {
-    let within = |old: &Edit| edit.range.start <= old.range.start && old.range.end <= edit.range.end;
-    let inserts = edit.range.is_empty();
-    edits.retain(|old| inserts || !within(old));
-    edits.push(edit);
-}
-
-/// `body` with these edits, in whatever order they come. `None` if two of them overlap or one lies beyond the body.
+/// `body` with these edits, made in the order given: one takes the place of earlier ones that lie within it, since who
+/// decides later decides on the whole, and one that lies within an earlier one changes nothing any more. `None` if two
+/// overlap in part, or one lies beyond the body.
 pub fn apply(body: &[u8], edits: &mut [Edit]) -> Option<Vec<u8>> {
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    edits.sort_by_key(|edit| (edit.range.start, !edit.range.is_empty(), Reverse(edit.range.end)));
     let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
     let mut new = Vec::with_capacity(body.len().saturating_add(added));
     let mut at = 0;
-    for Edit { range, with } in edits.iter() {
+    let mut edits = edits.iter().peekable();
+    while let Some(Edit { range, with }) = edits.next() {
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
         body.get(start..end)?;
+        if start < at && end > at {
+            return None;
+        }
+        let is_decided_again = !range.is_empty() && edits.peek().is_some_and(|next| next.range == *range);
+        if start < at || is_decided_again {
+            continue;
+        }
         new.extend_from_slice(body.get(at..start)?);
         new.extend_from_slice(with);
         at = end;
@@ -53,12 +56,11 @@ mod tests {
     }
 
     #[test]
-    fn a_later_edit_takes_the_place_of_those_within_it() {
-        let mut edits = Vec::new();
-        for new in [edit(1..2, "a"), edit(4..6, "b"), edit(0..3, "c"), edit(4..6, "d"), edit(4..4, "e")] {
-            add(&mut edits, new);
-        }
+    fn the_later_edit_of_a_part_counts_and_the_larger_of_two_that_are_nested() {
+        let mut edits = [edit(1..2, "a"), edit(4..6, "b"), edit(0..3, "c"), edit(4..6, "d"), edit(4..4, "e")];
         assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"c3ed67".as_slice()));
+        let mut nested = [edit(0..6, "x"), edit(2..4, "y"), edit(3..3, "z"), edit(6..6, "!")];
+        assert_eq!(apply(b"01234567", &mut nested).as_deref(), Some(b"x!67".as_slice()));
     }
 
     #[test]

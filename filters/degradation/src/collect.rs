@@ -84,3 +84,25 @@ impl Drop for Collect {
         self.gathered.set(self.gathered.get().saturating_sub(self.bytes.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn all_that_is_gathered_at_a_time_is_bounded_and_what_is_given_up_makes_room() {
+        let document = br#"{"tiers":{"cached":{"max_entry":"1MiB","max_entries":16}}}"#;
+        let cached = Config::read(document).unwrap().cached.unwrap();
+        let headers: HeaderMap = [("content-type", "application/json")].into_iter().collect();
+        let gathered = Gathered::default();
+        let chunk = vec![b' '; 1 << 20];
+        let begin = || Collect::begin(&headers, &cached, &gathered).unwrap();
+        let mut all: Vec<Collect> = (0..32).map(|_| begin()).collect();
+        assert!(all.iter_mut().all(|collect| collect.add(&chunk)));
+        assert!(!begin().add(b"x"));
+        all.pop();
+        let mut next = begin();
+        assert!(next.add(&chunk) && !next.add(b"x"));
+    }
+}

@@ -263,7 +263,9 @@ impl DegradationStream {
     }
 
     fn reduce(&mut self, exchange: &dyn Exchange) {
-        let Some(rule) = &self.worker.config.reduce else { return };
+        let Some(rule) = self.worker.config.reduce.as_ref().filter(|_| exchange.can_edit_request()) else {
+            return;
+        };
         let Some(scan) = exchange.scan().filter(|scan| scan.is_complete() && scan.facts().is_object) else {
             return;
         };

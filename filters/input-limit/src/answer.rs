@@ -1,7 +1,6 @@
 //! What a refused client is told: which rule, how much it admits, what was found and where, never the text itself; and
 //! not to come back with the same request, since no wait mends it.
 
-use crate::config::LABELS;
 use core::fmt::Write;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::json::{Fault, Invalid};
@@ -123,18 +122,4 @@ const fn fault(what: Fault) -> &'static str {
         Fault::TooDeep => "it nests too deep",
         Fault::Incomplete => "it ends too early",
     }
-}
-
-/// The rule that a refusal belongs to, where it is not one of the prompt's.
-pub fn label_of(why: Refusal<'_>) -> &'static str {
-    let label = match why {
-        Refusal::Prompt(..) => "json",
-        Refusal::Body(_) => "max_body",
-        Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => "max_depth",
-        Refusal::Json(..) | Refusal::NoObject => "json",
-        Refusal::ContentType => "content_type",
-        Refusal::ContentEncoding => "content_encoding",
-    };
-    debug_assert!(LABELS.contains(&label), "{label}");
-    label
 }

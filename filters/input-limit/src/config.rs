@@ -96,11 +96,12 @@ impl Config {
         at_most(raw.routes.len(), "routes")?;
         at_most(raw.pass_content_types.len(), "pass_content_types")?;
         let duplicates = raw.duplicate_keys == DuplicateKeys::Allow;
+        let shadowed = Shadowed::of(raw.shadow, &LABELS, "deny")?;
         let mut routes = Vec::with_capacity(raw.routes.len());
         for (index, mut route) in raw.routes.into_iter().enumerate() {
             let path = format!("routes[{index}].");
             let when = When::new(core::mem::take(&mut route.when), &format!("{path}when"))?;
-            let mut limits = limits(route.limits().or(written), duplicates, &path)?;
+            let mut limits = limits(route.limits().or(written), duplicates, &shadowed, &path)?;
             if route.scan == Some(false) {
                 limits.prompt = None;
             }
@@ -109,12 +110,11 @@ impl Config {
         let Whole(max_depth) = raw.max_depth.unwrap_or(Whole(MAX_DEPTH));
         let max_depth = u8::try_from(max_depth).ok().filter(|depth| (1..=128).contains(depth));
         let denied_names = names(&raw.deny)?;
-        let shadowed = Shadowed::of(raw.shadow, &LABELS, "deny")?;
         let shadow = LABELS.iter().map(|label| shadowed.holds(label));
         let shadow = shadow.chain(raw.deny.iter().map(|rule| shadowed.all || rule.shadow)).collect();
         Ok(Self {
             routes,
-            limits: limits(written, duplicates, "")?,
+            limits: limits(written, duplicates, &shadowed, "")?,
             max_depth: max_depth.ok_or_else(|| {
                 let found = raw.max_depth.map_or(0, |Whole(depth)| depth);
                 ConfigError::new("max_depth", format!("found {found}, accepted is 1 to 128"))
@@ -185,7 +185,13 @@ pub fn place_of(label: &str) -> usize {
     LABELS.iter().position(|known| *known == label).unwrap_or(LABELS.len())
 }
 
-fn limits(written: RawLimits, duplicate_keys: bool, path: &str) -> Result<Limits, ConfigError> {
+/// A rule that only counts mends nothing either: what it would strip or clamp, it counts as refused.
+fn limits(
+    written: RawLimits,
+    duplicate_keys: bool,
+    shadowed: &Shadowed,
+    path: &str,
+) -> Result<Limits, ConfigError> {
     let body = written.max_body.map_or(MAX_BODY, |WrittenSize(bytes)| bytes);
     if !(1..=LARGEST_BODY).contains(&body) {
         let problem = format!("found {body}B, accepted is 1B to 1GiB");
@@ -207,10 +213,11 @@ fn limits(written: RawLimits, duplicate_keys: bool, path: &str) -> Result<Limits
         completion_tokens: limit(tokens.map(|tokens| tokens.limit), MAX_COMPLETION_TOKENS),
         choices: limit(written.max_choices, MAX_CHOICES),
         duplicate_keys,
-        classes: classes(written.characters.unwrap_or_default()),
+        classes: classes(written.characters.unwrap_or_default(), shadowed),
     };
     let exceed = tokens.map_or(Exceed::Clamp, |tokens| tokens.exceed);
-    Ok(Limits { body, prompt: Some(prompt), clamp: exceed == Exceed::Clamp })
+    let clamp = exceed == Exceed::Clamp && !shadowed.holds("max_completion_tokens");
+    Ok(Limits { body, prompt: Some(prompt), clamp })
 }
 
 fn roles(written: RawRoles) -> Vec<(Role, u64)> {
@@ -225,13 +232,17 @@ fn roles(written: RawRoles) -> Vec<(Role, u64)> {
     each.into_iter().filter_map(|(role, limit)| Some((role, u64::from(limit?.0)))).collect()
 }
 
-fn classes(written: RawCharacters) -> [Treatment; 4] {
+fn classes(written: RawCharacters, shadowed: &Shadowed) -> [Treatment; 4] {
     let RawCharacters { control, bidi, zero_width, private_use } = written;
+    let treatment = |written: Option<RawTreatment>, default, label| match written.unwrap_or(default) {
+        RawTreatment::Strip if shadowed.holds(label) => Treatment::Reject,
+        treatment => treatment.into(),
+    };
     [
-        control.unwrap_or(RawTreatment::Reject).into(),
-        bidi.unwrap_or(RawTreatment::Reject).into(),
-        zero_width.unwrap_or(RawTreatment::Strip).into(),
-        private_use.unwrap_or(RawTreatment::Allow).into(),
+        treatment(control, RawTreatment::Reject, "control"),
+        treatment(bidi, RawTreatment::Reject, "bidi"),
+        treatment(zero_width, RawTreatment::Strip, "zero_width"),
+        treatment(private_use, RawTreatment::Allow, "private_use"),
     ]
 }
 

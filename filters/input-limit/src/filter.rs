@@ -1,7 +1,7 @@
 //! One request against the limits. It is decided while its body streams in and refused at the first chunk that breaks a
 //! rule; nothing of its body goes on before all of it was read.
 
-use crate::answer::{Refusal, label_of, refusal};
+use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
 use crate::rewrite::edits;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::{Scan, ScanNeeds};
 use tidegate_policy::inference::{Place, Suspect, TextSink};
+use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
 
 const NAMES: [&str; 3] = ["admitted", "stripped", "clamped"];
@@ -161,6 +162,10 @@ impl Stream for InputLimitStream {
         Flow::Continue
     }
 
+    fn wants_scan(&self) -> bool {
+        self.state == State::Read
+    }
+
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
         (self.state == State::Read).then_some(self)
     }
@@ -201,24 +206,27 @@ impl InputLimitStream {
     }
 
     fn rewrite(&mut self, exchange: &dyn Exchange, scan: &Scan, limits: &Limits, prompt: &PromptLimits) {
-        let shadow = self.config.is_shadow(place_of("max_completion_tokens"));
-        let clamp = prompt.completion_tokens.filter(|_| limits.clamp && !shadow);
         let stripped = self.heard.strips.len();
+        let clamp = prompt.completion_tokens.filter(|_| limits.clamp);
         let edits = edits(&mut self.heard, scan.facts(), clamp);
+        if stripped > 0 {
+            exchange.count(STRIPPED, 1);
+        }
         if edits.len() > stripped {
             exchange.count(CLAMPED, 1);
         }
         edits.into_iter().for_each(|edit| exchange.edit_request(edit));
-        if stripped > 0 {
-            exchange.count(STRIPPED, 1);
-        }
     }
 
     /// The answer, unless the rule only counts.
     fn refuse(&mut self, exchange: &dyn Exchange, why: Refusal<'_>) -> Option<Flow> {
         let place = match why {
             Refusal::Prompt(breach, _) => self.config.rule(breach.rule),
-            other => place_of(label_of(other)),
+            Refusal::Body(_) => place_of("max_body"),
+            Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => place_of("max_depth"),
+            Refusal::Json(..) | Refusal::NoObject => place_of("json"),
+            Refusal::ContentType => place_of("content_type"),
+            Refusal::ContentEncoding => place_of("content_encoding"),
         };
         let counted = NAMES.len().saturating_add(place);
         if self.config.is_shadow(place) {

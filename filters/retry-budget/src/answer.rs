@@ -5,7 +5,7 @@
 
 use crate::accounts::Refusal;
 use core::time::Duration;
-use tidegate_host::exchange::Exchange;
+use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::retry_hint::{Hint, asked};
@@ -20,9 +20,9 @@ pub const fn is_retried(status: u16) -> bool {
 }
 
 /// The status of a response; 0 if it has none.
-pub fn status(headers: &HeaderMap) -> u16 {
-    let text = headers.only(b":status").and_then(|value| core::str::from_utf8(value).ok());
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+pub fn status(exchange: &dyn Exchange) -> u16 {
+    let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
+    u16::try_from(status).unwrap_or(0)
 }
 
 /// What a failed response asks for: a wait in nanoseconds, if it names one, and whether it tells clients to stop.

@@ -129,6 +129,10 @@ impl Stream for RetryBudgetStream {
         self.decide(exchange, attempt)
     }
 
+    fn wants_scan(&self) -> bool {
+        !self.silent.is_read()
+    }
+
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = &self.worker;
         if self.may_be_retried {
@@ -136,7 +140,7 @@ impl Stream for RetryBudgetStream {
             let retries = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
             worker.spend(exchange, &self.accounts, retries);
         }
-        if worker.is_idle_on_responses() || !is_retried(status(exchange.response_headers())) {
+        if worker.is_idle_on_responses() || !is_retried(status(exchange)) {
             return Flow::Keep;
         }
         self.failed(exchange);

@@ -2,6 +2,7 @@
 
 use crate::parts::{Filters, PARTS};
 use crate::stream::TidegateStream;
+use core::cell::Cell;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::rc::Rc;
@@ -26,16 +27,33 @@ struct Raw {
 pub struct Tidegate {
     pub(crate) filters: Filters,
     names: [(Vec<String>, Vec<String>); PARTS],
-    offsets: Rc<[Offsets; PARTS]>,
+    own: Rc<[Own; PARTS]>,
 }
 
-/// Where a filter's counters and gauges begin among those of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offsets {
-    /// Of its counters.
+/// What a filter has for itself on one worker.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Where its counters begin among those of all.
     pub counters: usize,
-    /// Of its gauges.
+    /// Where its gauges begin.
     pub gauges: usize,
+    /// Whether it asks for scans.
+    pub scans: bool,
+    max_held: usize,
+    held: Cell<usize>,
+}
+
+impl Own {
+    /// Whether it may hold one request more.
+    pub fn can_hold(&self) -> bool {
+        self.held.get() < self.max_held
+    }
+
+    /// It holds a request, or does not, after it did or did not.
+    pub fn hold(&self, before: bool, now: bool) {
+        let others = self.held.get().saturating_sub(usize::from(before));
+        self.held.set(others.saturating_add(usize::from(now)));
+    }
 }
 
 impl Plugin for Tidegate {
@@ -54,14 +72,15 @@ impl Plugin for Tidegate {
         let documents = documents.map(|document| document.as_ref().map(|raw| raw.get().as_bytes()));
         let filters = Filters::configure(documents)?;
         let names = filters.names();
-        let mut next = Offsets::default();
-        let offsets = names.each_ref().map(|(counters, gauges)| {
-            let own = next;
-            next.counters = next.counters.saturating_add(counters.len());
-            next.gauges = next.gauges.saturating_add(gauges.len());
+        let mut next = (0_usize, 0_usize);
+        let mut needs = filters.needs().into_iter();
+        let own = names.each_ref().map(|(counters, gauges)| {
+            let (scans, max_held) = needs.next().unwrap_or_default();
+            let own = Own { counters: next.0, gauges: next.1, scans, max_held, held: Cell::default() };
+            next = (next.0.saturating_add(counters.len()), next.1.saturating_add(gauges.len()));
             own
         });
-        Ok(Self { filters, names, offsets: Rc::new(offsets) })
+        Ok(Self { filters, names, own: Rc::new(own) })
     }
 
     fn metrics(&self) -> Vec<String> {
@@ -76,15 +95,11 @@ impl Plugin for Tidegate {
 impl Filter for Tidegate {
     type Stream = TidegateStream;
 
-    fn max_held(&self) -> usize {
-        self.filters.max_held()
-    }
-
     fn scan(&self) -> Option<ScanNeeds> {
         self.filters.scan()
     }
 
     fn stream(&self) -> TidegateStream {
-        TidegateStream::new(self.filters.parts(), Rc::clone(&self.offsets))
+        TidegateStream::new(self.filters.parts(), Rc::clone(&self.own))
     }
 }

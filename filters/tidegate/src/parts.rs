@@ -28,6 +28,8 @@ pub trait Part {
     fn response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow;
     /// As [`Stream::on_response_end`].
     fn response_end(&mut self, exchange: &dyn Exchange) -> Flow;
+    /// As [`Stream::wants_scan`].
+    fn wants(&self) -> bool;
     /// As [`Stream::on_gone`].
     fn gone(&mut self, exchange: &dyn Exchange);
 }
@@ -59,6 +61,10 @@ impl<S: Stream> Part for S {
 
     fn response_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.on_response_end(exchange)
+    }
+
+    fn wants(&self) -> bool {
+        self.wants_scan()
     }
 
     fn gone(&mut self, exchange: &dyn Exchange) {
@@ -106,9 +112,9 @@ macro_rules! parts {
                 each.into_iter().flatten().reduce(ScanNeeds::and)
             }
 
-            /// How many requests a worker may hold.
-            pub fn max_held(&self) -> usize {
-                [$(self.$key.as_ref().map_or(0, Filter::max_held)),+].into_iter().max().unwrap_or(0)
+            /// Whether each asks for scans, and how many requests it may hold on a worker.
+            pub fn needs(&self) -> [(bool, usize); PARTS] {
+                [$(self.$key.as_ref().map_or((false, 0), |filter| (filter.scan().is_some(), filter.max_held()))),+]
             }
 
             /// For a new exchange.
@@ -122,6 +128,17 @@ macro_rules! parts {
             pub fn at(&mut self, place: usize) -> Option<&mut dyn Part> {
                 match place {
                     $($place => match &mut self.$key {
+                        Some(part) => Some(part),
+                        None => None,
+                    },)+
+                    _ => None,
+                }
+            }
+
+            /// The same, to look at.
+            pub fn get(&self, place: usize) -> Option<&dyn Part> {
+                match place {
+                    $($place => match &self.$key {
                         Some(part) => Some(part),
                         None => None,
                     },)+

@@ -102,6 +102,10 @@ impl Exchange for ReplyView<'_> {
 
     fn edit_request(&self, _: Edit) {}
 
+    fn can_edit_request(&self) -> bool {
+        false
+    }
+
     fn response_headers(&self) -> &HeaderMap {
         &self.headers
     }

@@ -8,7 +8,7 @@
 //! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
 //! that only then has its turn changes nothing.
 
-use crate::filter::Offsets;
+use crate::filter::Own;
 use crate::parts::{INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT};
 use crate::reply::ReplyView;
 use crate::view::View;
@@ -24,22 +24,33 @@ use tidegate_policy::timestamp::Timestamp;
 #[derive(Debug)]
 pub struct TidegateStream {
     parts: Parts,
-    offsets: Rc<[Offsets; PARTS]>,
+    own: Rc<[Own; PARTS]>,
     states: [State; PARTS],
-    edits: Rc<RefCell<Vec<Edit>>>,
+    edits: RefCell<Vec<Edit>>,
     arrived: usize,
     request: Request,
     has_response: bool,
 }
 
 /// How far a filter is.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct State {
     alarm: Cell<Option<Timestamp>>,
-    has_seen_request: bool,
-    holds_request: bool,
-    has_seen_response: bool,
-    holds_response: bool,
+    request: Turn,
+    response: Turn,
+}
+
+/// What a filter does with a request, or with its response.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    has_come: bool,
+    holds: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Request,
+    Response,
 }
 
 /// How far the request is.
@@ -53,14 +64,23 @@ enum Request {
     Whole,
 }
 
+impl State {
+    const fn turn(&mut self, side: Side) -> &mut Turn {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+}
+
 impl TidegateStream {
     /// With these parts.
-    pub fn new(parts: Parts, offsets: Rc<[Offsets; PARTS]>) -> Self {
+    pub fn new(parts: Parts, own: Rc<[Own; PARTS]>) -> Self {
         Self {
             parts,
-            offsets,
+            own,
             states: Default::default(),
-            edits: Rc::default(),
+            edits: RefCell::default(),
             arrived: 0,
             request: Request::GoesOn,
             has_response: false,
@@ -76,8 +96,8 @@ impl Stream for TidegateStream {
         if !exchange.request_goes_on() {
             self.request = Request::Bare;
         }
-        let flow = self.advance(exchange);
-        self.close(exchange, flow)
+        let answer = self.advance(exchange);
+        self.close(Side::Request, exchange, answer)
     }
 
     fn on_request_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
@@ -85,54 +105,57 @@ impl Stream for TidegateStream {
         if !exchange.request_goes_on() {
             self.request = Request::Whole;
         }
-        let flow = self.each_request(exchange, |part, view| part.request_body(view, arrived));
-        self.close(exchange, flow)
+        let answer = self.each(Side::Request, exchange, |part, view| part.request_body(view, arrived));
+        self.close(Side::Request, exchange, answer)
     }
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.request = Request::Whole;
-        let flow = self.each_request(exchange, |part, view| part.request_end(view));
-        let flow = flow.or_else(|| self.advance(exchange));
+        let answer = self.each(Side::Request, exchange, |part, view| part.request_end(view));
+        let answer = answer.or_else(|| self.advance(exchange));
         self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
-        self.close(exchange, flow)
+        self.close(Side::Request, exchange, answer)
     }
 
     fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
+        let side = if self.holds(Side::Response) { Side::Response } else { Side::Request };
         let now = exchange.now();
         let mut answer = None;
         for place in 0..PARTS {
-            let Some(state) = self.states.get_mut(place) else { continue };
-            if answer.is_some() || state.alarm.get().is_none_or(|at| at > now) {
-                continue;
+            let Some(state) = self.states.get(place) else { continue };
+            if answer.is_none() && state.alarm.get().is_some_and(|at| at <= now) {
+                state.alarm.set(None);
+                let own = if state.response.has_come { Side::Response } else { Side::Request };
+                answer = self.ask(place, own, exchange, |part, view| part.alarm(view));
             }
-            state.alarm.set(None);
-            let response = state.has_seen_response;
-            answer = match self.ask(place, exchange, |part, view| part.alarm(view)) {
-                Flow::Reply(reply) => Some(self.pass_out(place, exchange, reply)),
-                flow if response => self.follow_response(place, &flow),
-                flow => self.follow_request(place, &flow),
-            };
         }
         let answer = answer.or_else(|| self.advance(exchange)).or_else(|| self.retreat(exchange));
-        self.close(exchange, answer)
+        self.close(side, exchange, answer)
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         self.has_response = true;
-        let flow = self.retreat(exchange);
-        self.close_response(exchange, flow)
+        let answer = self.retreat(exchange);
+        self.close(Side::Response, exchange, answer)
     }
 
     fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        let flow = self.each_response(exchange, |part, view| part.response_body(view, arrived));
-        let flow = flow.or_else(|| self.retreat(exchange));
-        self.close_response(exchange, flow)
+        let answer = self.each(Side::Response, exchange, |part, view| part.response_body(view, arrived));
+        let answer = answer.or_else(|| self.retreat(exchange));
+        self.close(Side::Response, exchange, answer)
     }
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
-        let flow = self.each_response(exchange, |part, view| part.response_end(view));
-        let flow = flow.or_else(|| self.retreat(exchange));
-        self.close_response(exchange, flow)
+        let answer = self.each(Side::Response, exchange, |part, view| part.response_end(view));
+        let answer = answer.or_else(|| self.retreat(exchange));
+        self.close(Side::Response, exchange, answer)
+    }
+
+    fn wants_scan(&self) -> bool {
+        let states = self.states.iter().zip(self.own.iter()).enumerate();
+        states.filter(|(_, (_, own))| own.scans).any(|(place, (state, _))| {
+            !state.request.has_come || self.parts.get(place).is_some_and(Part::wants)
+        })
     }
 
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
@@ -141,9 +164,9 @@ impl Stream for TidegateStream {
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {
         for place in 0..PARTS {
-            self.ask(place, exchange, |part, view| {
+            self.ask(place, Side::Request, exchange, |part, view| {
                 part.gone(view);
-                Flow::Keep
+                Flow::Continue
             });
         }
     }
@@ -152,189 +175,137 @@ impl Stream for TidegateStream {
 impl TidegateStream {
     /// Shows the request to those whose turn has come; gives the answer of one that has one.
     fn advance(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
-        for place in 0..PARTS {
+        (0..PARTS).find_map(|place| {
             if !self.may_see_request(place) {
-                continue;
+                return None;
             }
-            if let Some(state) = self.states.get_mut(place) {
-                state.has_seen_request = true;
-            }
+            self.states.get_mut(place)?.request.has_come = true;
             let (arrived, request) = (self.arrived, self.request);
-            let answer = self.ask_request(place, exchange, Some(request != Request::Bare), |part, view| {
-                part.request_headers(view)
-            });
-            let late = arrived > 0 || request == Request::Whole;
+            self.request = if request == Request::Bare { request } else { Request::GoesOn };
+            let answer = self.ask(place, Side::Request, exchange, |part, view| part.request_headers(view));
+            self.request = request;
+            let late = (answer.is_none() && (arrived > 0 || request == Request::Whole)).then_some(());
             let answer = answer.or_else(|| {
-                late.then(|| {
-                    self.ask_request(place, exchange, None, |part, view| part.request_body(view, arrived))
-                })?
+                late?;
+                self.ask(place, Side::Request, exchange, |part, view| part.request_body(view, arrived))
             });
-            let answer = answer.or_else(|| {
-                let ended = request == Request::Whole;
-                ended.then(|| self.ask_request(place, exchange, None, |part, view| part.request_end(view)))?
-            });
-            if answer.is_some() {
-                return answer;
-            }
-        }
-        None
+            answer.or_else(|| {
+                late.filter(|()| request == Request::Whole)?;
+                self.ask(place, Side::Request, exchange, |part, view| part.request_end(view))
+            })
+        })
     }
 
     fn may_see_request(&self, place: usize) -> bool {
         let state = |place: usize| self.states.get(place);
-        let holds = |place: usize| state(place).is_some_and(|state| state.holds_request);
+        let holds = |place: usize| state(place).is_some_and(|state| state.request.holds);
         let delays = holds(RATE_LIMIT) && state(RATE_LIMIT).is_some_and(|state| state.alarm.get().is_some());
         let turn = match place {
             SLOW_CLIENT => !delays,
             RETRY_BUDGET.. => !(0..place).any(holds),
             _ => true,
         };
-        turn && state(place).is_some_and(|state| !state.has_seen_request)
+        turn && state(place).is_some_and(|state| !state.request.has_come)
     }
 
     /// Shows the response to those whose turn has come, from the last filter to the first.
     fn retreat(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
-        for place in (0..PARTS).rev() {
-            if !self.has_response {
-                break;
-            }
+        let reached = if self.has_response { PARTS } else { 0 };
+        for place in (0..reached).rev() {
             let Some(state) = self.states.get_mut(place) else { continue };
-            if state.has_seen_request && !state.has_seen_response {
-                state.has_seen_response = true;
-                let flow = self.ask(place, exchange, |part, view| part.response_headers(view));
-                if let Flow::Reply(reply) = flow {
-                    return Some(self.pass_out(place, exchange, reply));
+            if state.request.has_come && !state.response.has_come {
+                state.response.has_come = true;
+                let answer =
+                    self.ask(place, Side::Response, exchange, |part, view| part.response_headers(view));
+                if answer.is_some() {
+                    return answer;
                 }
-                self.follow_response(place, &flow);
             }
-            if self.states.get(place).is_some_and(|state| state.holds_response) {
+            if self.states.get(place).is_some_and(|state| state.response.holds) {
                 break;
             }
         }
         None
     }
 
-    fn each_request(
+    /// Asks those who have seen a request, in their order, or its response, in the opposite order and up to one that
+    /// holds it.
+    fn each(
         &mut self,
+        side: Side,
         exchange: &dyn Exchange,
         mut question: impl FnMut(&mut dyn Part, &View<'_>) -> Flow,
     ) -> Option<Flow> {
-        (0..PARTS).find_map(|place| {
-            self.states.get(place).filter(|state| state.has_seen_request)?;
-            self.ask_request(place, exchange, None, &mut question)
-        })
-    }
-
-    fn ask_request(
-        &mut self,
-        place: usize,
-        exchange: &dyn Exchange,
-        goes_on: Option<bool>,
-        question: impl FnOnce(&mut dyn Part, &View<'_>) -> Flow,
-    ) -> Option<Flow> {
-        let goes_on = goes_on.unwrap_or(self.request == Request::GoesOn);
-        match self.ask_as(place, exchange, goes_on, question) {
-            Flow::Reply(reply) => Some(self.pass_out(place, exchange, reply)),
-            flow => self.follow_request(place, &flow),
-        }
-    }
-
-    fn each_response(
-        &mut self,
-        exchange: &dyn Exchange,
-        mut question: impl FnMut(&mut dyn Part, &View<'_>) -> Flow,
-    ) -> Option<Flow> {
-        for place in (0..PARTS).rev() {
-            if !self.states.get(place).is_some_and(|state| state.has_seen_response) {
+        for step in 0..PARTS {
+            let place =
+                if side == Side::Request { step } else { PARTS.saturating_sub(step).saturating_sub(1) };
+            if !self.states.get_mut(place).is_some_and(|state| state.turn(side).has_come) {
                 continue;
             }
-            let flow = self.ask(place, exchange, &mut question);
-            if let Flow::Reply(reply) = flow {
-                return Some(self.pass_out(place, exchange, reply));
+            let answer = self.ask(place, side, exchange, &mut question);
+            if answer.is_some() {
+                return answer;
             }
-            self.follow_response(place, &flow);
-            if self.states.get(place).is_some_and(|state| state.holds_response) {
+            if side == Side::Response && self.states.get(place).is_some_and(|state| state.response.holds) {
                 break;
             }
         }
         None
     }
 
+    /// Asks the filter at `place`; gives its answer, if it has one, as those before it let it out.
     fn ask(
         &mut self,
         place: usize,
-        exchange: &dyn Exchange,
-        question: impl FnOnce(&mut dyn Part, &View<'_>) -> Flow,
-    ) -> Flow {
-        self.ask_as(place, exchange, self.request == Request::GoesOn, question)
-    }
-
-    fn ask_as(
-        &mut self,
-        place: usize,
+        side: Side,
         whole: &dyn Exchange,
-        request_goes_on: bool,
         question: impl FnOnce(&mut dyn Part, &View<'_>) -> Flow,
-    ) -> Flow {
-        let (Some(part), Some(state)) = (self.parts.at(place), self.states.get(place)) else {
-            return Flow::Keep;
+    ) -> Option<Flow> {
+        let (part, state, own) = (self.parts.at(place)?, self.states.get(place)?, self.own.get(place)?);
+        let request_goes_on = self.request == Request::GoesOn;
+        let view = View { whole, own, alarm: &state.alarm, request_goes_on, edits: &self.edits };
+        let flow = question(part, &view);
+        let holds = match flow {
+            Flow::Keep => return None,
+            Flow::Reply(reply) => return Some(self.pass_out(place, whole, reply)),
+            Flow::Hold => true,
+            Flow::Continue => false,
         };
-        let offsets = self.offsets.get(place).copied().unwrap_or_default();
-        let (alarm, edits) = (&state.alarm, &*self.edits);
-        question(part, &View { whole, offsets, alarm, request_goes_on, edits })
-    }
-
-    fn follow_request(&mut self, place: usize, flow: &Flow) -> Option<Flow> {
-        let state = self.states.get_mut(place)?;
-        match flow {
-            Flow::Hold => state.holds_request = true,
-            Flow::Continue => state.holds_request = false,
-            Flow::Keep | Flow::Reply(_) => {}
+        let turn = self.states.get_mut(place)?.turn(side);
+        if side == Side::Request {
+            own.hold(turn.holds, holds);
         }
-        None
-    }
-
-    fn follow_response(&mut self, place: usize, flow: &Flow) -> Option<Flow> {
-        let state = self.states.get_mut(place)?;
-        match flow {
-            Flow::Hold => state.holds_response = true,
-            Flow::Continue => state.holds_response = false,
-            Flow::Keep | Flow::Reply(_) => {}
-        }
+        turn.holds = holds;
         None
     }
 
     /// The answer of the filter at `place`, as those before it let it out.
     fn pass_out(&mut self, place: usize, whole: &dyn Exchange, mut reply: Reply) -> Flow {
         for outer in (0..place).rev() {
-            let (Some(part), Some(state)) = (self.parts.at(outer), self.states.get(outer)) else { continue };
-            if !state.has_seen_request || state.has_seen_response {
+            let (Some(part), Some(state), Some(own)) =
+                (self.parts.at(outer), self.states.get(outer), self.own.get(outer))
+            else {
                 continue;
+            };
+            if state.request.has_come && !state.response.has_come {
+                let view =
+                    View { whole, own, alarm: &state.alarm, request_goes_on: false, edits: &self.edits };
+                part.response_headers(&ReplyView::new(view, &mut reply));
             }
-            let offsets = self.offsets.get(outer).copied().unwrap_or_default();
-            let (alarm, edits) = (&state.alarm, &*self.edits);
-            let view = View { whole, offsets, alarm, request_goes_on: false, edits };
-            part.response_headers(&ReplyView::new(view, &mut reply));
         }
         Flow::Reply(reply)
     }
 
-    /// What is to be said of the request.
-    fn close(&self, exchange: &dyn Exchange, answer: Option<Flow>) -> Flow {
-        exchange.set_alarm(self.states.iter().filter_map(|state| state.alarm.get()).min());
-        if let Some(answer) = answer {
-            return answer;
-        }
-        if self.states.iter().any(|state| state.holds_request || state.holds_response) {
-            return Flow::Hold;
-        }
-        Flow::Continue
+    fn holds(&self, side: Side) -> bool {
+        self.states.iter().any(|state| match side {
+            Side::Request => state.request.holds,
+            Side::Response => state.response.holds,
+        })
     }
 
-    fn close_response(&self, exchange: &dyn Exchange, answer: Option<Flow>) -> Flow {
+    fn close(&self, side: Side, exchange: &dyn Exchange, answer: Option<Flow>) -> Flow {
         exchange.set_alarm(self.states.iter().filter_map(|state| state.alarm.get()).min());
-        let holds = self.states.iter().any(|state| state.holds_response);
-        answer.unwrap_or(if holds { Flow::Hold } else { Flow::Continue })
+        answer.unwrap_or(if self.holds(side) { Flow::Hold } else { Flow::Continue })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one filter sees of an exchange that it shares: the same facts, and alarms and counters of its own.
 
-use crate::filter::Offsets;
+use crate::filter::Own;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
@@ -9,15 +9,15 @@ use tidegate_host::plugin::Proxy;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
-use tidegate_policy::rewrite::{self, Edit};
+use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
 /// One filter's view.
 pub struct View<'a> {
     /// What all share.
     pub whole: &'a dyn Exchange,
-    /// Where its counters and gauges begin.
-    pub offsets: Offsets,
+    /// What it has for itself.
+    pub own: &'a Own,
     /// Its alarm.
     pub alarm: &'a Cell<Option<Timestamp>>,
     /// Whether more of the request is to come, as it has been told.
@@ -56,11 +56,11 @@ impl Proxy for View<'_> {
     }
 
     fn count(&self, metric: usize, by: u32) {
-        self.whole.count(self.offsets.counters.saturating_add(metric), by);
+        self.whole.count(self.own.counters.saturating_add(metric), by);
     }
 
     fn set_gauge(&self, gauge: usize, value: u64) {
-        self.whole.set_gauge(self.offsets.gauges.saturating_add(gauge), value);
+        self.whole.set_gauge(self.own.gauges.saturating_add(gauge), value);
     }
 }
 
@@ -82,7 +82,7 @@ impl Exchange for View<'_> {
     }
 
     fn can_hold(&self) -> bool {
-        self.whole.can_hold()
+        self.own.can_hold()
     }
 
     fn arrived(&self) -> &[u8] {
@@ -103,8 +103,12 @@ impl Exchange for View<'_> {
 
     fn edit_request(&self, edit: Edit) {
         if let Ok(mut edits) = self.edits.try_borrow_mut() {
-            rewrite::add(&mut edits, edit);
+            edits.push(edit);
         }
+    }
+
+    fn can_edit_request(&self) -> bool {
+        self.whole.can_edit_request()
     }
 
     fn response_headers(&self) -> &HeaderMap {

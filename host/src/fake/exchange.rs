@@ -92,6 +92,9 @@ impl<'a> FakeExchange<'a> {
     /// The request's part is over; this is its response.
     pub fn respond(&mut self, headers: &[(&str, &str)]) {
         self.answer = headers.iter().copied().collect();
+        let status =
+            self.answer.only(b":status").and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
+        self.know(Fact::ResponseStatus, &status.unwrap_or(0_u64).to_le_bytes());
         self.arrived.clear();
         self.held.borrow_mut().clear();
     }
@@ -161,7 +164,11 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn edit_request(&self, edit: Edit) {
-        rewrite::add(&mut self.edits.borrow_mut(), edit);
+        self.edits.borrow_mut().push(edit);
+    }
+
+    fn can_edit_request(&self) -> bool {
+        true
     }
 
     fn response_headers(&self) -> &HeaderMap {

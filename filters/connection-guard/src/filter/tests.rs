@@ -63,13 +63,16 @@ fn an_idle_connection_only_renews_its_lease() {
     assert_eq!(receive(&mut connection, &link, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"), Fate::Keep);
     for _ in 0..100 {
         let at = proxy.alarm.get().expect("a renewal");
+        assert!(at.as_nanos() > proxy.now.get());
         proxy.now.set(at.as_nanos());
         assert_eq!(connection.on_alarm(&link), Fate::Keep);
-        let kept = proxy.alarm.get();
+        let (kept, written) = (proxy.alarm.get(), proxy.store.swaps());
         assert_eq!(open(&guard, &proxy).2, Fate::Close);
+        assert_eq!(proxy.store.swaps(), written, "a refusal writes nothing");
         proxy.alarm.set(kept);
     }
     assert_eq!(counter(&proxy, "rejected.too_many_connections"), 100);
+    assert!(proxy.now.get() > 2_000 * SECOND);
 }
 
 #[test]

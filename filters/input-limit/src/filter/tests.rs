@@ -190,6 +190,16 @@ fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
 }
 
 #[test]
+fn more_characters_than_can_be_taken_out_are_refused() {
+    let filter = filter(&json!({ "max_chars": 0 }));
+    assert_eq!(
+        send(&filter, &chat(&"\u{200b}".repeat(1_024)), 500).map(|body| body.len()),
+        Ok(chat("").len())
+    );
+    assert_eq!(code(send(&filter, &chat(&"\u{200b}".repeat(1_025)), 500)), "forbidden_characters");
+}
+
+#[test]
 fn without_held_headers_the_framing_is_mended_before_they_go() {
     let filter = filter(&json!({}));
     let proxy = FakeProxy::running(&filter);
@@ -241,6 +251,27 @@ fn in_shadow_a_rule_counts_once_and_refuses_nobody() {
     assert_eq!(exchange.receive(&filter, &mut stream, b"", true), Flow::Continue);
     assert_eq!(proxy.counter("tidegate.input_limit.shadowed.max_chars"), 1);
     assert_eq!(proxy.counter("tidegate.input_limit.admitted"), 1);
+}
+
+#[test]
+fn in_shadow_nothing_is_taken_out_or_made_smaller_and_the_framing_is_left_alone() {
+    let filter = filter(&json!({ "shadow": true }));
+    let proxy = FakeProxy::running(&filter);
+    let headers = [JSON.as_slice(), &[("content-length", "62")]].concat();
+    let (mut stream, mut exchange, _) = begin(&filter, &proxy, &headers);
+    let body = "{\"max_tokens\":9000,\"messages\":[{\"content\":\"a\u{200b}b\"}]}".as_bytes();
+    assert_eq!(exchange.receive(&filter, &mut stream, body, true), Flow::Continue);
+    assert_eq!((exchange.held_now(), exchange.request_header("content-length")), (body.to_vec(), None));
+    let counted = |what| proxy.counter(&format!("tidegate.input_limit.{what}"));
+    assert_eq!((counted("shadowed.zero_width"), counted("shadowed.max_completion_tokens")), (1, 1));
+    assert_eq!((counted("stripped"), counted("clamped"), counted("admitted")), (0, 0, 1));
+}
+
+#[test]
+fn a_body_that_is_not_to_be_read_is_not_scanned() {
+    let filter = filter(&json!({ "routes": [{ "scan": false }], "pass_content_types": ["a/b"] }));
+    let proxy = FakeProxy::running(&filter);
+    assert!(!begin(&filter, &proxy, &JSON).0.wants_scan());
 }
 
 #[test]

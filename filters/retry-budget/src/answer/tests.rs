@@ -12,9 +12,17 @@ fn what_the_sdks_retry_is_told_and_nothing_else() {
 
 #[test]
 fn a_status_is_read_or_is_none() {
-    let of = |value: &str| status(&[(":status", value)].into_iter().collect());
-    assert_eq!((of("503"), of(""), of("-1"), of("99999"), of("5\u{e9}")), (503, 0, 0, 0, 0));
-    assert_eq!(status(&HeaderMap::default()), 0);
+    let proxy = FakeProxy::default();
+    let of = |value: &[u8]| {
+        let mut exchange = proxy.exchange(&[]);
+        exchange.know(Fact::ResponseStatus, value);
+        status(&exchange)
+    };
+    assert_eq!(
+        (of(&503_u64.to_le_bytes()), of(&99_999_u64.to_le_bytes()), of(b""), of(b"503")),
+        (503, 0, 0, 0)
+    );
+    assert_eq!(status(&proxy.exchange(&[])), 0);
 }
 
 #[test]

@@ -78,8 +78,45 @@ fn a_delay_holds_the_watch_over_slow_clients_back_and_no_change_of_the_body() {
     assert_eq!(token.as_nanos(), 1_000_000_000);
     assert_eq!(exchange.receive(&filter, &mut stream, LONG, true), Flow::Hold);
     assert_eq!(exchange.held_now(), CLAMPED);
+    let watched = || proxy.counter("tidegate.slow_client.admitted");
+    assert_eq!(watched(), 0);
     proxy.now.set(token.as_nanos());
     assert_eq!(stream.on_alarm(&exchange), Flow::Continue);
-    assert_eq!(proxy.counter("tidegate.slow_client.admitted"), 1);
+    assert_eq!(watched(), 1);
     assert_eq!(proxy.alarm.get(), None);
+}
+
+#[test]
+fn what_one_filter_holds_leaves_another_its_own_room_to_hold() {
+    let mut limits = limits(1, &json!({ "delay": "30s" }));
+    limits["max_held"] = json!(2);
+    let filter = filter(&json!({ "rate_limit": limits, "slow_client": { "hold_headers": true } }));
+    let proxy = FakeProxy::running(&filter);
+    let begin = |goes_on: bool| {
+        let (mut stream, exchange) = (filter.stream(), proxy.exchange(&POST));
+        exchange.request_goes_on.set(goes_on);
+        let flow = stream.on_request_headers(&exchange);
+        (stream, exchange, flow)
+    };
+    let uploads = [begin(true)];
+    assert_eq!(uploads[0].2, Flow::Hold);
+    let [(mut first, gone, held), second, third] = [false; 3].map(begin);
+    assert_eq!((held, second.2), (Flow::Hold, Flow::Hold));
+    assert!(matches!(third.2, Flow::Reply(_)), "two are delayed, and no third");
+    first.on_gone(&gone);
+    assert_eq!(begin(false).2, Flow::Hold);
+}
+
+#[test]
+fn a_response_that_is_held_holds_no_request() {
+    let filter = filter(&json!({ "slow_client": {}, "degradation": { "hold_headers": true } }));
+    let proxy = FakeProxy::running(&filter);
+    let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+    exchange.request_goes_on.set(true);
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Hold);
+    assert_eq!(exchange.receive(&filter, &mut stream, br#"{"stream":true}"#, true), Flow::Continue);
+    exchange.respond(&[(":status", "200"), ("content-type", "text/event-stream")]);
+    exchange.response_goes_on.set(true);
+    assert_eq!(stream.on_response_headers(&exchange), Flow::Hold);
+    assert_ne!(stream.on_request_body(&exchange, 1), Flow::Hold);
 }
