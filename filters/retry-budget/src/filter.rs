@@ -230,7 +230,10 @@ impl Worker {
         }
     }
 
+    /// Nobody is invited to come back before the reserve has made the retry that this would take.
     fn hint(&self, exchange: &dyn Exchange, attempt: u16, asked: Option<u64>) -> Hint {
+        let (_, longest, _) = self.config.hints.parts();
+        let asked = asked.max(self.config.budget.reserve().map(|reserve| reserve.min(longest / 2)));
         let mut crowd = self.crowd.get();
         let (now, random) = (exchange.now(), exchange.random());
         let hint = self.config.hints.hint(&mut crowd, u32::from(attempt), asked, now, random);

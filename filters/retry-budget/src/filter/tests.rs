@@ -163,10 +163,23 @@ fn whoever_failed_is_told_when_to_come_back_and_after_the_last_attempt_to_stop()
     for status in ["408", "409", "429", "500", "502", "503", "504", "529"] {
         let filter = plenty();
         let of = |attempt| told(&answered(&filter, &proxy, attempt, &[(":status", status)]));
-        assert_eq!(of("0"), (Some(1_000), Some(1), None), "{status}");
-        assert_eq!(of("1"), (Some(2_020), Some(3), None), "{status}");
-        assert_eq!(of("2"), (Some(4_000), Some(4), Some("false".to_owned())), "{status}");
+        assert_eq!(of("0"), (Some(1_100), Some(2), None), "{status}");
+        assert_eq!(of("1"), (Some(2_120), Some(3), None), "{status}");
+        assert_eq!(of("2"), (Some(4_100), Some(5), Some("false".to_owned())), "{status}");
     }
+}
+
+#[test]
+fn nobody_is_invited_to_a_retry_that_the_reserve_cannot_pay_for_yet() {
+    let filter = filter(json!({}));
+    let proxy = proxy(&filter);
+    for attempt in ["0", "1"] {
+        let (millis, _, should_retry) = told(&answered(&filter, &proxy, attempt, &[(":status", "503")]));
+        assert_eq!((millis, should_retry), (Some(100), None));
+        proxy.advance(millis.unwrap() * 1_000_000);
+    }
+    answered(&filter, &proxy, "2", &[(":status", "200")]);
+    assert_eq!(proxy.counter("tidegate.retry_budget.client_retries.refused"), 0);
 }
 
 #[test]
