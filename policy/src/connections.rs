@@ -11,6 +11,7 @@
 //! connections (8), term (4), counted in the term before (2), in this one (2), little-endian.
 
 use crate::bucket::{Bucket, Take};
+use crate::packed::{Reader, Row, Writer};
 use crate::timestamp::Timestamp;
 
 /// Records in a set.
@@ -23,7 +24,6 @@ pub const TERM: u64 = 30_000_000_000;
 const SKEW: u64 = 1_000_000_000;
 
 const RECORD: usize = 24;
-const BYTES: usize = WAYS * RECORD;
 
 /// How large a set is, in bytes.
 pub const SET_BYTES: u64 = 384;
@@ -77,9 +77,9 @@ impl Lease {
 }
 
 /// The addresses that share one entry of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionSet {
-    bytes: [u8; BYTES],
+    row: Row<WAYS, RECORD>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,25 +91,15 @@ struct Record {
     current: u16,
 }
 
-impl Default for ConnectionSet {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
-}
-
 impl ConnectionSet {
     /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut set = Self::default();
-        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
-            place.copy_from_slice(record);
-        }
-        set
+        Self { row: Row::from_bytes(stored) }
     }
 
     /// For the store.
     pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.row.as_bytes()
     }
 
     /// How many connections the address `mark` has open.
@@ -160,16 +150,13 @@ impl ConnectionSet {
     }
 
     fn find(&self, mark: u64, now: Timestamp) -> Option<(usize, Record)> {
-        let sought = mark.to_le_bytes();
-        let mut records = self.bytes.chunks_exact(RECORD).enumerate();
-        let (way, bytes) = records.find(|(_, record)| record.starts_with(&sought))?;
-        Some((way, decode(bytes)?.at(now)))
+        let (way, record) = self.row.find(mark)?;
+        Some((way, decode(record).at(now)))
     }
 
     /// A free place, else that of the address with the fewest connections of those at no cap, and whether it had any.
     fn room(&self, caps: &Caps, now: Timestamp) -> Option<(usize, bool)> {
-        let records = self.bytes.chunks_exact(RECORD).enumerate();
-        let records = records.filter_map(|(way, bytes)| Some((way, decode(bytes)?.at(now))));
+        let records = self.row.iter().map(|record| decode(record).at(now)).enumerate();
         let losses = records.filter(|(_, record)| !record.is_capped(caps, now));
         let loss = |record: &Record| (record.live(), record.tat.nanos_since(now));
         let (way, record) = losses.min_by_key(|(_, record)| loss(record))?;
@@ -177,9 +164,7 @@ impl ConnectionSet {
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
-            place.copy_from_slice(&encode(record));
-        }
+        self.row.set(way, encode(record));
     }
 }
 
@@ -221,27 +206,24 @@ fn term(now: Timestamp) -> u32 {
 }
 
 fn encode(record: Record) -> [u8; RECORD] {
-    let mut bytes = [0; RECORD];
-    let times = record.mark.to_le_bytes().into_iter().chain(record.tat.as_nanos().to_le_bytes());
-    let counts = [record.before.to_le_bytes(), record.current.to_le_bytes()].into_iter().flatten();
-    for (place, byte) in bytes.iter_mut().zip(times.chain(record.term.to_le_bytes()).chain(counts)) {
-        *place = byte;
-    }
+    let mut bytes = Writer::default();
     bytes
+        .put(record.mark.to_le_bytes())
+        .put(record.tat.as_nanos().to_le_bytes())
+        .put(record.term.to_le_bytes());
+    bytes.put(record.before.to_le_bytes()).put(record.current.to_le_bytes());
+    bytes.finish()
 }
 
-fn decode(bytes: &[u8]) -> Option<Record> {
-    let (mark, rest) = bytes.split_first_chunk()?;
-    let (tat, rest) = rest.split_first_chunk()?;
-    let (term, rest) = rest.split_first_chunk()?;
-    let (before, rest) = rest.split_first_chunk()?;
-    Some(Record {
-        mark: u64::from_le_bytes(*mark),
-        tat: Timestamp::from_nanos(u64::from_le_bytes(*tat)),
-        term: u32::from_le_bytes(*term),
-        before: u16::from_le_bytes(*before),
-        current: u16::from_le_bytes(*rest.first_chunk()?),
-    })
+fn decode(bytes: &[u8; RECORD]) -> Record {
+    let mut fields = Reader::new(bytes);
+    Record {
+        mark: fields.u64(),
+        tat: Timestamp::from_nanos(fields.u64()),
+        term: fields.u32(),
+        before: fields.u16(),
+        current: fields.u16(),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Records of fixed size as the shared store holds them: fields in a row, little-endian, without padding. Reading
-//! never fails: what is missing at the end reads as zero.
+//! Records of fixed size as the shared store holds them: fields one after the other, little-endian, without padding, and
+//! several records of a kind in a [`Row`]. Reading never fails: what is missing at the end reads as zero.
 
 /// Takes fields off the front of a record.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,11 @@ impl<'a> Reader<'a> {
 
     /// The next field as it is.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        let (field, rest) = self.rest.split_at_checked(N).unwrap_or((self.rest, &[]));
-        self.rest = rest;
+        if let Some((field, rest)) = self.rest.split_first_chunk() {
+            self.rest = rest;
+            return *field;
+        }
+        let field = core::mem::take(&mut self.rest);
         let mut whole = [0; N];
         whole.iter_mut().zip(field).for_each(|(place, byte)| *place = *byte);
         whole
@@ -64,8 +67,11 @@ impl<const N: usize> Default for Writer<N> {
 impl<const N: usize> Writer<N> {
     /// One field more, as `to_le_bytes` gives it.
     pub fn put<const F: usize>(&mut self, field: [u8; F]) -> &mut Self {
-        let places = self.record.iter_mut().skip(self.filled);
-        places.zip(field).for_each(|(place, byte)| *place = byte);
+        let free = self.record.get_mut(self.filled..).unwrap_or_default();
+        match free.first_chunk_mut() {
+            Some(place) => *place = field,
+            None => free.iter_mut().zip(field).for_each(|(place, byte)| *place = byte),
+        }
         self.filled = self.filled.saturating_add(F);
         self
     }
@@ -73,6 +79,52 @@ impl<const N: usize> Writer<N> {
     /// The record, with zeros for the fields that were not put.
     pub const fn finish(&self) -> [u8; N] {
         self.record
+    }
+}
+
+/// Records side by side, which share one entry of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<const WAYS: usize, const RECORD: usize> {
+    records: [[u8; RECORD]; WAYS],
+}
+
+impl<const WAYS: usize, const RECORD: usize> Default for Row<WAYS, RECORD> {
+    fn default() -> Self {
+        Self { records: [[0; RECORD]; WAYS] }
+    }
+}
+
+impl<const WAYS: usize, const RECORD: usize> Row<WAYS, RECORD> {
+    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let mut row = Self::default();
+        for (place, record) in row.records.iter_mut().zip(stored.chunks_exact(RECORD)) {
+            place.copy_from_slice(record);
+        }
+        row
+    }
+
+    /// For the store.
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.records.as_flattened()
+    }
+
+    /// All records.
+    pub fn iter(&self) -> core::slice::Iter<'_, [u8; RECORD]> {
+        self.records.iter()
+    }
+
+    /// The first record that begins with `mark`, and its place.
+    pub fn find(&self, mark: u64) -> Option<(usize, &[u8; RECORD])> {
+        let mark = mark.to_le_bytes();
+        self.records.iter().enumerate().find(|(_, record)| record.starts_with(&mark))
+    }
+
+    /// Puts `record` in this place, if there is one.
+    pub fn set(&mut self, way: usize, record: [u8; RECORD]) {
+        if let Some(place) = self.records.get_mut(way) {
+            *place = record;
+        }
     }
 }
 

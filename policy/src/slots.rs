@@ -10,14 +10,13 @@
 //! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
 //! heap.
 
+use crate::packed::{Reader, Row, Writer};
 use crate::timestamp::Timestamp;
 
 /// Records in a set.
 pub const WAYS: usize = 16;
 
 const RECORD: usize = 20;
-
-const BYTES: usize = WAYS * RECORD;
 
 /// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
@@ -100,37 +99,25 @@ pub enum Put {
 }
 
 /// One set, as the bytes that the store holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotSet {
-    bytes: [u8; BYTES],
-}
-
-impl Default for SlotSet {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
+    row: Row<WAYS, RECORD>,
 }
 
 impl SlotSet {
     /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut set = Self::default();
-        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
-            place.copy_from_slice(record);
-        }
-        set
+        Self { row: Row::from_bytes(stored) }
     }
 
     /// For the store.
     pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.row.as_bytes()
     }
 
     /// The bucket of `mark`.
     pub fn find(&self, mark: u64) -> Option<Timestamp> {
-        let mark = mark.to_le_bytes();
-        let record = self.bytes.chunks_exact(RECORD).find(|record| record.starts_with(&mark))?;
-        Some(decode(record)?.tat)
+        self.row.find(mark).map(|(_, record)| decode(record).tat)
     }
 
     /// Puts `record` in the place of the one with its mark, else of a refilled one, else of the one that costs
@@ -139,8 +126,8 @@ impl SlotSet {
         let mut refilled = None;
         let mut least: Option<(usize, Loss)> = None;
         let mut wait = u64::MAX;
-        for (way, bytes) in self.bytes.chunks_exact(RECORD).enumerate() {
-            let Some(old) = decode(bytes) else { continue };
+        for (way, bytes) in self.row.iter().enumerate() {
+            let old = decode(bytes);
             if old.mark == record.mark {
                 self.write(way, record);
                 return Put::Stored;
@@ -165,18 +152,13 @@ impl SlotSet {
 
     /// Changes the bucket of `mark` if it is there.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
-        let records = self.bytes.chunks_exact(RECORD).enumerate();
-        let found =
-            records.filter_map(|(way, bytes)| Some((way, decode(bytes)?))).find(|(_, old)| old.mark == mark);
-        if let Some((way, record)) = found {
+        if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, decode(record))) {
             self.write(way, Record { tat: change(record.tat), ..record });
         }
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
-            place.copy_from_slice(&encode(record));
-        }
+        self.row.set(way, encode(record));
     }
 }
 
@@ -209,23 +191,21 @@ impl Loss {
 
 fn encode(record: Record) -> [u8; RECORD] {
     let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
-    let mut bytes = [0; RECORD];
-    let fields = record.mark.to_le_bytes().into_iter().chain(record.tat.as_nanos().to_le_bytes());
-    for (place, byte) in bytes.iter_mut().zip(fields.chain(tolerance.to_le_bytes())) {
-        *place = byte;
-    }
+    let mut bytes = Writer::default();
     bytes
+        .put(record.mark.to_le_bytes())
+        .put(record.tat.as_nanos().to_le_bytes())
+        .put(tolerance.to_le_bytes());
+    bytes.finish()
 }
 
-fn decode(bytes: &[u8]) -> Option<Record> {
-    let (mark, rest) = bytes.split_first_chunk::<8>()?;
-    let (tat, rest) = rest.split_first_chunk::<8>()?;
-    let tolerance = rest.first_chunk::<4>()?;
-    Some(Record {
-        mark: u64::from_le_bytes(*mark),
-        tat: Timestamp::from_nanos(u64::from_le_bytes(*tat)),
-        tolerance: u64::from(u32::from_le_bytes(*tolerance)) << 20,
-    })
+fn decode(bytes: &[u8; RECORD]) -> Record {
+    let mut fields = Reader::new(bytes);
+    Record {
+        mark: fields.u64(),
+        tat: Timestamp::from_nanos(fields.u64()),
+        tolerance: u64::from(fields.u32()) << 20,
+    }
 }
 
 #[cfg(test)]

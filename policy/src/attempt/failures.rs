@@ -8,14 +8,13 @@
 //! little-endian. A set is stored whole from the start.
 
 use super::MAX_ATTEMPT;
+use crate::packed::{Reader, Row, Writer};
 use crate::timestamp::Timestamp;
 
 /// Failures in a set.
 pub const WAYS: usize = 16;
 
 const RECORD: usize = 20;
-
-const BYTES: usize = WAYS * RECORD;
 
 /// Bytes of a set.
 pub const SET_BYTES: u64 = 320;
@@ -32,15 +31,9 @@ pub struct Failure {
 }
 
 /// One set, as the bytes that the store holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailureSet {
-    bytes: [u8; BYTES],
-}
-
-impl Default for FailureSet {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
+    row: Row<WAYS, RECORD>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,16 +56,12 @@ impl Record {
 impl FailureSet {
     /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut set = Self::default();
-        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
-            place.copy_from_slice(record);
-        }
-        set
+        Self { row: Row::from_bytes(stored) }
     }
 
     /// For the store.
     pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.row.as_bytes()
     }
 
     /// Remembers `failure` at `now`.
@@ -98,7 +87,7 @@ impl FailureSet {
     }
 
     fn find(&self, mark: u64) -> Option<(usize, Record)> {
-        self.records().enumerate().find(|(_, record)| record.mark == mark)
+        self.row.find(mark).map(|(way, record)| (way, decode(record)))
     }
 
     fn first_to_end(&self, now: Timestamp, window: u64) -> usize {
@@ -107,32 +96,25 @@ impl FailureSet {
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        if let Some(place) = self.bytes.chunks_exact_mut(RECORD).nth(way) {
-            let fields = (record.mark.to_le_bytes().into_iter())
-                .chain(record.until.as_nanos().to_le_bytes())
-                .chain(record.failures.to_le_bytes())
-                .chain(record.attempt.to_le_bytes());
-            place.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
-        }
+        let mut bytes = Writer::default();
+        bytes.put(record.mark.to_le_bytes()).put(record.until.as_nanos().to_le_bytes());
+        bytes.put(record.failures.to_le_bytes()).put(record.attempt.to_le_bytes());
+        self.row.set(way, bytes.finish());
     }
 
     fn records(&self) -> impl Iterator<Item = Record> {
-        let nobody = Record { mark: 0, until: Timestamp::default(), failures: 0, attempt: 0 };
-        self.bytes.chunks_exact(RECORD).map(move |bytes| decode(bytes).unwrap_or(nobody))
+        self.row.iter().map(decode)
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<Record> {
-    let (mark, rest) = bytes.split_first_chunk()?;
-    let (until, rest) = rest.split_first_chunk()?;
-    let (failures, rest) = rest.split_first_chunk()?;
-    let attempt = rest.first_chunk()?;
-    Some(Record {
-        mark: u64::from_le_bytes(*mark),
-        until: Timestamp::from_nanos(u64::from_le_bytes(*until)),
-        failures: u16::from_le_bytes(*failures),
-        attempt: u16::from_le_bytes(*attempt),
-    })
+fn decode(bytes: &[u8; RECORD]) -> Record {
+    let mut fields = Reader::new(bytes);
+    Record {
+        mark: fields.u64(),
+        until: Timestamp::from_nanos(fields.u64()),
+        failures: fields.u16(),
+        attempt: fields.u16(),
+    }
 }
 
 #[cfg(test)]

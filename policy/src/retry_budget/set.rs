@@ -9,6 +9,7 @@
 
 use super::Budget;
 use super::ledger::{BYTES as LEDGER, Ledger};
+use crate::packed::{Row, Writer};
 use crate::timestamp::Timestamp;
 
 /// Ledgers in a set.
@@ -16,69 +17,49 @@ pub const WAYS: usize = 8;
 
 const RECORD: usize = 8 + LEDGER;
 
-const BYTES: usize = WAYS * RECORD;
-
 /// Bytes of a set.
 pub const SET_BYTES: u64 = 576;
 
 /// One set, as the bytes that the store holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerSet {
-    bytes: [u8; BYTES],
-}
-
-impl Default for LedgerSet {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
+    row: Row<WAYS, RECORD>,
 }
 
 impl LedgerSet {
     /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        let mut set = Self::default();
-        for (place, record) in set.bytes.chunks_exact_mut(RECORD).zip(stored.chunks_exact(RECORD)) {
-            place.copy_from_slice(record);
-        }
-        set
+        Self { row: Row::from_bytes(stored) }
     }
 
     /// For the store.
     pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.row.as_bytes()
     }
 
     /// The ledger of `mark`; one that nobody has used, if there is none.
     pub fn find(&self, mark: u64) -> Ledger {
-        let found = self.records().find(|(found, _)| *found == mark);
-        found.map_or_else(Ledger::default, |(_, ledger)| Ledger::from_bytes(ledger))
+        self.row.find(mark).map_or_else(Ledger::default, |(_, record)| ledger(record))
     }
 
     /// Puts the ledger of `mark` in the place of its last one, else of the one that costs least to forget. True if
     /// that was a client's with something to lose.
     pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
-        let known = self.records().position(|(found, _)| found == mark);
-        let (way, loss) = known.map(|way| (way, 0)).unwrap_or_else(|| self.least(budget, now));
-        let place = self.bytes.chunks_exact_mut(RECORD).nth(way).and_then(<[u8]>::split_first_chunk_mut);
-        if let Some((place, rest)) = place {
-            *place = mark.to_le_bytes();
-            rest.copy_from_slice(&ledger.to_bytes());
-        }
+        let known = self.row.find(mark).map(|(way, _)| (way, 0));
+        let (way, loss) = known.unwrap_or_else(|| self.least(budget, now));
+        let mut record = Writer::default();
+        self.row.set(way, record.put(mark.to_le_bytes()).put(ledger.to_bytes()).finish());
         loss > 0
     }
 
     fn least(&self, budget: &Budget, now: Timestamp) -> (usize, u64) {
-        let losses =
-            self.records().map(|(_, ledger)| budget.loss(Ledger::from_bytes(ledger), now)).enumerate();
+        let losses = self.row.iter().map(|record| budget.loss(ledger(record), now)).enumerate();
         losses.min_by_key(|(_, loss)| *loss).unwrap_or_default()
     }
+}
 
-    fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.bytes.chunks_exact(RECORD).map(|record| match record.split_first_chunk() {
-            Some((mark, ledger)) => (u64::from_le_bytes(*mark), ledger),
-            None => (0, record),
-        })
-    }
+fn ledger(record: &[u8; RECORD]) -> Ledger {
+    Ledger::from_bytes(record.get(8..).unwrap_or_default())
 }
 
 #[cfg(test)]
