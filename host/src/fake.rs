@@ -4,6 +4,7 @@
 use crate::connection::Link;
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
+use crate::proxy_by;
 use crate::store::Store;
 use calls::Once;
 use core::cell::{Cell, RefCell};
@@ -144,48 +145,5 @@ impl Proxy for FakeProxy {
     }
 }
 
-/// What is looked at lies on a worker, which answers for it.
-macro_rules! on_its_proxy {
-    ($type:ident) => {
-        impl Proxy for $type<'_> {
-            fn now(&self) -> Timestamp {
-                self.proxy.now()
-            }
-
-            fn clock(&self) -> Timestamp {
-                self.proxy.clock()
-            }
-
-            fn random(&self) -> u64 {
-                self.proxy.random()
-            }
-
-            fn store(&self) -> &dyn Store {
-                self.proxy.store()
-            }
-
-            fn fingerprinter(&self) -> Fingerprinter {
-                self.proxy.fingerprinter()
-            }
-
-            fn peer(&self) -> Option<IpAddr> {
-                self.proxy.peer()
-            }
-
-            fn set_alarm(&self, at: Option<Timestamp>) {
-                self.proxy.set_alarm(at);
-            }
-
-            fn count(&self, metric: usize, by: u32) {
-                self.proxy.count(metric, by);
-            }
-
-            fn set_gauge(&self, gauge: usize, value: u64) {
-                self.proxy.set_gauge(gauge, value);
-            }
-        }
-    };
-}
-
-on_its_proxy!(FakeExchange);
-on_its_proxy!(FakeLink);
+proxy_by!(FakeExchange<'_>, proxy);
+proxy_by!(FakeLink<'_>, proxy);

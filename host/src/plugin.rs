@@ -55,3 +55,47 @@ pub trait Proxy {
     /// Sets the gauge at this place of [`Plugin::gauges`]. One host call.
     fn set_gauge(&self, gauge: usize, value: u64);
 }
+
+/// Has a type answer what a [`Proxy`](crate::plugin::Proxy) is asked by one that it holds in a field.
+#[macro_export]
+macro_rules! proxy_by {
+    ($type:ty, $field:ident) => {
+        impl $crate::plugin::Proxy for $type {
+            fn now(&self) -> ::tidegate_policy::timestamp::Timestamp {
+                self.$field.now()
+            }
+
+            fn clock(&self) -> ::tidegate_policy::timestamp::Timestamp {
+                self.$field.clock()
+            }
+
+            fn random(&self) -> u64 {
+                self.$field.random()
+            }
+
+            fn store(&self) -> &dyn $crate::store::Store {
+                self.$field.store()
+            }
+
+            fn fingerprinter(&self) -> ::tidegate_policy::fingerprint::Fingerprinter {
+                self.$field.fingerprinter()
+            }
+
+            fn peer(&self) -> Option<::core::net::IpAddr> {
+                self.$field.peer()
+            }
+
+            fn set_alarm(&self, at: Option<::tidegate_policy::timestamp::Timestamp>) {
+                self.$field.set_alarm(at);
+            }
+
+            fn count(&self, metric: usize, by: u32) {
+                self.$field.count(metric, by);
+            }
+
+            fn set_gauge(&self, gauge: usize, value: u64) {
+                self.$field.set_gauge(gauge, value);
+            }
+        }
+    };
+}

@@ -2,18 +2,16 @@
 //! what is shown twice is only then shown as the filter expects it. An alarm acts through the host's effective
 //! context, as for [`crate::stream`].
 
-use crate::hostcalls::{self, SharedData};
+use crate::hostcalls;
+use crate::proxy::WasmProxy;
 use crate::timer::Sleeper;
 use crate::worker::Worker;
-use core::cell::{Cell, OnceCell, RefCell};
-use core::net::IpAddr;
+use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::Action;
 use std::rc::Rc;
 use tidegate_host::connection::{Connection, Fate, Link};
-use tidegate_host::plugin::Proxy;
-use tidegate_host::store::Store;
-use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_host::proxy_by;
 use tidegate_policy::timestamp::Timestamp;
 
 /// The context that the SDK owns.
@@ -30,9 +28,7 @@ struct Inner<C> {
 }
 
 struct WasmLink<'a> {
-    worker: &'a Worker,
-    now: OnceCell<Timestamp>,
-    alarm: &'a Cell<Option<Timestamp>>,
+    proxy: WasmProxy<'a>,
 }
 
 impl<C: Connection + 'static> NetworkStream<C> {
@@ -53,11 +49,7 @@ impl<C: Connection + 'static> Inner<C> {
             return Action::Pause;
         }
         let alarm = Cell::new(self.alarm.get());
-        let link = WasmLink {
-            worker: &self.worker,
-            now: now.map_or_else(OnceCell::new, OnceCell::from),
-            alarm: &alarm,
-        };
+        let link = WasmLink { proxy: WasmProxy::new(&self.worker, &alarm, now) };
         let fate = self.guard.try_borrow_mut().map_or(Fate::Keep, |mut guard| question(&mut guard, &link));
         if fate == Fate::Close {
             self.closed.set(true);
@@ -80,43 +72,7 @@ impl<C: Connection + 'static> Inner<C> {
     }
 }
 
-impl Proxy for WasmLink<'_> {
-    fn now(&self) -> Timestamp {
-        *self.now.get_or_init(hostcalls::now)
-    }
-
-    fn clock(&self) -> Timestamp {
-        hostcalls::now()
-    }
-
-    fn random(&self) -> u64 {
-        self.worker.random()
-    }
-
-    fn store(&self) -> &dyn Store {
-        &SharedData
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        self.worker.fingerprinter
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        hostcalls::peer()
-    }
-
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        self.alarm.set(at);
-    }
-
-    fn count(&self, metric: usize, by: u32) {
-        self.worker.count(metric, by);
-    }
-
-    fn set_gauge(&self, gauge: usize, value: u64) {
-        self.worker.set_gauge(gauge, value);
-    }
-}
+proxy_by!(WasmLink<'_>, proxy);
 
 impl Link for WasmLink<'_> {
     fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>> {
@@ -147,7 +103,8 @@ impl<C: Connection + 'static> StreamContext for NetworkStream<C> {
 
 impl<C: Connection + 'static> Drop for NetworkStream<C> {
     fn drop(&mut self) {
-        let link = WasmLink { worker: &self.inner.worker, now: OnceCell::new(), alarm: &Cell::default() };
+        let no_alarm = Cell::default();
+        let link = WasmLink { proxy: WasmProxy::new(&self.inner.worker, &no_alarm, None) };
         if let Ok(mut guard) = self.inner.guard.try_borrow_mut() {
             guard.on_close(&link);
         }

@@ -1,17 +1,15 @@
 //! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
 
-use crate::hostcalls::{self, Body, SharedData};
+use crate::hostcalls::{self, Body};
+use crate::proxy::WasmProxy;
 use crate::worker::Worker;
 use core::cell::{Cell, OnceCell, RefCell};
-use core::net::IpAddr;
 use core::ops::Range;
 use proxy_wasm::types::MapType;
 use tidegate_host::exchange::{Exchange, Fact, FactValue, Stream};
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::plugin::Proxy;
+use tidegate_host::proxy_by;
 use tidegate_host::scan::Scan;
-use tidegate_host::store::Store;
-use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -28,11 +26,8 @@ pub struct Callback {
 
 /// One exchange during one callback.
 pub struct WasmExchange<'a> {
-    worker: &'a Worker,
+    proxy: WasmProxy<'a>,
     callback: Callback,
-    alarm: &'a Cell<Option<Timestamp>>,
-    now: OnceCell<Timestamp>,
-    peer: OnceCell<Option<IpAddr>>,
     request_headers: OnceCell<HeaderMap>,
     response_headers: OnceCell<HeaderMap>,
     arrived: OnceCell<Vec<u8>>,
@@ -43,13 +38,10 @@ pub struct WasmExchange<'a> {
 
 impl<'a> WasmExchange<'a> {
     /// On this worker; `alarm` holds the alarm that is set.
-    pub const fn new(worker: &'a Worker, callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
+    pub fn new(worker: &'a Worker, callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
         Self {
-            worker,
+            proxy: WasmProxy::new(worker, alarm, callback.now),
             callback,
-            alarm,
-            now: OnceCell::new(),
-            peer: OnceCell::new(),
             request_headers: OnceCell::new(),
             response_headers: OnceCell::new(),
             arrived: OnceCell::new(),
@@ -90,43 +82,7 @@ impl<'a> WasmExchange<'a> {
     }
 }
 
-impl Proxy for WasmExchange<'_> {
-    fn now(&self) -> Timestamp {
-        *self.now.get_or_init(|| self.callback.now.unwrap_or_else(hostcalls::now))
-    }
-
-    fn clock(&self) -> Timestamp {
-        hostcalls::now()
-    }
-
-    fn random(&self) -> u64 {
-        self.worker.random()
-    }
-
-    fn store(&self) -> &dyn Store {
-        &SharedData
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        self.worker.fingerprinter
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        *self.peer.get_or_init(hostcalls::peer)
-    }
-
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        self.alarm.set(at);
-    }
-
-    fn count(&self, metric: usize, by: u32) {
-        self.worker.count(metric, by);
-    }
-
-    fn set_gauge(&self, gauge: usize, value: u64) {
-        self.worker.set_gauge(gauge, value);
-    }
-}
+proxy_by!(WasmExchange<'_>, proxy);
 
 impl Exchange for WasmExchange<'_> {
     fn request_headers(&self) -> &HeaderMap {
@@ -146,7 +102,7 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn can_hold(&self) -> bool {
-        self.worker.held.get() < self.worker.max_held
+        self.proxy.worker.held.get() < self.proxy.worker.max_held
     }
 
     fn arrived(&self) -> &[u8] {

@@ -2,8 +2,8 @@
 //! that the module holds.
 //!
 //! [`root`] turns a plugin into proxy-wasm contexts: [`stream`] an HTTP filter, which sees [`exchange`], and
-//! [`connection`] a network filter. [`worker`] is what they share, [`timer`] wakes them; [`hostcalls`] holds every call
-//! to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
+//! [`connection`] a network filter. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds
+//! every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
 
 #![allow(
     dead_code,
@@ -15,6 +15,7 @@ mod connection;
 mod exchange;
 mod ffi;
 mod hostcalls;
+mod proxy;
 mod root;
 mod stream;
 mod timer;

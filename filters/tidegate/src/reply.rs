@@ -3,16 +3,12 @@
 
 use crate::view::View;
 use core::cell::RefCell;
-use core::net::IpAddr;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::plugin::Proxy;
+use tidegate_host::proxy_by;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::Scan;
-use tidegate_host::store::Store;
-use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
-use tidegate_policy::timestamp::Timestamp;
 
 /// An answer, as one filter sees it.
 pub struct ReplyView<'a> {
@@ -31,43 +27,7 @@ impl<'a> ReplyView<'a> {
     }
 }
 
-impl Proxy for ReplyView<'_> {
-    fn now(&self) -> Timestamp {
-        self.view.now()
-    }
-
-    fn clock(&self) -> Timestamp {
-        self.view.clock()
-    }
-
-    fn random(&self) -> u64 {
-        self.view.random()
-    }
-
-    fn store(&self) -> &dyn Store {
-        self.view.store()
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        self.view.fingerprinter()
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.view.peer()
-    }
-
-    fn set_alarm(&self, at: Option<Timestamp>) {
-        self.view.set_alarm(at);
-    }
-
-    fn count(&self, metric: usize, by: u32) {
-        self.view.count(metric, by);
-    }
-
-    fn set_gauge(&self, gauge: usize, value: u64) {
-        self.view.set_gauge(gauge, value);
-    }
-}
+proxy_by!(ReplyView<'_>, view);
 
 impl Exchange for ReplyView<'_> {
     fn request_headers(&self) -> &HeaderMap {

@@ -1,0 +1,65 @@
+//! What every plugin may ask, on Envoy, during one callback: each fact is asked of the host when it is first needed.
+
+use crate::hostcalls::{self, SharedData};
+use crate::worker::Worker;
+use core::cell::{Cell, OnceCell};
+use core::net::IpAddr;
+use tidegate_host::plugin::Proxy;
+use tidegate_host::store::Store;
+use tidegate_policy::fingerprint::Fingerprinter;
+use tidegate_policy::timestamp::Timestamp;
+
+/// One worker during one callback.
+pub struct WasmProxy<'a> {
+    /// Which one.
+    pub worker: &'a Worker,
+    alarm: &'a Cell<Option<Timestamp>>,
+    now: OnceCell<Timestamp>,
+    peer: OnceCell<Option<IpAddr>>,
+}
+
+impl<'a> WasmProxy<'a> {
+    /// On this worker; `alarm` holds the alarm that is set, `now` when the callback began, if that is known.
+    pub fn new(worker: &'a Worker, alarm: &'a Cell<Option<Timestamp>>, now: Option<Timestamp>) -> Self {
+        let now = now.map_or_else(OnceCell::new, OnceCell::from);
+        Self { worker, alarm, now, peer: OnceCell::new() }
+    }
+}
+
+impl Proxy for WasmProxy<'_> {
+    fn now(&self) -> Timestamp {
+        *self.now.get_or_init(hostcalls::now)
+    }
+
+    fn clock(&self) -> Timestamp {
+        hostcalls::now()
+    }
+
+    fn random(&self) -> u64 {
+        self.worker.random()
+    }
+
+    fn store(&self) -> &dyn Store {
+        &SharedData
+    }
+
+    fn fingerprinter(&self) -> Fingerprinter {
+        self.worker.fingerprinter
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        *self.peer.get_or_init(hostcalls::peer)
+    }
+
+    fn set_alarm(&self, at: Option<Timestamp>) {
+        self.alarm.set(at);
+    }
+
+    fn count(&self, metric: usize, by: u32) {
+        self.worker.count(metric, by);
+    }
+
+    fn set_gauge(&self, gauge: usize, value: u64) {
+        self.worker.set_gauge(gauge, value);
+    }
+}
