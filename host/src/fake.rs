@@ -32,8 +32,6 @@ pub struct FakeProxy {
     pub store: FakeStore,
     /// The other end of its connections.
     pub peer: Option<IpAddr>,
-    /// Whether no request can be held.
-    pub cannot_hold: bool,
     /// The host calls that were made, but for those on the store.
     pub calls: Calls,
     /// The alarm that was set last.

@@ -12,16 +12,20 @@ use tidegate_policy::path::is_canonical;
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawWhen {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
+    /// Canonical, starts with `/`.
+    pub path_prefix: Option<String>,
+    /// In capitals.
+    pub methods: Option<Vec<String>>,
+    /// All of which must be there.
     #[serde(default)]
-    headers: Vec<RawHeader>,
+    pub headers: Vec<RawHeader>,
 }
 
+/// A header, and its value if one is asked for, as written.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct RawHeader {
+pub struct RawHeader {
     name: String,
     value: Option<String>,
 }

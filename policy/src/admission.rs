@@ -35,6 +35,8 @@ pub struct Ruling {
     pub tightest: Option<Level>,
     /// The limits in shadow that would have refused.
     pub shadowed: Vec<usize>,
+    /// What took a token, in the order of its places: see [`give_back`].
+    pub charged: Vec<Charge>,
     /// Clients forgotten that had spent part of their bucket.
     pub evicted: u32,
     /// Why a bucket could not be decided on, if one could not.
@@ -91,6 +93,7 @@ impl Ruling {
         }
         self.hold = self.hold.max(other.hold);
         self.shadowed.extend(other.shadowed);
+        self.charged.extend(other.charged);
         self.evicted = self.evicted.saturating_add(other.evicted);
         self.undecided = self.undecided.or(other.undecided);
         self.implausible |= other.implausible;
@@ -103,10 +106,7 @@ impl Ruling {
     }
 
     fn tighten(&mut self, level: Level) {
-        let order = |level: &Level| (level.remaining, core::cmp::Reverse(level.reset));
-        if self.tightest.is_none_or(|known| order(&level) < order(&known)) {
-            self.tightest = Some(level);
-        }
+        self.tightest = Some(self.tightest.map_or(level, |known| known.tightest(level)));
     }
 }
 
@@ -151,9 +151,11 @@ pub fn settle(
                 if terms.lenient {
                     continue;
                 }
+                ruling.charged.clear();
                 return (None, ruling);
             }
         }
+        ruling.charged.push(*charge);
         if !charge.shadow {
             ruling.hold = ruling.hold.max(wait);
             ruling.tighten(charge.bucket.level(Some(tat), now));
@@ -177,9 +179,9 @@ pub fn amend(charges: &[Charge], mut set: SlotSet, now: Timestamp) -> Option<Slo
     amended.then_some(set)
 }
 
-/// The set with the charges given back that `ruling` took.
-pub fn give_back(charges: &[Charge], ruling: &Ruling, mut set: SlotSet) -> SlotSet {
-    for charge in charges.iter().filter(|charge| !ruling.shadowed.contains(&charge.limit)) {
+/// The set with the tokens given back that [`Ruling::charged`] took out of it.
+pub fn give_back(charged: &[Charge], mut set: SlotSet) -> SlotSet {
+    for charge in charged {
         set.amend(charge.mark, |tat| charge.bucket.give_back(tat));
     }
     set
@@ -248,7 +250,8 @@ mod tests {
         let charges = [charge(0, 5), Charge { shadow: true, ..charge(1, 1) }];
         let (before, _) = settle(&charges, SlotSet::default(), start(), REJECT);
         let (after, ruling) = settle(&charges, before.clone().unwrap(), start(), REJECT);
-        assert_eq!(give_back(&charges, &ruling, after.unwrap()), before.unwrap());
+        assert_eq!(ruling.charged, [charges[0]]);
+        assert_eq!(give_back(&ruling.charged, after.unwrap()), before.unwrap());
     }
 
     #[test]
@@ -293,7 +296,8 @@ mod tests {
         assert_eq!(ruling.undecided, Some(Undecided::Saturated { wait: 1_000_000_000 }));
         let lenient = Terms { lenient: true, ..REJECT };
         let known = Charge { mark: 100, ..charge(1, 1) };
-        assert!(settle(&[charge(0, 1)], set.clone(), start(), lenient).1.admits(lenient));
+        let forgiven = settle(&[charge(0, 1)], set.clone(), start(), lenient).1;
+        assert!(forgiven.admits(lenient) && forgiven.charged.is_empty());
         assert!(!settle(&[charge(0, 1), known], set.clone(), start(), lenient).1.admits(lenient));
         let shadow = Charge { shadow: true, ..charge(0, 1) };
         assert!(settle(&[shadow], set, start(), REJECT).1.admits(REJECT));

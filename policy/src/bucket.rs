@@ -94,6 +94,15 @@ pub struct Level {
     pub reset: u64,
 }
 
+impl Level {
+    /// The one with fewer tokens left; of two alike, the one that is full later.
+    #[must_use]
+    pub fn tightest(self, other: Self) -> Self {
+        let order = |level: &Self| (level.remaining, core::cmp::Reverse(level.reset));
+        if order(&other) < order(&self) { other } else { self }
+    }
+}
+
 impl Bucket {
     /// A bucket that holds `burst` tokens and refills at `rate`. The emission interval is rounded up to whole
     /// nanoseconds: never faster than the rate, and slower by less than 1 ns a token.

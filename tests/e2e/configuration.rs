@@ -15,10 +15,10 @@ fn limit() -> Value {
 #[test]
 fn envoy_does_not_start_a_listener_on_a_wrong_configuration_and_says_why() {
     let mut unknown_per = limit();
-    unknown_per["per"] = json!(["model"]);
+    unknown_per["per"] = json!(["colour"]);
     let log =
         Envoy::with(Listener::new([rate_limit(&json!({ "limits": [unknown_per] }))])).workers(2).refused();
-    assert!(log.contains(&refusal("rate-limit", "limits[0].per[0]: found \"model\"")), "{log}");
+    assert!(log.contains(&refusal("rate-limit", "limits[0].per[0]: found \"colour\"")), "{log}");
 }
 
 #[test]

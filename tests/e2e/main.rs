@@ -12,6 +12,7 @@ mod header_limit;
 mod input_limit;
 mod limits;
 mod memory;
+mod model;
 mod reference;
 mod reload;
 mod retry_budget;

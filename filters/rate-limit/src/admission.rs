@@ -58,26 +58,22 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
     }
 
     let mut verdict = Ruling::default();
-    let mut charged: Vec<(&[Charge], Ruling)> = Vec::with_capacity(looked.len());
     for (charges, seen) in looked {
         let settled = update_seen(store, &key_of(charges), seen, |set| settle(charges, set, now, terms));
-        let ruling = settled.unwrap_or_else(contended);
-        if ruling.admits(terms) && ruling.undecided != Some(Undecided::Contended) {
-            charged.push((charges, ruling.clone()));
-        }
-        verdict.join(ruling);
+        verdict.join(settled.unwrap_or_else(contended));
         if !verdict.admits(terms) {
-            refund(store, &charged);
+            refund(store, &core::mem::take(&mut verdict.charged));
             break;
         }
     }
     verdict
 }
 
-/// Losing every race here leaves a token spent: too strict for one client, never too generous.
-fn refund(store: &dyn Store, charged: &[(&[Charge], Ruling)]) {
-    for (charges, ruling) in charged {
-        let _ = update(store, &key_of(charges), |set| (Some(give_back(charges, ruling, set)), ()));
+/// Gives back what a [`Ruling`] charged. Losing every race here leaves a token spent: too strict for one client, never
+/// too generous.
+pub fn refund(store: &dyn Store, charged: &[Charge]) {
+    for charged in charged.chunk_by(|a, b| a.place == b.place) {
+        let _ = update(store, &key_of(charged), |set| (Some(give_back(charged, set)), ()));
     }
 }
 

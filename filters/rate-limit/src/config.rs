@@ -2,6 +2,7 @@
 //! enforced is refused here, with its path, what was found and what is accepted.
 
 use crate::identity::{Identity, Part};
+use crate::model::Models;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use tidegate_host::client::{ClientSources, header_name};
@@ -34,8 +35,10 @@ pub struct Config {
     pub clients: ClientSources,
     /// Where the buckets live.
     pub table: Table,
-    /// How many requests one worker may hold.
+    /// How many requests one worker may delay at a time.
     pub max_held: usize,
+    /// Whether a request waits at its headers, where its model counts, until that is known.
+    pub hold_headers: bool,
     /// What happens to a request that cannot be decided.
     pub failure_mode: FailureMode,
     /// Whether admitted answers carry the `x-ratelimit-*` headers.
@@ -57,6 +60,10 @@ pub struct Limit {
     pub overrides: BTreeMap<[u8; 32], Requests>,
     /// Whether it only counts.
     pub shadow: bool,
+    /// The models that it is about; by default all.
+    pub models: Option<Models>,
+    /// Whether it counts by the model that a request names.
+    pub needs_model: bool,
     when: When,
 }
 
@@ -70,7 +77,7 @@ pub struct Requests {
 }
 
 impl Limit {
-    /// Whether it applies to a request.
+    /// Whether it applies to a request, as far as its head tells.
     pub fn applies(&self, exchange: &dyn Exchange) -> bool {
         self.when.applies(exchange)
     }
@@ -115,6 +122,7 @@ impl Config {
             clients,
             table,
             max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
         })
@@ -129,6 +137,7 @@ fn limit(
 ) -> Result<Limit, ConfigError> {
     check_rule_name(&raw.name, &format!("{path}.name"))?;
     let identity = identity(&raw.per, path)?;
+    let per_model = identity.parts.contains(&Part::Model);
     let by_key = identity.parts.contains(&Part::Client) && clients.have_keys();
     if !raw.overrides.is_empty() && !by_key {
         let problem = format!(
@@ -161,13 +170,17 @@ fn limit(
         identities.push(identity);
         identities.len().saturating_sub(1)
     });
+    let (when, models) = raw.when.parts();
+    let when_path = format!("{path}.when");
     Ok(Limit {
         identity: place,
         mark: Fingerprinter::new([0; 16]).of([raw.name.as_bytes()]).mark,
         requests: requests(&raw.requests, promised, path)?,
         overrides,
         shadow: raw.shadow,
-        when: When::new(raw.when, &format!("{path}.when"))?,
+        needs_model: per_model || models.is_some(),
+        models: models.map(|names| Models::new(&names, &format!("{when_path}.model"))).transpose()?,
+        when: When::new(when, &when_path)?,
         name: raw.name,
     })
 }
@@ -182,14 +195,11 @@ fn identity(per: &[String], path: &str) -> Result<Identity, ConfigError> {
             ("path", _) => Part::Path,
             ("method", _) => Part::Method,
             (_, Some(header)) => Part::Header(header_name(header, &path)?),
-            ("model", _) => {
-                let problem = "found \"model\", which this version cannot count by; accepted are client, address, \
-                               path, method and header:<name>";
-                return Err(refuse(path, problem));
-            }
+            ("model", _) => Part::Model,
             (other, _) => {
-                let problem =
-                    format!("found {other:?}, accepted are client, address, path, method and header:<name>");
+                let problem = format!(
+                    "found {other:?}, accepted are client, address, model, path, method and header:<name>"
+                );
                 return Err(refuse(path, problem));
             }
         };

@@ -4,7 +4,7 @@ use crate::config::{self, Config, Limit};
 use crate::filter::RateLimit;
 use crate::identity::Part;
 use schemars::Schema;
-use tidegate_host::describe::{Describe, Description, shadow_text, span_text};
+use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, span_text};
 use tidegate_policy::slots::Table;
 
 impl Describe for RateLimit {
@@ -13,12 +13,14 @@ impl Describe for RateLimit {
         let rules = config.limits.iter().map(|limit| sentence(config, limit)).collect();
         let holds = config.limits.iter().any(|limit| limit.requests.bucket.promised() > 0);
         let most = config.max_held;
-        let keeps = holds.then(|| format!("up to {most} requests on each worker until their turn comes"));
+        let delays = holds.then(|| format!("up to {most} requests on each worker until their turn comes"));
+        let reads = config.limits.iter().any(|limit| limit.needs_model);
+        let bodies = reads.then(|| "the bodies of requests until their model is known".to_owned());
         Description {
             rules,
             memory: config.table.bytes(Table::SET_BYTES),
-            keeps: keeps.into_iter().collect(),
-            needs: Vec::new(),
+            keeps: delays.into_iter().chain(bodies).collect(),
+            needs: if reads && config.hold_headers { vec![HOLDS_HEADERS] } else { Vec::new() },
         }
     }
 
@@ -36,6 +38,7 @@ fn sentence(config: &Config, limit: &Limit) -> String {
             Part::Address => "address".to_owned(),
             Part::Path => "path".to_owned(),
             Part::Method => "method".to_owned(),
+            Part::Model => "model".to_owned(),
             Part::Header(name) => format!("value of {}", String::from_utf8_lossy(name)),
         })
         .collect();
@@ -49,9 +52,14 @@ fn sentence(config: &Config, limit: &Limit) -> String {
     };
     let (name, requests, when, shadow) =
         (&limit.name, &limit.requests.text, limit.when(), shadow_text(limit.shadow));
+    let models = limit.models.as_ref().map(|models| {
+        let names: Vec<_> = models.names().map(|name| format!("{name:?}")).collect();
+        format!(" for {}", names.join(" or "))
+    });
+    let models = models.unwrap_or_default();
     let own = match limit.overrides.len() {
         0 => String::new(),
         many => format!("; {many} named clients have buckets of their own"),
     };
-    format!("{name}: {requests}, for {whose}, counting {when}; {beyond}{own}{shadow}")
+    format!("{name}: {requests}, for {whose}, counting {when}{models}; {beyond}{own}{shadow}")
 }

@@ -1,21 +1,23 @@
 //! One request against the limits: which apply, whose buckets they charge, and what the client gets.
+//!
+//! What the head decides is charged at once, so that a flood costs no look at its bodies. Where a limit counts by the
+//! model, nothing of the body goes on before that is known; if it is refused then, what was charged is given back.
 
-use crate::admission::admit;
+use crate::admission::{admit, refund};
 use crate::answer::{level_headers, throttled, undecided};
-use crate::config::{Config, Limit, Requests};
-use core::cell::RefCell;
+use crate::charges::Later;
+use crate::config::Config;
+use crate::model::Named;
+use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use sha2::{Digest, Sha256};
 use std::rc::Rc;
-use tidegate_host::client::Client;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
-use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::refused::Refused;
-use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
 const ADMITTED: usize = 0;
@@ -28,10 +30,9 @@ const EVICTED: usize = 6;
 const TOTALS: [&str; 7] =
     ["admitted", "throttled", "shadowed", "delayed", "contended", "saturated", "evicted"];
 
-/// No key of a client is longer; what is longer has no override, and costs no SHA-256.
-const MAX_KEY: usize = 4_096;
+const MAX_DEPTH: u8 = 64;
 
-/// Token buckets per client, address, path, method or header.
+/// Token buckets per client, address, model, path, method or header.
 #[derive(Debug)]
 pub struct RateLimit {
     pub(crate) worker: Rc<Worker>,
@@ -41,13 +42,30 @@ pub struct RateLimit {
 pub(crate) struct Worker {
     pub(crate) config: Config,
     refused: RefCell<Refused>,
+    delayed: Cell<usize>,
 }
 
 /// One request against the limits.
 #[derive(Debug)]
 pub struct RateLimitStream {
     worker: Rc<Worker>,
+    later: Vec<Later>,
+    charged: Vec<Charge>,
     level: Option<Level>,
+    body: Body,
+    is_limited: bool,
+    delayed_until: Option<Timestamp>,
+}
+
+/// What is known of a body whose model is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Nothing has come of it.
+    Empty,
+    /// It is read while it comes.
+    Read,
+    /// It is compressed.
+    Encoded,
 }
 
 impl Plugin for RateLimit {
@@ -55,7 +73,7 @@ impl Plugin for RateLimit {
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         let config = Config::read(document)?;
-        Ok(Self { worker: Rc::new(Worker { config, refused: RefCell::default() }) })
+        Ok(Self { worker: Rc::new(Worker::new(config)) })
     }
 
     fn metrics(&self) -> Vec<String> {
@@ -70,32 +88,67 @@ impl Plugin for RateLimit {
 impl Filter for RateLimit {
     type Stream = RateLimitStream;
 
-    fn max_held(&self) -> usize {
-        self.worker.config.max_held
+    fn scan(&self) -> Option<ScanNeeds> {
+        let needed = self.worker.config.limits.iter().any(|limit| limit.needs_model);
+        needed.then_some(ScanNeeds { max_depth: MAX_DEPTH, fingerprint: false })
     }
 
     fn stream(&self) -> RateLimitStream {
-        RateLimitStream { worker: Rc::clone(&self.worker), level: None }
+        RateLimitStream {
+            worker: Rc::clone(&self.worker),
+            later: Vec::new(),
+            charged: Vec::new(),
+            level: None,
+            body: Body::Empty,
+            is_limited: false,
+            delayed_until: None,
+        }
     }
 }
 
 impl Stream for RateLimitStream {
+    const SCANS: bool = true;
+
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let worker = Rc::clone(&self.worker);
-        let mut charges = worker.charges(exchange);
-        if charges.is_empty() {
-            return Flow::Continue;
+        let due = self.worker.config.due(exchange);
+        self.later = due.later;
+        if !self.later.is_empty() {
+            let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+            let encoded = !exchange.request_headers().all(b"content-encoding").all(plain);
+            self.body = if encoded { Body::Encoded } else { Body::Empty };
         }
-        let now = exchange.now();
-        if let Some(refusal) = worker.recall(&charges, now) {
-            return worker.refuse(exchange, &refusal, now);
+        self.charge(exchange, due.charges)
+    }
+
+    fn on_request_body(&mut self, _: &dyn Exchange, arrived: usize) -> Flow {
+        if self.later.is_empty() {
+            return Flow::Keep;
         }
-        let lenient = worker.config.failure_mode == FailureMode::Allow;
-        let terms = Terms { may_hold: exchange.can_hold(), lenient };
-        let ruling = admit(exchange.store(), &mut charges, terms, now, || exchange.clock());
-        self.level =
-            ruling.tightest.map(|level| Level { reset: level.reset.saturating_sub(ruling.hold), ..level });
-        worker.answer(exchange, &ruling, terms, now)
+        if arrived > 0 && self.body == Body::Empty {
+            self.body = Body::Read;
+        }
+        Flow::Hold
+    }
+
+    fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
+        let later = core::mem::take(&mut self.later);
+        if later.is_empty() {
+            return Flow::Keep;
+        }
+        let model = match self.body {
+            Body::Empty => Named::Name(String::new()),
+            Body::Encoded => Named::Unreadable,
+            Body::Read => exchange.scan().map_or(Named::Unreadable, Named::of),
+        };
+        let config = &self.worker.config;
+        let charges = later.iter().filter_map(|later| config.charge(later, &model, exchange.fingerprinter()));
+        let charges = charges.collect();
+        self.charge(exchange, charges)
+    }
+
+    fn on_alarm(&mut self, _: &dyn Exchange) -> Flow {
+        self.end_delay();
+        self.go_on()
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
@@ -106,39 +159,82 @@ impl Stream for RateLimitStream {
         }
         Flow::Keep
     }
+
+    fn wants_scan(&self) -> bool {
+        !self.later.is_empty() && self.body != Body::Encoded
+    }
+
+    fn on_gone(&mut self, _: &dyn Exchange) {
+        self.end_delay();
+    }
+}
+
+impl RateLimitStream {
+    /// Charges what has become due. Nothing more does once no limit waits for the model.
+    fn charge(&mut self, exchange: &dyn Exchange, mut charges: Vec<Charge>) -> Flow {
+        let worker = Rc::clone(&self.worker);
+        if !charges.is_empty() {
+            let now = exchange.now();
+            if let Some(refusal) = worker.recall(&charges, now) {
+                self.give_back(exchange);
+                return worker.refuse(exchange, &refusal, now);
+            }
+            let lenient = worker.config.failure_mode == FailureMode::Allow;
+            let terms = Terms { may_hold: self.delayed_until.is_some() || worker.can_delay(), lenient };
+            let ruling = admit(exchange.store(), &mut charges, terms, now, || exchange.clock());
+            if let Some(refused) = worker.judge(exchange, &ruling, terms, now) {
+                self.give_back(exchange);
+                return refused;
+            }
+            self.is_limited = true;
+            self.keep(exchange, ruling, now);
+        }
+        if self.later.is_empty() && self.is_limited {
+            exchange.count(ADMITTED, 1);
+        }
+        self.go_on()
+    }
+
+    fn keep(&mut self, exchange: &dyn Exchange, ruling: Ruling, now: Timestamp) {
+        let Ruling { tightest, hold, charged, .. } = ruling;
+        let level = tightest.map(|level| Level { reset: level.reset.saturating_sub(hold), ..level });
+        self.level = [self.level, level].into_iter().flatten().reduce(Level::tightest);
+        if !self.later.is_empty() {
+            self.charged = charged;
+        }
+        if hold > 0 {
+            self.delay(exchange, now.plus(hold));
+        }
+    }
+
+    fn go_on(&self) -> Flow {
+        let waits = !self.later.is_empty() && self.worker.config.hold_headers;
+        if self.delayed_until.is_some() || waits { Flow::Hold } else { Flow::Continue }
+    }
+
+    fn give_back(&self, exchange: &dyn Exchange) {
+        refund(exchange.store(), &self.charged);
+    }
+
+    fn delay(&mut self, exchange: &dyn Exchange, until: Timestamp) {
+        if self.delayed_until.is_none() {
+            exchange.count(DELAYED, 1);
+            self.worker.delayed.update(|count| count.saturating_add(1));
+        }
+        self.delayed_until = self.delayed_until.max(Some(until));
+        exchange.set_alarm(self.delayed_until);
+    }
+
+    fn end_delay(&mut self) {
+        if self.delayed_until.take().is_some() {
+            self.worker.delayed.update(|count| count.saturating_sub(1));
+        }
+    }
 }
 
 impl Worker {
-    fn charges(&self, exchange: &dyn Exchange) -> Vec<Charge> {
-        let Config { limits, identities, clients, table, .. } = &self.config;
-        let mut prints: Vec<Option<Fingerprint>> = vec![None; identities.len()];
-        let mut key_hash = None;
-        let mut charges = Vec::with_capacity(limits.len());
-        for (place, limit) in limits.iter().enumerate() {
-            if !limit.applies(exchange) {
-                continue;
-            }
-            let (Some(identity), Some(print)) =
-                (identities.get(limit.identity), prints.get_mut(limit.identity))
-            else {
-                continue;
-            };
-            let print = *print.get_or_insert_with(|| identity.fingerprint(exchange, clients));
-            let own = (!limit.overrides.is_empty())
-                .then(|| *key_hash.get_or_insert_with(|| self.key_hash(exchange)))
-                .flatten();
-            charges.push(Charge {
-                limit: place,
-                place: match identity.parts.as_slice() {
-                    [] => Place::Own(limit.mark),
-                    _ => table.set(print.place ^ limit.mark),
-                },
-                mark: print.mark ^ limit.mark,
-                bucket: requests(limit, own).bucket,
-                shadow: limit.shadow,
-            });
-        }
-        charges
+    fn new(config: Config) -> Self {
+        Self { config, refused: RefCell::default(), delayed: Cell::default() }
     }
 
     fn recall(&self, charges: &[Charge], now: Timestamp) -> Option<Refusal> {
@@ -148,14 +244,8 @@ impl Worker {
         known.max_by_key(|refusal| refusal.wait)
     }
 
-    fn key_hash(&self, exchange: &dyn Exchange) -> Option<[u8; 32]> {
-        match self.config.clients.client(exchange) {
-            Client::Key(key) if key.len() <= MAX_KEY => Some(Sha256::digest(key).into()),
-            _ => None,
-        }
-    }
-
-    fn answer(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Flow {
+    /// Counts what the limits say; gives the answer, if they refuse.
+    fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
             exchange.count(SHADOWED, 1);
             exchange.count(metric_of(self.config.limits.len().saturating_add(*limit)), 1);
@@ -167,16 +257,14 @@ impl Worker {
             exchange.count(if undecided == Undecided::Contended { CONTENDED } else { SATURATED }, 1);
         }
         match (&ruling.refusal, ruling.undecided) {
-            (Some(refusal), _) => return self.refuse(exchange, refusal, now),
-            (None, Some(why)) if !terms.lenient => return Flow::Reply(undecided(why, exchange.random())),
-            (None, _) => exchange.count(ADMITTED, 1),
+            (Some(refusal), _) => Some(self.refuse(exchange, refusal, now)),
+            (None, Some(why)) if !terms.lenient => Some(Flow::Reply(undecided(why, exchange.random()))),
+            (None, _) => None,
         }
-        if ruling.hold == 0 {
-            return Flow::Continue;
-        }
-        exchange.count(DELAYED, 1);
-        exchange.set_alarm(Some(now.plus(ruling.hold)));
-        Flow::Hold
+    }
+
+    fn can_delay(&self) -> bool {
+        self.delayed.get() < self.config.max_held
     }
 
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
@@ -196,10 +284,6 @@ impl Worker {
 
 fn metric_of(place: usize) -> usize {
     TOTALS.len().saturating_add(place)
-}
-
-fn requests(limit: &Limit, key_hash: Option<[u8; 32]>) -> &Requests {
-    key_hash.and_then(|hash| limit.overrides.get(&hash)).unwrap_or(&limit.requests)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts in its
-//! canonical spelling and without its query, which a client can vary at will; an absent header is a value too.
+//! canonical spelling and without its query, which a client can vary at will; an absent header or model is a value too.
 
+use crate::model::Named;
 use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
-use tidegate_policy::fingerprint::Fingerprint;
+use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 
 /// What a limit counts by; nothing means one bucket for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +26,18 @@ pub enum Part {
     Method,
     /// All values of this header.
     Header(Vec<u8>),
+    /// The model that its body names.
+    Model,
 }
 
 impl Identity {
-    /// The fingerprint of this request's values.
+    /// The fingerprint of this request's values, as far as its head tells.
     pub fn fingerprint(&self, exchange: &dyn Exchange, sources: &ClientSources) -> Fingerprint {
         let mut print = exchange.fingerprinter().start();
         let headers = || exchange.request_headers();
         for part in &self.parts {
             match part {
+                Part::Model => continue,
                 Part::Client => sources.client(exchange).parts().map(|bytes| print.add(bytes)),
                 Part::Address => {
                     let network = sources.network(exchange);
@@ -50,5 +54,18 @@ impl Identity {
             };
         }
         print.finish()
+    }
+
+    /// The fingerprint of all its values: those of its head, and its model if that counts.
+    pub fn with_model(&self, head: Fingerprint, model: &Named, prints: Fingerprinter) -> Fingerprint {
+        if !self.parts.contains(&Part::Model) {
+            return head;
+        }
+        let [place, mark] = [head.place, head.mark].map(u64::to_le_bytes);
+        let (kind, name) = match model {
+            Named::Name(name) => ("model", name.as_str()),
+            Named::Unreadable => ("unreadable", ""),
+        };
+        prints.of([&place, &mark, kind.as_bytes(), name.as_bytes()])
     }
 }

@@ -1,15 +1,18 @@
 //! Who is asked when, in one exchange.
 //!
-//! As in a chain, a filter sees a request once those before it have let it go on. Two things are done better than a
-//! chain can: filters that wait for the whole body read it at the same time, not one after the other; and a filter
-//! that only needs the body is asked at once although an earlier one delays the request. What has effects beyond the
-//! request, and the watch over slow clients, begins when a chain would begin it.
+//! As in a chain, a filter sees a request once those before it have let it go on. Three things are done better than a
+//! chain can: filters that wait for the whole body read it at the same time, not one after the other; one that only
+//! needs the body is asked at once although an earlier one delays the request; and limits on the model are charged when
+//! all else has been judged. What has effects beyond the request, and the watch over slow clients, begins when a chain
+//! would begin it.
 //!
 //! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
 //! that only then has its turn changes nothing.
 
 use crate::filter::Own;
-use crate::parts::{INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT};
+use crate::parts::{
+    DEGRADATION, HEADER_LIMIT, INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT,
+};
 use crate::reply::ReplyView;
 use crate::view::View;
 use core::cell::{Cell, RefCell};
@@ -111,7 +114,10 @@ impl Stream for TidegateStream {
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.request = Request::Whole;
-        let answer = self.each(Side::Request, exchange, |part, view| part.request_end(view));
+        let answer = AT_END.into_iter().find_map(|place| {
+            let has_come = self.states.get(place)?.request.has_come;
+            has_come.then(|| self.ask(place, Side::Request, exchange, |part, view| part.request_end(view)))?
+        });
         let answer = answer.or_else(|| self.advance(exchange));
         self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
         self.close(Side::Request, exchange, answer)
@@ -308,6 +314,10 @@ impl TidegateStream {
         answer.unwrap_or(if self.holds(side) { Flow::Hold } else { Flow::Continue })
     }
 }
+
+/// The order at the end of a request: what it asks is judged before it is charged to limits on its model.
+const AT_END: [usize; PARTS] =
+    [HEADER_LIMIT, SLOW_CLIENT, INPUT_LIMIT, RATE_LIMIT, RETRY_BUDGET, DEGRADATION];
 
 const _: () =
     assert!(INPUT_LIMIT < RETRY_BUDGET && RATE_LIMIT < SLOW_CLIENT, "the order that the turns assume");

@@ -48,7 +48,7 @@ fn limits_on_one_identity_share_it_and_have_marks_of_their_own() {
 #[test]
 fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &[&str]); 28] = [
+    let cases: [(Change, &[&str]); 32] = [
         (|d| d["limts"] = json!([]), &["limts", "unknown field", "limits"]),
         (|d| d["limits"] = json!([]), &["limits: ", "found 0", "1 to 256"]),
         (|d| d["limits"] = json!([limit(), limit()]), &["limits[1].name", "\"a\"", "once"]),
@@ -56,8 +56,18 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (|d| d["limits"][0]["name"] = json!("a b"), &["limits[0].name", "\"a b\"", "letters"]),
         (|d| d["limits"][0]["name"] = json!(""), &["limits[0].name", "1 to 64"]),
         (|d| d["limits"][0]["per"] = json!("client"), &["limits[0].per", "sequence"]),
-        (|d| d["limits"][0]["per"] = json!(["model"]), &["limits[0].per[0]", "\"model\"", "header:<name>"]),
-        (|d| d["limits"][0]["per"] = json!(["ip"]), &["limits[0].per[0]", "\"ip\"", "address"]),
+        (|d| d["limits"][0]["per"] = json!(["model", "model"]), &["limits[0].per[1]", "\"model\"", "once"]),
+        (
+            |d| d["limits"][0]["when"] = json!({ "model": [] }),
+            &["limits[0].when.model", "found 0 names", "1 to"],
+        ),
+        (|d| d["limits"][0]["when"] = json!({ "model": "a*b" }), &["when.model", "\"a*b\"", "at their end"]),
+        (|d| d["limits"][0]["when"] = json!({ "model": 7 }), &["limits[0].when", "a model's name", "a list"]),
+        (
+            |d| d["limits"][0]["when"] = json!({ "models": "a" }),
+            &["limits[0].when", "unknown field", "model"],
+        ),
+        (|d| d["limits"][0]["per"] = json!(["ip"]), &["limits[0].per[0]", "\"ip\"", "address", "model"]),
         (|d| d["limits"][0]["per"] = json!(["header:"]), &["limits[0].per[0]", "header name"]),
         (|d| d["limits"][0]["per"] = json!(["path", "path"]), &["limits[0].per[1]", "once"]),
         (

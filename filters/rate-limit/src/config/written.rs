@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::route::RawWhen;
+use tidegate_host::route::{RawHeader, RawWhen};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -18,6 +18,8 @@ pub(super) struct Raw {
     pub(super) address: Option<AddressSource>,
     pub(super) memory: Option<WrittenSize>,
     pub(super) max_held: Option<Whole>,
+    #[serde(default)]
+    pub(super) hold_headers: bool,
     #[serde(default)]
     pub(super) failure_mode: FailureMode,
     #[serde(default = "yes")]
@@ -32,13 +34,44 @@ pub(super) struct RawLimit {
     pub(super) per: Vec<String>,
     pub(super) requests: RawRequests,
     #[serde(default)]
-    pub(super) when: RawWhen,
+    pub(super) when: RawCondition,
     #[serde(default)]
     pub(super) exceed: Exceed,
     #[serde(default)]
     pub(super) shadow: bool,
     #[serde(default)]
     pub(super) overrides: Vec<RawOverride>,
+}
+
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCondition {
+    path_prefix: Option<String>,
+    methods: Option<Vec<String>>,
+    #[serde(default)]
+    headers: Vec<RawHeader>,
+    model: Option<RawModels>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "a model's name, such as \"deepseek-r1\" or \"deepseek-*\", or a list of them")]
+pub(super) enum RawModels {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl RawCondition {
+    /// What a request's head tells, and what its body does.
+    pub(super) fn parts(self) -> (RawWhen, Option<Vec<String>>) {
+        let Self { path_prefix, methods, headers, model } = self;
+        let names = model.map(|model| match model {
+            RawModels::One(name) => vec![name],
+            RawModels::Several(names) => names,
+        });
+        (RawWhen { path_prefix, methods, headers }, names)
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,12 +2,16 @@
 
 use super::*;
 use crate::admission::key;
+use crate::charges::MAX_KEY;
 use crate::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
+
+mod model;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -89,7 +93,7 @@ fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
         let filter = one(|d| d["failure_mode"] = json!(mode));
         let proxy = FakeProxy::running(&filter);
         let exchange = proxy.exchange(&[("x-api-key", "k")]);
-        let charge = filter.worker.charges(&exchange)[0];
+        let charge = filter.worker.config.due(&exchange).charges[0];
         proxy.store.lose_swap_of(&key(charge.place), ATTEMPTS, b"");
         let flow = filter.stream().on_request_headers(&exchange);
         if admits {
@@ -109,7 +113,7 @@ fn a_lost_race_does_not_admit_twice() {
     let filter = one(|d| d["limits"][0]["requests"]["burst"] = json!(1));
     let proxy = FakeProxy::default();
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
-    let charge = filter.worker.charges(&exchange)[0];
+    let charge = filter.worker.config.due(&exchange).charges[0];
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
     let spent = proxy.store.load_entry(&key(charge.place));
 
@@ -132,12 +136,17 @@ fn a_delayed_request_is_held_until_its_token_is_there() {
 
 #[test]
 fn a_worker_that_can_hold_no_more_refuses_instead_and_promises_nothing() {
-    let filter = one(|d| d["limits"][0]["exceed"] = json!({ "delay": "2s" }));
-    let mut proxy = FakeProxy::default();
+    let filter = one(|d| {
+        d["limits"][0]["exceed"] = json!({ "delay": "9s" });
+        d["max_held"] = json!(1);
+    });
+    let proxy = FakeProxy::default();
     assert_eq!([ask(&filter, &proxy, "k"), ask(&filter, &proxy, "k")], [Flow::Continue, Flow::Continue]);
-    proxy.cannot_hold = true;
-    assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "1");
-    proxy.cannot_hold = false;
+    let exchange = proxy.exchange(&[("x-api-key", "k")]);
+    let mut held = filter.stream();
+    assert_eq!(held.on_request_headers(&exchange), Flow::Hold);
+    assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "2");
+    held.on_gone(&exchange);
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Hold);
 }
 
@@ -253,7 +262,7 @@ proptest! {
         let headers = values.into_iter().map(|(name, value)| (names[name], value)).collect();
         let proxy = FakeProxy::default();
         let exchange = proxy.exchange_of(headers);
-        let filter = RateLimit { worker: Rc::new(Worker { config, refused: RefCell::default() }) };
+        let filter = RateLimit { worker: Rc::new(Worker::new(config)) };
         prop_assert_eq!(filter.stream().on_request_headers(&exchange), Flow::Continue);
         let again = matches!(filter.stream().on_request_headers(&exchange), Flow::Reply(_));
         prop_assert!(again);

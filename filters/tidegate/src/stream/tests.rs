@@ -120,3 +120,33 @@ fn a_response_that_is_held_holds_no_request() {
     assert_eq!(stream.on_response_headers(&exchange), Flow::Hold);
     assert_ne!(stream.on_request_body(&exchange, 1), Flow::Hold);
 }
+
+#[test]
+fn what_is_refused_for_what_it_asks_is_charged_to_no_limit_on_its_model() {
+    let mut rate_limit = limits(1, &json!("reject"));
+    rate_limit["limits"][0]["when"] = json!({ "model": "r1" });
+    let filter =
+        filter(&json!({ "rate_limit": rate_limit, "slow_client": {}, "input_limit": { "max_chars": 1 } }));
+    let proxy = FakeProxy::running(&filter);
+    let send = |body: &[u8]| {
+        let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+        exchange.request_goes_on.set(true);
+        assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+        match exchange.receive(&filter, &mut stream, body, true) {
+            Flow::Reply(reply) => reply.status,
+            flow => {
+                assert_eq!(flow, Flow::Continue);
+                200
+            }
+        }
+    };
+    let statuses = [
+        &br#"{"model":"r1","prompt":"ab"}"#[..],
+        br#"{"model":"r1","prompt":"a"}"#,
+        br#"{"model":"r1","prompt":"a"}"#,
+        br#"{"model":"r1","prompt":"ab"}"#,
+        br#"{"model":"r2","prompt":"a"}"#,
+    ]
+    .map(send);
+    assert_eq!(statuses, [400, 200, 429, 400, 200]);
+}
