@@ -86,7 +86,7 @@ fn a_limit_on_some_models_leaves_the_others_alone() {
 #[test]
 fn what_cannot_be_read_is_counted_by_every_limit_on_models() {
     let deep = format!("{}{}", r#"{"x":"#, "[".repeat(100));
-    let utf16: String = "{\0\"\0m\0\"\0:\01\0}\0".to_owned();
+    let utf16: String = "{\0\"\0m\0\"\0:\x001\0}\0".to_owned();
     let bodies = ["{\"x\":NaN,\"model\":\"r1\"}", "{\"model\":\"sm", &deep, &utf16, "model=r1"];
     for body in bodies {
         let (filter, proxy) = (only_r1(), FakeProxy::default());
