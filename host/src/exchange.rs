@@ -35,6 +35,9 @@ pub trait Stream {
     /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
     const REWRITES: bool = false;
 
+    /// Whether it ever sets an alarm ([`Proxy::set_alarm`]).
+    const SETS_ALARMS: bool = false;
+
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 

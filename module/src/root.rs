@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use std::rc::Rc;
 use tidegate_host::connection::Guard;
-use tidegate_host::exchange::Filter;
+use tidegate_host::exchange::{Filter, Stream};
 use tidegate_host::plugin::Plugin;
 
 /// An HTTP filter on one worker.
@@ -72,7 +72,9 @@ where
     }
 
     fn on_tick(&mut self) {
-        self.0.tick();
+        if F::Stream::SETS_ALARMS {
+            self.0.tick();
+        }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

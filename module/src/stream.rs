@@ -179,7 +179,7 @@ impl<S: Stream + 'static> Inner<S> {
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
-        if at == self.alarm.get() {
+        if !S::SETS_ALARMS || at == self.alarm.get() {
             return;
         }
         if let Some(before) = self.alarm.replace(at) {

@@ -113,6 +113,7 @@ impl Filter for Degradation {
 impl Stream for DegradationStream {
     const SCANS: bool = true;
     const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let goes_on = exchange.request_goes_on();

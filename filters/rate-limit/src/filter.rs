@@ -108,6 +108,7 @@ impl Filter for RateLimit {
 
 impl Stream for RateLimitStream {
     const SCANS: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let due = self.worker.config.due(exchange);

@@ -47,6 +47,8 @@ impl Filter for SlowClient {
 }
 
 impl Stream for SlowClientStream {
+    const SETS_ALARMS: bool = true;
+
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             return Flow::Continue;

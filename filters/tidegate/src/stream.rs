@@ -94,6 +94,7 @@ impl TidegateStream {
 impl Stream for TidegateStream {
     const SCANS: bool = true;
     const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {

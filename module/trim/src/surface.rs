@@ -29,3 +29,49 @@ pub fn parse(text: &str) -> Result<Surface> {
     }
     Ok(surface)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../surface")
+    }
+
+    fn surfaces() -> BTreeMap<String, Surface> {
+        let files = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
+        let lists = files.filter(|file| file.extension().is_some_and(|end| end == "txt"));
+        let name = |file: &Path| file.file_stem().unwrap().to_str().unwrap().to_owned();
+        lists.map(|file| (name(&file), parse(&fs::read_to_string(&file).unwrap()).unwrap())).collect()
+    }
+
+    fn table() -> String {
+        let surfaces = surfaces();
+        let row = |name: &str, has: &dyn Fn(&Surface) -> bool| {
+            let marks: Vec<_> =
+                surfaces.values().map(|surface| if has(surface) { "•" } else { " " }).collect();
+            format!("| {name} | {} |\n", marks.join(" | "))
+        };
+        let names: Vec<_> = surfaces.keys().map(String::as_str).collect();
+        let head = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+        let exports: BTreeSet<_> = surfaces.values().flat_map(|surface| &surface.exports).collect();
+        let imports: BTreeSet<_> = surfaces.values().flat_map(|surface| &surface.imports).collect();
+        let callbacks = exports
+            .iter()
+            .map(|name| row(&format!("is called at `{name}`"), &|surface| surface.exports.contains(*name)));
+        let calls = imports.iter().map(|name| {
+            let function = name.rsplit(' ').next().unwrap();
+            row(&format!("calls `{function}`"), &|surface| surface.imports.contains(*name))
+        });
+        callbacks.chain(calls).fold(head, |table, row| table + &row)
+    }
+
+    #[test]
+    fn the_table_in_the_readme_is_that_of_the_lists() {
+        let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+        assert!(readme.contains(&table()), "module/surface/README.md has drifted; its table is\n{}", table());
+    }
+}
