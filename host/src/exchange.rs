@@ -82,7 +82,7 @@ pub trait Stream {
         None
     }
 
-    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers is left.
+    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers and the [`Fact`]s are left.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 

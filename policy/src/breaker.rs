@@ -252,7 +252,8 @@ impl Breaker {
         }
         let held = |lease: &&mut Lease| lease.number == probe.number && self.is_held(lease, now);
         *state.leases.iter_mut().find(held)? = Lease::default();
-        let failed = outcome == Outcome::Failure || (slow && self.rule.slow_ratio.is_some());
+        let broke = matches!(outcome, Outcome::Failure | Outcome::Broken);
+        let failed = broke || (slow && self.rule.slow_ratio.is_some());
         let next = match outcome {
             Outcome::Ignored => state,
             _ if failed => self.opened(state, now),

@@ -67,6 +67,12 @@ impl HealthRule {
         Ok(Self { slot: nanos(window) / SLOTS, slow_after: nanos(slow_after) })
     }
 
+    /// Whether what was told at `then` is still in the window at `now`.
+    pub fn holds(&self, then: Timestamp, now: Timestamp) -> bool {
+        let slot = |at: Timestamp| at.as_nanos().checked_div(self.slot).unwrap_or(0);
+        slot(now).saturating_sub(slot(then)) < SLOTS
+    }
+
     /// Whether a request is slow.
     pub fn is_slow(&self, sample: &Sample) -> bool {
         sample.first_byte.or(sample.total).is_some_and(|waited| waited >= self.slow_after)
@@ -74,7 +80,8 @@ impl HealthRule {
 }
 
 /// What one request showed, at its first byte, at its end, or at both: a stream may be told once for its outcome
-/// and first byte, and once more for its total, that time as [`Outcome::Ignored`].
+/// and first byte, and once more for its total, that time as [`Outcome::Ignored`], or, with the same first byte, as
+/// [`Outcome::Broken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// What it says about the cluster.
@@ -190,7 +197,7 @@ impl Parts {
         let (first_byte, total) = match sample.outcome {
             Outcome::Success => (sample.first_byte, sample.total),
             Outcome::Ignored => (None, sample.total),
-            Outcome::Failure | Outcome::Overload => (None, None),
+            Outcome::Failure | Outcome::Broken | Outcome::Overload => (None, None),
         };
         self.advance(rule, now);
         if let Some(first_byte) = first_byte {
@@ -199,8 +206,10 @@ impl Parts {
         if let Some(total) = total {
             self.total = weighted(self.total, total);
         }
-        if sample.outcome != Outcome::Ignored {
-            self.window.add(counts(rule, sample), now);
+        match sample.outcome {
+            Outcome::Ignored => {}
+            Outcome::Broken => self.window.withdraw(sample.first_byte.unwrap_or(0).min(MAX_VALUE), now),
+            _ => self.window.add(counts(rule, sample), now),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A cluster that fails, saturates or is late: what reaches it, and what clients get.
 
 mod breaker;
+mod broken;
 mod kept;
 mod late;
 mod sdk;

@@ -17,7 +17,6 @@ use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::breaker::{Probe, Ruling};
-use tidegate_policy::health::outcome::Outcome;
 use tidegate_policy::sse::Watch;
 use tidegate_policy::tier::Tiers;
 use tidegate_policy::timestamp::Timestamp;
@@ -42,6 +41,7 @@ pub struct DegradationStream {
     pub(crate) flight: Option<Flight>,
     pub(crate) note: Option<String>,
     pub(crate) has_begun: bool,
+    pub(crate) unfinished: Option<Begun>,
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) collect: Option<Collect>,
 }
@@ -66,6 +66,14 @@ pub(crate) struct Flight {
     pub(crate) place: Place,
     pub(crate) sent_at: Timestamp,
     pub(crate) probe: Option<Probe>,
+}
+
+/// An answer that was told as a success when it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) place: Place,
+    pub(crate) at: Timestamp,
+    pub(crate) first_byte: u64,
 }
 
 impl Plugin for Degradation {
@@ -104,6 +112,7 @@ impl Filter for Degradation {
             flight: None,
             note: None,
             has_begun: false,
+            unfinished: None,
             watch: None,
             collect: None,
         }
@@ -177,8 +186,10 @@ impl Stream for DegradationStream {
     }
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {
-        if self.flight.is_some_and(|flight| flight.probe.is_some()) {
-            self.tell(exchange, Outcome::Ignored, None, None);
+        match self.unfinished.take() {
+            Some(begun) => self.broke_off(exchange, begun),
+            None if self.flight.is_some() => self.was_given_up(exchange),
+            None => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::answer::{DEGRADED, Why};
 use crate::collect::Collect;
-use crate::filter::DegradationStream;
+use crate::filter::{Begun, DegradationStream};
 use crate::metrics::Counter;
 use crate::worker::count;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
@@ -30,7 +30,7 @@ impl DegradationStream {
         }
         let waited = self.waited(exchange);
         self.is_over(exchange);
-        self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
+        self.began(exchange, Some(waited));
         self.flight = None;
         Flow::Keep
     }
@@ -49,7 +49,7 @@ impl DegradationStream {
         self.is_over(exchange);
         let status = u16::try_from(status).unwrap_or(0);
         let flow = match (Ending { status, details: &details, flags }).outcome() {
-            Outcome::Failure => {
+            Outcome::Failure | Outcome::Broken => {
                 let timed_out = details.starts_with(b"response_timeout");
                 if timed_out {
                     count(exchange, Counter::Timeouts);
@@ -63,7 +63,7 @@ impl DegradationStream {
                 self.kept_instead(exchange)
             }
             Outcome::Success => {
-                self.tell(exchange, Outcome::Success, Some(waited), Some(waited));
+                self.began(exchange, Some(waited));
                 Flow::Keep
             }
             Outcome::Ignored => {
@@ -100,12 +100,42 @@ impl DegradationStream {
             self.collect = None;
             return self.replace_held(exchange);
         }
-        let waited = self.waited(exchange);
-        self.tell(exchange, Outcome::Success, Some(waited), None);
+        self.began(exchange, None);
         Flow::Continue
     }
 
+    /// The cluster has begun an answer, or given it whole.
+    fn began(&mut self, exchange: &dyn Exchange, total: Option<u64>) {
+        let first_byte = self.waited(exchange);
+        self.tell(exchange, Outcome::Success, Some(first_byte), total);
+        let flight = self.flight.filter(|_| exchange.response_goes_on());
+        self.unfinished = flight.map(|flight| Begun { place: flight.place, at: exchange.now(), first_byte });
+    }
+
+    /// The exchange is over, and not by the end of an answer that had begun.
+    pub(crate) fn broke_off(&self, exchange: &dyn Exchange, begun: Begun) {
+        let Begun { place, at, first_byte } = begun;
+        if !is_failure(exchange) {
+            return;
+        }
+        count(exchange, Counter::Failures);
+        let counts = self.worker.config.health.holds(at, exchange.now());
+        let outcome = if counts { Outcome::Broken } else { Outcome::Failure };
+        let sample = Sample { outcome, first_byte: Some(first_byte), total: None };
+        self.worker.report(exchange, place, sample, None);
+    }
+
+    /// The exchange is over, and no answer has begun.
+    pub(crate) fn was_given_up(&mut self, exchange: &dyn Exchange) {
+        if is_failure(exchange) {
+            self.failed(exchange);
+        } else {
+            self.tell(exchange, Outcome::Ignored, None, None);
+        }
+    }
+
     pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
+        self.unfinished = None;
         if self.watch.is_none() && self.collect.is_none() && !self.has_begun {
             return Flow::Keep;
         }
@@ -186,4 +216,11 @@ impl DegradationStream {
     fn waited(&self, exchange: &dyn Exchange) -> u64 {
         self.flight.map_or(0, |flight| exchange.now().nanos_since(flight.sent_at))
     }
+}
+
+/// Whether an exchange that is over ended because the cluster failed.
+fn is_failure(exchange: &dyn Exchange) -> bool {
+    let details = exchange.fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default();
+    let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
+    Ending { status: 200, details: &details, flags }.outcome() == Outcome::Failure
 }

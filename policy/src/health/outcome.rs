@@ -13,6 +13,8 @@ pub enum Outcome {
     Success,
     /// The cluster could not be reached, broke, or was too late.
     Failure,
+    /// It broke in the middle of an answer that had been told as a success.
+    Broken,
     /// The cluster has more work than it takes.
     Overload,
     /// Nothing: the client left, or the cluster was never asked.

@@ -120,6 +120,38 @@ proptest! {
     }
 
     #[test]
+    fn a_success_that_broke_is_one_failure_and_no_success(
+        told_before in prop::collection::vec((0..SECOND / 2, 1..2 * SECOND, any::<bool>()), 1..20),
+    ) {
+        let (mut broke, mut failed, mut now) = (Health::default(), Health::default(), 0);
+        let mut begun = Vec::new();
+        for (gap, first_byte, breaks) in told_before {
+            now += gap;
+            let outcome = if breaks { Outcome::Failure } else { Outcome::Success };
+            broke = broke.record(&rule(), &told(Outcome::Success, first_byte), at(now)).unwrap();
+            let sample = Sample { first_byte: Some(first_byte), ..told(outcome, first_byte) };
+            failed = failed.record(&rule(), &sample, at(now)).unwrap();
+            begun.extend(breaks.then_some((now, first_byte)));
+        }
+        for (then, first_byte) in begun {
+            if rule().holds(at(then), at(now)) {
+                broke = broke.record(&rule(), &told(Outcome::Broken, first_byte), at(now)).unwrap();
+            }
+        }
+        let (broke, failed) = (broke.signals(&rule(), at(now)).counts, failed.signals(&rule(), at(now)).counts);
+        let plain = |counts: Counts| (counts.requests, counts.errors, counts.slow, counts.successes());
+        prop_assert_eq!(plain(broke), plain(failed));
+    }
+
+    #[test]
+    fn what_is_held_is_what_is_in_the_window(then in 0..30 * SECOND, later in 0..30 * SECOND) {
+        let now = at(then + later);
+        let health = after([(then, told(Outcome::Success, 1))]);
+        let is_there = health.signals(&rule(), now).counts.requests == 1;
+        prop_assert_eq!(rule().holds(at(then), now), is_there);
+    }
+
+    #[test]
     fn any_bytes_are_a_record(bytes: Vec<u8>, outcome in outcomes(), first_byte: u64, total: u64, now: u64) {
         let health = Health::from_bytes(&bytes);
         let signals = health.signals(&rule(), at(now));

@@ -118,6 +118,15 @@ impl Window {
         }
     }
 
+    /// Makes a failure of a success that was counted before, with `first_byte`, in the slot of `now`, to which the window
+    /// was advanced.
+    pub fn withdraw(&mut self, first_byte: u64, now: Timestamp) {
+        if let Some(slot) = self.ring.get_mut(place(number(now, self.slot))) {
+            slot.errors = slot.errors.saturating_add(1);
+            slot.first_byte = slot.first_byte.saturating_sub(first_byte);
+        }
+    }
+
     /// What the slots hold that began at `since` or later and have not left the window of slots of `slot` nanoseconds
     /// at `now`.
     pub fn sum(&self, slot: u64, since: Timestamp, now: Timestamp) -> Sum {

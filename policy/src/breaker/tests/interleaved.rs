@@ -77,7 +77,7 @@ impl Definition {
         probes.remove(at);
         match outcome {
             Outcome::Ignored => {}
-            Outcome::Failure => {
+            Outcome::Failure | Outcome::Broken => {
                 self.open(now);
             }
             Outcome::Success | Outcome::Overload => {
