@@ -23,11 +23,14 @@ from statistics import median
 from subprocess import Popen
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import attacks
+from admin import ROOT, Failure, find_envoy
 from attacks import ATTACKS, BEAT, CONNECTIONS, Attack
 from configurations import CONFIGURATIONS, GUARD, Configuration, reference, require_modules, without
-from gateway import Gateway, find_envoy
-from processes import ROOT, Failure, Processes
+from gateway import Gateway
+from processes import Processes
 from report import Cell, Idle, Outcome, Report
 
 WARM_UP, CALM, ATTACKED = 0.5, 3.0, 10.0

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from processes import ROOT, Failure, Processes
+from admin import ROOT, Failure
+from processes import Processes
 
 CONNECTIONS = 1000
 PER_SECOND = 250

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import yaml
 
-from processes import ROOT, Failure
+from admin import ROOT, Failure
 
 OURS = "with Tidegate"
 ROUTE_TIMEOUT = "5s"

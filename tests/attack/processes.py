@@ -12,12 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from admin import Failure
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-
-
-class Failure(Exception):
-    """What went wrong, in one sentence for the user."""
 
 
 class Processes:

@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from pathlib import Path
 
+from table import table
+
 IN_TIME = 2.0
 WINDOW = 1.0
 HOLDS = 3.0
@@ -111,10 +113,3 @@ WAVE = (
     ("mean of 100 ms", lambda wave: f"{wave.mean:.1f}"),
     ("most in 100 ms", lambda wave: str(wave.peak)),
 )
-
-
-def table(columns, rows) -> str:
-    cells = [[title for title, _ in columns], *([show(row) for _, show in columns] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in cells]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

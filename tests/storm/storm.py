@@ -16,7 +16,10 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from gateway import MODULE, ROOT, Failure, Gateway, find_envoy
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from admin import ROOT, Failure, find_envoy
+from gateway import Gateway, bootstrap, outcomes, script, wasm
 from report import Storm, Wave, write
 
 HERE = Path(__file__).resolve().parent
@@ -31,7 +34,7 @@ STATISTICS = ("first_attempts", "attempts", "client_retries.admitted", "client_r
 
 class Upstream:
     def __init__(self, stack: ExitStack):
-        self._process = python(stack, sys.executable, "upstream.py")
+        self._process = script(stack, sys.executable, HERE / "upstream.py")
         self.port = int(self._process.stdout.readline())
 
     def fail(self, begin: float, end: float, share: float) -> None:
@@ -42,38 +45,24 @@ class Upstream:
         return json.loads(self._process.communicate()[0])
 
 
-def python(stack: ExitStack, binary: str, script: str, *arguments) -> subprocess.Popen:
-    process = subprocess.Popen(
-        [binary, "-B", HERE / script, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    stack.callback(process.wait)
-    stack.callback(process.kill)
-    return process
-
-
-def outcomes(*processes: subprocess.Popen) -> list:
-    calls = [call for process in processes for call in json.loads(process.communicate()[0] or "[]")]
-    if any(process.returncode for process in processes):
-        raise Failure("some clients ended with an error, which is above")
-    return calls
+def envoy(stack: ExitStack, binary: Path, directory: Path, upstream: int, budget: dict | None) -> Gateway:
+    filters = [] if budget is None else [wasm("retry-budget", budget)]
+    gateway = Gateway(binary, directory / "envoy", bootstrap(upstream, *filters))
+    stack.callback(gateway.stop)
+    return gateway
 
 
 def storm(binary: Path, sdk: str, name: str, budget: dict | None) -> Storm:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         upstream = Upstream(stack)
-        gateway = Gateway(binary, directory / "envoy", upstream.port, budget)
-        stack.callback(gateway.stop)
+        gateway = envoy(stack, binary, directory, upstream.port, budget)
         seconds = CALM + FAILING + AFTER
         begin = time.monotonic() + 3
         recovery = begin + CALM + FAILING
         upstream.fail(begin + CALM, recovery, 0.5)
-        like = python(stack, sys.executable, "clients.py", gateway.port, LIKE, seconds, seconds, begin)
-        real = python(stack, sdk, "sdks.py", gateway.port, REAL, seconds, begin)
+        like = script(stack, sys.executable, HERE / "clients.py", gateway.port, LIKE, seconds, seconds, begin)
+        real = script(stack, sdk, HERE / "sdks.py", gateway.port, REAL, seconds, begin)
         calls = outcomes(like, real)
         stats = {what: gateway.stat(f"wasmcustom.tidegate.retry_budget.{what}") for what in STATISTICS}
         return Storm(name, calls, upstream.arrivals(), begin, begin + CALM, recovery, begin + seconds, stats)
@@ -83,11 +72,12 @@ def wave(binary: Path, name: str, budget: dict | None) -> Wave:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         upstream = Upstream(stack)
-        gateway = Gateway(binary, directory / "envoy", upstream.port, budget)
-        stack.callback(gateway.stop)
+        gateway = envoy(stack, binary, directory, upstream.port, budget)
         begin = time.monotonic() + 2
         upstream.fail(begin, begin + 3600, 1)
-        return Wave(name, outcomes(python(stack, sys.executable, "clients.py", gateway.port, CROWD, 1, 1, begin)))
+        return Wave(
+            name, outcomes(script(stack, sys.executable, HERE / "clients.py", gateway.port, CROWD, 1, 1, begin))
+        )
 
 
 def main() -> int:
@@ -97,8 +87,6 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        if not MODULE.exists():
-            raise Failure("dist/retry-budget.wasm is missing: run `make build` first.")
         binary = find_envoy()
         python_sh = [ROOT / "envoy/python.sh", "sdk", ROOT / "tests/sdk/requirements.txt"]
         sdk = subprocess.run(python_sh, check=True, capture_output=True, text=True).stdout.strip()
