@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e composite platforms lint demo bench growth compat attack storm package clean rust
+.PHONY: help build check test unit e2e composite platforms lint demo bench growth compat attack storm outage package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=hos
 	python3 envoy/package.py $(REGISTRY)
 storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
 	python3 -B tests/storm/storm.py
+
+outage: build ## what clients get while the model server is dead, or slow, with and without degradation
+	python3 -B tests/outage/outage.py
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv
