@@ -105,6 +105,11 @@ impl Upstream {
         self.shared.seen.lock().expect("no thread panics").clone()
     }
 
+    /// Remembers nothing of what it saw so far.
+    pub fn forget(&self) {
+        self.shared.seen.lock().expect("no thread panics").clear();
+    }
+
     /// Ends all its connections and takes no new ones, as if its process had been killed.
     pub fn cut(&self) {
         let mut life = self.shared.life.lock().expect("no thread panics");
