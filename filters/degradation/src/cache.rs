@@ -73,3 +73,61 @@ fn key(mut key: [u8; 17], number: u32) -> [u8; 17] {
     key.iter_mut().skip(13).zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use proptest::prelude::*;
+    use tidegate_host::fake::FakeStore;
+    use tidegate_policy::fingerprint::Fingerprint;
+
+    fn cached(document: &str) -> Cached {
+        let document = format!("{{\"tiers\":{{\"cached\":{document}}}}}");
+        Config::read(document.as_bytes()).unwrap().cached.unwrap()
+    }
+
+    fn question([a, b, c, d]: [u64; 4]) -> Question {
+        let print = |place, mark| Fingerprint { place, mark };
+        Question { asked: print(a, b), client: Some(print(c, d)) }
+    }
+
+    proptest! {
+        #[test]
+        fn what_falls_together_with_anothers_answer_takes_its_place_and_never_gives_it_away(
+            parts: [u64; 4], place: u64, mark: u64,
+        ) {
+            let [a, b, c, d] = parts;
+            let (victim, attacker) = (question(parts), question([a ^ place, b ^ mark, c ^ place, d ^ mark]));
+            prop_assume!(victim != attacker);
+            let (store, cached, now) = (FakeStore::default(), cached("{}"), Timestamp::from_nanos(7));
+            prop_assert_eq!(cached.answers.set(&victim), cached.answers.set(&attacker));
+            let body = |question| find(&store, &cached, question, u64::MAX, now).map(|found| found.body);
+            keep(&store, &cached, &victim, (Kind::Json, b"the victim's"), now).unwrap();
+            prop_assert_eq!(body(&attacker), None);
+            prop_assert_eq!(body(&victim).unwrap(), b"the victim's");
+            keep(&store, &cached, &attacker, (Kind::Json, b"the attacker's"), now).unwrap();
+            prop_assert_eq!(body(&victim), None);
+            prop_assert_eq!(body(&attacker).unwrap(), b"the attacker's");
+        }
+
+        #[test]
+        fn whatever_is_asked_an_answer_is_that_of_its_question_and_places_are_as_many_as_are_configured(
+            asked in prop::collection::vec((0_u64..60, any::<bool>()), 1..200),
+        ) {
+            let (store, cached) = (FakeStore::default(), cached("{\"max_entries\":16}"));
+            for (time, (number, keeps)) in (1..).zip(asked) {
+                let now = Timestamp::from_nanos(time);
+                let question = question([number << 58, number / 3, number / 2, 0]);
+                let body = number.to_le_bytes();
+                if keeps {
+                    keep(&store, &cached, &question, (Kind::Sse, &body), now).unwrap();
+                }
+                let found = find(&store, &cached, &question, u64::MAX, now);
+                prop_assert!(!keeps || found.is_some());
+                prop_assert!(found.is_none_or(|found| found.body == body));
+            }
+            prop_assert!(store.entries() <= 16 + 2);
+        }
+    }
+}
