@@ -43,6 +43,7 @@ pub struct DegradationStream {
     pub(crate) has_begun: bool,
     pub(crate) unfinished: Option<Begun>,
     pub(crate) watch: Option<Box<Watch>>,
+    pub(crate) looked_at: usize,
     pub(crate) collect: Option<Collect>,
 }
 
@@ -114,6 +115,7 @@ impl Filter for Degradation {
             has_begun: false,
             unfinished: None,
             watch: None,
+            looked_at: 0,
             collect: None,
         }
     }

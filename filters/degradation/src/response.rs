@@ -13,6 +13,9 @@ use tidegate_policy::retry_hint;
 use tidegate_policy::sse::{First, Watch};
 use tidegate_policy::tier::Switch;
 
+/// Bytes after which a stream is not waited with any longer, whatever it says: Envoy holds only so much.
+const MOST_WITHOUT_CONTENT: usize = 64 << 10;
+
 impl DegradationStream {
     pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
         if let Some(note) = &self.note {
@@ -82,7 +85,9 @@ impl DegradationStream {
         }
         let Some(watch) = &mut self.watch else { return Flow::Keep };
         let shown = watch.feed(chunk);
-        let flow = match shown.first {
+        self.looked_at = self.looked_at.saturating_add(chunk.len());
+        let much = (self.looked_at > MOST_WITHOUT_CONTENT).then_some(First::Content);
+        let flow = match shown.first.or(much) {
             Some(first) if !self.has_begun => self.begun(exchange, first),
             _ => Flow::Keep,
         };

@@ -101,3 +101,32 @@ fn a_cluster_that_breaks_all_its_streams_has_failed_them_all_and_not_half_of_the
     assert_eq!((counter(&envoy, "failures"), counter(&envoy, "breaker_opened")), (5, 1));
     envoy.assert_no_vm_restarted();
 }
+
+#[test]
+fn a_gigantic_answer_passes_and_a_stream_that_only_comments_is_not_held_without_end() {
+    let upstream = Upstream::start();
+    let mut configuration = counting(NEVER, 0.5);
+    configuration["tiers"] = json!({ "cached": {} });
+    let envoy = start(configuration, &upstream);
+    let text = "y".repeat(32 << 20);
+    let whole = answer(200, "content-type: application/json\r\n", format!("{{\"x\":\"{text}\"}}").as_bytes());
+    upstream.follow(move |_| vec![Step::Send(whole.clone())]);
+    let gigantic = ask(&envoy, "x");
+    assert_eq!((gigantic.status, gigantic.body.len()), (200, (32 << 20) + 8));
+    assert_eq!((counter(&envoy, "kept"), counter(&envoy, "failures")), (0, 0));
+
+    let comment = event(&format!(": {}", "y".repeat(64 << 10)));
+    let nothing =
+        [vec![streaming()], vec![comment; 64], vec![content("late"), stop(), done(), end()]].concat();
+    upstream.follow(move |_| nothing.clone());
+    let long = ask_as(&envoy, "k", CHAT, &body("x", true));
+    println!(
+        "DBG {} {:?} {}",
+        long.status,
+        long.headers,
+        String::from_utf8_lossy(&long.body[..long.body.len().min(200)])
+    );
+    assert_eq!((long.status, counter(&envoy, "failures")), (200, 0));
+    assert!(long.body.len() > 64 << 16 && long.body.ends_with(b"data: [DONE]\n\n"));
+    envoy.assert_no_vm_restarted();
+}
