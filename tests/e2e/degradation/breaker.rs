@@ -102,6 +102,26 @@ fn clients_that_leave_and_requests_that_are_wrong_are_no_failures() {
 }
 
 #[test]
+fn a_model_that_fails_alone_is_given_up_alone() {
+    let upstream = Upstream::scripted(|seen| {
+        let sick = seen.body.windows(4).any(|word| word == b"sick");
+        if sick { failing() } else { said("fine") }
+    });
+    let envoy = start(json!({ "breaker": breaker(), "models": ["sick", "well"] }), &upstream);
+    let ask = |model: &str| ask_as(&envoy, "k", CHAT, format!("{{\"model\":\"{model}\"}}").as_bytes());
+    wait_for("the breaker to open", PATIENCE, || {
+        assert_eq!((ask("well").status, ask("another").status), (200, 200));
+        ask("sick");
+        (counter(&envoy, "breaker_opened") == 1).then_some(())
+    });
+    let reached = upstream.seen().len();
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!((ask("sick").status, ask("well").status, ask("another").status), (503, 200, 200));
+    assert_eq!(upstream.seen().len(), reached + 2);
+    envoy.assert_no_vm_restarted();
+}
+
+#[test]
 fn a_probe_whose_client_leaves_makes_room_for_another() {
     let upstream = Upstream::scripted(|_| failing());
     let envoy = start(json!({ "breaker": breaker() }), &upstream);
