@@ -1,8 +1,8 @@
 """The three configurations that are attacked, as Envoy reads them.
 
-`with Tidegate` is the reference configuration in envoy/, changed in addresses only; `Envoy's best` is the same
-without our filters, so that the difference between the two is ours; `Envoy's defaults` is a listener and a
-route. In all of them a request that the model server has not answered after ROUTE_TIMEOUT is given up.
+`with Tidegate` is the reference configuration in envoy/, changed in addresses only, with one server of its three;
+`Envoy's best` is the same without our filters, so that the difference between the two is ours; `Envoy's defaults` is
+a listener and a route. In all of them a request that the model server has not answered after ROUTE_TIMEOUT is given up.
 """
 
 import copy
@@ -26,8 +26,8 @@ def reference(model: int) -> dict:
     made["admin"] = {"address": address(0)}
     resources = made["static_resources"]
     resources["listeners"][0]["address"] = address(0)
-    endpoints = resources["clusters"][0]["load_assignment"]["endpoints"]
-    endpoints[0]["lb_endpoints"][0]["endpoint"]["address"] = address(model)
+    endpoint = {"endpoint": {"address": address(model)}}
+    resources["clusters"][0]["load_assignment"]["endpoints"] = [{"lb_endpoints": [endpoint]}]
     return made
 
 

@@ -1,7 +1,7 @@
 """The model server that stands behind Envoy: SLOTS requests at a time, the others wait in the order they came.
 
 As a GPU server does, it gives a request its slot when it has read the head, and takes it back when the answer is
-sent: a body that trickles and a client that does not read hold one. Answers come after SERVICE seconds: to `GET
+sent: a body that trickles and a client that does not read hold one; `GET /health` needs none. Answers come after SERVICE seconds: to `GET
 /long?N` one of N MiB (1 or 4), to others a short one; only `GET /events?N` gets a stream of N events, one a second. Prints
 its port.
 """
@@ -55,6 +55,9 @@ class Connection(asyncio.Protocol):
     async def _serve(self):
         while True:
             head = await self._through(HEAD_END)
+            if head.startswith(b"GET /health "):
+                await self._send(ANSWERS[None])
+                continue
             async with self._slots:
                 await self._body(head)
                 await self._answer(head)

@@ -100,7 +100,7 @@ impl Upstream {
         self.port
     }
 
-    /// What it saw so far, in the order in which it came.
+    /// What it saw so far, in the order in which it came; without Envoy's health checks.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().expect("no thread panics").clone()
     }
@@ -187,7 +187,9 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
             chunked = size > 0;
         }
         let seen = Seen { at, target, headers, body };
-        shared.seen.lock().ok()?.push(seen.clone());
+        if seen.header("user-agent") != Some("Envoy/HC") {
+            shared.seen.lock().ok()?.push(seen.clone());
+        }
         let script = Arc::clone(&*shared.script.lock().ok()?);
         for step in script(&seen) {
             match step {

@@ -1,13 +1,11 @@
 //! Clients that take their time where nobody counts bytes of a head or a body.
 
 use super::{CLOSED_WINDOW, SOON, open, serves_on, wait_for_stat};
-use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use tidegate_tests::bootstrap::checkout;
 use tidegate_tests::http::get;
 use tidegate_tests::http2::{self, END_STREAM, frame, head};
 use tidegate_tests::upstream::Upstream;
@@ -94,11 +92,8 @@ fn a_tls_handshake_that_stalls_is_cut_by_envoy_or_by_the_guard() {
         .output()
         .expect("openssl runs");
     assert!(made.status.success(), "{made:?}");
-    let written = fs::read_to_string(checkout().join("envoy/envoy.yaml")).expect("envoy/envoy.yaml");
-    let (_, rest) = written.split_once("    # - transport_socket_connect_timeout").expect("a block for TLS");
-    let (rest, _) = rest.split_once("    - filters:\n").expect("its end");
-    let commented = format!("    # - transport_socket_connect_timeout{rest}    - filters:\n");
-    let block = commented.replace("    - filters:\n", "").replace("    # ", "    ");
+    let [commented, block] = reference::block("envoy.yaml", "- transport_socket_connect_timeout: 10s");
+    let commented = format!("{commented}    - filters:\n");
     let place = format!("{}/tls.", folder.path().display());
     let upstream = Upstream::start();
     let start = |changes: [(&str, &str); 1]| {
