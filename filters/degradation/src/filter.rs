@@ -12,7 +12,7 @@ use crate::reduce::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
@@ -36,7 +36,8 @@ pub struct Degradation {
 pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
-    pub(crate) has_head: bool,
+    has_head: bool,
+    pub(crate) has_body: bool,
     body: Body,
     pub(crate) flight: Option<Flight>,
     pub(crate) note: Option<String>,
@@ -101,7 +102,8 @@ impl Filter for Degradation {
     }
 
     fn scan(&self) -> Option<ScanNeeds> {
-        Some(ScanNeeds { max_depth: MAX_DEPTH, fingerprint: self.worker.config.cached.is_some() })
+        let fingerprint = self.worker.config.cached.is_some();
+        self.worker.reads_bodies().then_some(ScanNeeds { max_depth: MAX_DEPTH, fingerprint })
     }
 
     fn stream(&self) -> DegradationStream {
@@ -109,6 +111,7 @@ impl Filter for Degradation {
             worker: Rc::clone(&self.worker),
             asked: Asked::default(),
             has_head: false,
+            has_body: false,
             body: Body::None,
             flight: None,
             note: None,
@@ -128,7 +131,8 @@ impl Stream for DegradationStream {
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let goes_on = exchange.request_goes_on();
-        if goes_on || self.worker.reads_heads() {
+        self.has_body = goes_on;
+        if (goes_on && self.worker.reads_bodies()) || self.worker.reads_heads() {
             self.read_head(exchange);
         }
         if goes_on && self.worker.config.hold_headers && exchange.can_hold() {
@@ -170,7 +174,7 @@ impl Stream for DegradationStream {
         if self.flight.is_none() {
             return Flow::Keep;
         }
-        match exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()) {
+        match self.status(exchange) {
             status @ 200..300 => self.answered(exchange, status),
             status => self.not_answered(exchange, status),
         }

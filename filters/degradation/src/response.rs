@@ -38,10 +38,22 @@ impl DegradationStream {
         Flow::Keep
     }
 
+    /// From the headers, if those are read anyway.
+    pub(crate) fn status(&self, exchange: &dyn Exchange) -> u64 {
+        let reads = self.may_ask_for_events() || self.asked.question.is_some();
+        let text = reads.then(|| exchange.response_headers().only(b":status")).flatten();
+        let status = text.and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
+        status.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
+    }
+
+    const fn may_ask_for_events(&self) -> bool {
+        self.asked.stream || (self.has_body && !self.asked.is_read)
+    }
+
     /// Whether events come. A request that is known not to ask for them gets none.
     fn may_stream(&self, exchange: &dyn Exchange) -> bool {
-        let may = self.asked.stream || (self.has_head && !self.asked.is_read);
-        may && exchange.response_headers().only(b"content-type").and_then(Kind::of) == Some(Kind::Sse)
+        self.may_ask_for_events()
+            && exchange.response_headers().only(b"content-type").and_then(Kind::of) == Some(Kind::Sse)
     }
 
     pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {

@@ -38,6 +38,13 @@ impl Worker {
         self.config.timeouts.differ() || !self.config.opt_out.is_empty()
     }
 
+    /// Whether it matters what requests with a body ask for: an error says the same to all.
+    pub fn reads_bodies(&self) -> bool {
+        let Config { reduce, cached, default, models, timeouts, hold_headers, .. } = &self.config;
+        let may_answer = reduce.is_some() || cached.is_some() || default.status == Some(200);
+        may_answer || timeouts.differ() || !models.is_empty() || *hold_headers
+    }
+
     /// Where the condition is kept of the cluster that a request goes to.
     pub fn place(&self, exchange: &dyn Exchange, asked: &Asked) -> Place {
         let cluster =

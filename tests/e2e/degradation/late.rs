@@ -61,6 +61,27 @@ fn a_stream_without_content_is_late_though_it_has_begun_and_one_with_content_is_
 }
 
 #[test]
+fn streams_are_told_from_documents_where_requests_are_not_read() {
+    let pause = || Step::Wait(Duration::from_millis(1_500));
+    let upstream = Upstream::scripted(move |seen| match seen.target.as_str() {
+        "/slow" => vec![streaming(), role(), content("a"), pause(), stop(), done(), end()],
+        "/silent" => vec![streaming(), role(), pause(), content("late"), stop(), done(), end()],
+        _ => said("whole"),
+    });
+    let mut configuration = impatient(json!({}));
+    configuration["hold_headers"] = json!(false);
+    let envoy = start(configuration, &upstream);
+    let ask = |path: &str| envoy.connect().exchange(&post(path, &[], &body("x", true)));
+    assert_eq!(ask(CHAT).expect("an answer").json()["choices"][0]["message"]["content"], "whole");
+    let slow = ask("/slow").expect("an answer");
+    assert!(slow.status == 200 && slow.body.ends_with(b"data: [DONE]\n\n"), "{slow:?}");
+    assert_eq!(counter(&envoy, "timeouts"), 0);
+    assert!(ask("/silent").is_err(), "it had begun");
+    assert_eq!((counter(&envoy, "timeouts"), counter(&envoy, "failures")), (1, 1));
+    envoy.assert_no_vm_restarted();
+}
+
+#[test]
 fn a_stream_that_fails_before_its_content_is_still_an_answer_of_its_own() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
         "/error" => vec![streaming(), role(), event(r#"{"error":{"message":"queue full"}}"#), end()],
