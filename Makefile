@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help build check test unit e2e composite platforms lint demo bench growth compat attack storm outage package clean rust
+.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ composite: build ## run the filters' end-to-end tests against the composite modu
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
+
+dashboard: build ## draw the Grafana dashboard from a real Prometheus' data
+	./tests/deploy/run.sh picture
 
 compat: build ## run the smoke tests in every supported release of Envoy
 	./tests/compat/run.sh

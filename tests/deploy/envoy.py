@@ -50,12 +50,19 @@ class Envoy:
         command = [os.environ["ENVOY"], "--config-path", "envoy.json", "--admin-address-path", "admin"]
         command += ["--concurrency", "2", "--disable-hot-restart", "--log-path", "log", "--log-level", "error"]
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self.find(folder)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def find(self, folder):
         self.admin = poll("Envoy's admin address", lambda: self.alive() and read(folder / "admin"))
         poll("Envoy's readiness", lambda: self.ask("/ready").strip() == "LIVE")
         listeners = json.loads(self.ask("/listeners?format=json"))["listener_statuses"]
         place = listeners[0]["local_address"]["socket_address"]
         self.front = f"{place['address']}:{place['port_value']}"
-        return self
 
     def __exit__(self, *_):
         self.process.kill()

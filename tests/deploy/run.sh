@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests what envoy/ ships for other people's platforms: manifests, images, compose file, rules and dashboard.
+# Tests what envoy/ ships: configurations, manifests, images, compose file, rules and dashboard.
 #   tests/deploy/run.sh [test]...
+#   tests/deploy/run.sh picture      draws the dashboard instead
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -23,4 +24,6 @@ if ! command -v promtool >/dev/null; then
 fi
 
 cd "$here"
-PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest "${@:-discover}" --verbose
+export PYTHONDONTWRITEBYTECODE=1
+if [ "${1:-}" = picture ]; then exec "$python" picture.py; fi
+"$python" -m unittest "${@:-discover}" --verbose

@@ -31,6 +31,11 @@ def plugins(file):
     return sorted(found, key=lambda plugin: -plugin["priority"])
 
 
+def panels():
+    dashboard = json.loads((SHIPPED / "grafana/tidegate.json").read_text())
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
 def module(name):
     """The product, or None where it has not been built."""
     file = ROOT / "dist" / f"{name}.wasm"

@@ -16,8 +16,8 @@ from pathlib import Path
 import yaml
 
 from envoy import complaint, get, poll
+from prometheus import Prometheus
 from shipped import ROOT, SHIPPED
-from test_monitoring import Prometheus
 
 FILE = SHIPPED / "docker-compose.yaml"
 COMPOSE = yaml.safe_load(FILE.read_text())
@@ -125,7 +125,7 @@ class Running(unittest.TestCase):
             prometheus = Prometheus("")
             prometheus.address = self.published("envoy", 9090)
             for expression in (
-                'tidegate_rate_limit_throttled_by_rule{rule="per_client"} > 0',
+                'tidegate_rate_limit_throttled{rule="per-client"} > 0',
                 'envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="front",envoy_response_code_class="2"} > 1',
                 "tidegate:throttled:ratio1m > 0.2",
             ):

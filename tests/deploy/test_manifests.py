@@ -121,6 +121,17 @@ class Resources(unittest.TestCase):
         extension, *_ = documents(SHIPPED / "gateway/chain.yaml")
         self.assertEqual([wasm["rootID"] for wasm in extension["spec"]["wasm"]], CHAIN)
 
+    def test_the_composite_has_all_of_the_chain_and_runs_behind_the_guard(self):
+        members = [name.replace("-", "_") for name in CHAIN]
+        guard, *chain = plugins("chain.yaml")
+        (composite,) = plugins("composite.yaml")
+        self.assertEqual(composite["pluginConfig"], {m: p["pluginConfig"] for m, p in zip(members, chain, strict=True)})
+        self.assertEqual((composite["phase"], composite["failStrategy"]), ("AUTHN", "FAIL_RELOAD"))
+        self.assertLess(composite["priority"], guard["priority"])
+        single, whole = (documents(SHIPPED / "gateway" / file)[0] for file in ("chain.yaml", "composite.yaml"))
+        (wasm,) = whole["spec"]["wasm"]
+        self.assertEqual(wasm["config"], {m: w["config"] for m, w in zip(members, single["spec"]["wasm"], strict=True)})
+
     def test_an_image_is_that_of_its_module_and_of_this_version(self):
         version = re.search(r'(?m)^version = "(.+)"', (ROOT / "Cargo.toml").read_text())[1]
         for file in sorted(SHIPPED.glob("*/*.yaml")):
@@ -134,7 +145,7 @@ class Resources(unittest.TestCase):
         deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
         mounts = deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
         mounted = {mount["name"] for mount in mounts if mount["mountPath"] == f"/etc/envoy/{mount['name']}.wasm"}
-        self.assertLessEqual(loaded, mounted)
+        self.assertEqual(loaded, mounted)
 
     def test_the_deployment_has_more_memory_than_envoy_takes(self):
         heap = re.search(r"max_heap_size_bytes: (\d+)", (SHIPPED / "envoy.yaml").read_text())[1]
@@ -183,9 +194,9 @@ class Configurations(unittest.TestCase):
         self.assertTrue(config["allow_on_headers_stop_iteration"])
         self.assertEqual(config["vm_config"]["vm_id"], "tidegate")
         document = json.loads(config["configuration"]["value"])
-        self.assertTrue(document["slow_client"]["hold_headers"])
         (composite,) = plugins("composite.yaml")
-        del document["slow_client"]["hold_headers"]
+        for holding in ("slow_client", "input_limit", "degradation"):
+            self.assertTrue(document[holding].pop("hold_headers"))
         self.assertEqual(document, composite["pluginConfig"])
         # As Istio's agent rewrites it; a filter that takes any document stands in for a composite that is not built.
         code = module(config["root_id"]) or module("bench/empty")

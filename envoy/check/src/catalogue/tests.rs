@@ -27,27 +27,30 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The blocks of YAML and JSON in a text of Markdown; a `value` alone is for the module that its section is named after.
+/// The blocks of YAML and JSON in a text of Markdown; a document alone, or a `value`, is for the module that its section
+/// is named after.
 fn blocks(text: &str) -> Vec<String> {
     let (mut section, mut blocks) = ("", Vec::new());
     for (place, part) in text.split("```").enumerate() {
         if place % 2 == 0 {
             section = part.lines().rev().find_map(|line| line.strip_prefix("## ")).unwrap_or(section);
         } else if let Some(block) = part.strip_prefix("yaml\n").or(part.strip_prefix("json\n")) {
-            let is_value = block.starts_with("value: ");
-            blocks.push(if is_value { plugin_of(section, block) } else { block.to_owned() });
+            let is_alone = block.starts_with('{') && Module::named(section).is_some();
+            let block = if is_alone { format!("value: |\n{}", indented(block)) } else { block.to_owned() };
+            blocks.push(if block.starts_with("value: ") { plugin_of(section, &block) } else { block });
         }
     }
     blocks
 }
 
 fn plugin_of(root_id: &str, value: &str) -> String {
-    let value: Vec<_> = value.lines().map(|line| format!("  {line}")).collect();
     let kind = "type.googleapis.com/google.protobuf.StringValue";
-    format!(
-        "vm_config: {{}}\nroot_id: {root_id}\nconfiguration:\n  \"@type\": {kind}\n{}\n",
-        value.join("\n")
-    )
+    let value = indented(value);
+    format!("vm_config: {{}}\nroot_id: {root_id}\nconfiguration:\n  \"@type\": {kind}\n{value}\n")
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 /// Everything that the project shows an operator, with its file; what a script fills in is no example.
@@ -88,7 +91,10 @@ fn every_example_is_right_for_its_schema_and_its_module() {
     };
     let all: BTreeSet<_> = of("istio/chain.yaml").union(&of("istio/composite.yaml")).copied().collect();
     assert_eq!(all, MODULES.map(|module| module.root_id).into());
-    assert!(of("README.md").is_superset(&["connection-guard", "degradation", "rate-limit"].into()));
+    let shown = ["connection-guard", "degradation", "input-limit", "rate-limit", "tidegate"];
+    assert_eq!(of("README.md"), shown.into());
+    assert_eq!(of("envoy/envoy-composite.yaml"), ["connection-guard", "tidegate"].into());
+    assert_eq!(of("envoy/envoy.yaml").len(), MODULES.len() - 1);
 }
 
 #[test]

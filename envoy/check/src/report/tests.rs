@@ -1,8 +1,12 @@
 use super::*;
 use serde_json::{Value, json};
 
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("envoy.yaml", include_str!("../../../envoy.yaml")),
+    ("envoy-composite.yaml", include_str!("../../../envoy-composite.yaml")),
+    ("istio/composite.yaml", include_str!("../../../istio/composite.yaml")),
+    ("istio/hold-headers.yaml", include_str!("../../../istio/hold-headers.yaml")),
+    ("gateway/composite.yaml", include_str!("../../../gateway/composite.yaml")),
     ("istio/chain.yaml", include_str!("../../../istio/chain.yaml")),
     ("gateway/chain.yaml", include_str!("../../../gateway/chain.yaml")),
 ];
