@@ -11,18 +11,21 @@ Ends with 0 when every lane did what its row says: a missed target is a result, 
 """
 
 import argparse
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import hostcalls
 import picture
 import report
 import scan
+import start
 from clients import Misbehaved
 from envoy import Envoy, StartFailed, Upstream
 from filters import ROOT
@@ -31,7 +34,7 @@ from measure import Load, find_h2load
 from report import Report, Results
 from workloads import STANDARD, WORKLOADS
 
-PARTS = ("cpu", "speed", "calls", "scan")
+PARTS = ("cpu", "speed", "calls", "start", "scan")
 
 
 def main() -> int:
@@ -42,14 +45,16 @@ def main() -> int:
         lanes = built(LANES, options.lanes)
         results = report.no_results()
         bench = Bench(options, lanes, results)
-        for start in range(options.starts if {"cpu", "speed"} & set(options.parts) else 0):
+        for turn in range(options.starts if {"cpu", "speed"} & set(options.parts) else 0):
             with ExitStack() as stack:
                 bench.measure(stack)
-            print(f"{start + 1} of {options.starts} starts measured", file=sys.stderr)
+            print(f"{turn + 1} of {options.starts} starts measured", file=sys.stderr)
         if "calls" in options.parts:
             with ExitStack() as stack:
                 bench.count(stack)
-        scans = []
+        started, scans = [], []
+        if "start" in options.parts:
+            started = bench.start()
         if "scan" in options.parts:
             with ExitStack() as stack:
                 scans = bench.scan(stack)
@@ -60,7 +65,7 @@ def main() -> int:
         print("bench: interrupted", file=sys.stderr)
         return 130
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    document = Report(results, settings).document(TARGETS) | {"scans": scans}
+    document = Report(results, settings).document(TARGETS) | {"started": started, "scans": scans}
     report.write(document, options.json)
     print(report.text(document))
     print(f"\nwritten: {options.json}")
@@ -128,6 +133,22 @@ class Bench:
                 for name in self._options.workloads:
                     self._results[name][lane.name].crossings = hostcalls.count(lane, envoy, WORKLOADS[name])
         print("host calls counted", file=sys.stderr)
+
+    def start(self) -> list[dict]:
+        os.sched_setaffinity(0, self._cpu | self._others)
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            folders = itertools.count()
+
+            @contextmanager
+            def started(lane: Lane, workers: int) -> Iterator[Envoy]:
+                envoy = Envoy(self._binary, lane.name, lane.chain, directory / str(next(folders)), 1, workers)
+                try:
+                    yield envoy
+                finally:
+                    envoy.stop()
+
+            return start.measure(started)
 
     def scan(self, stack: ExitStack) -> list[dict]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))

@@ -123,6 +123,17 @@ LANES = (
 
 SCAN = lane("scan", wasm("scan", {}))
 
+STARTED = (
+    lane(PLAIN),
+    lane("header-limit", HEADER_LIMIT),
+    lane("rate-limit", rate_limit(PER_CLIENT)),
+    lane("slow-client", SLOW_CLIENT),
+    lane("input-limit", INPUT_LIMIT),
+    lane("retry-budget", RETRY_BUDGET),
+    lane("degradation", DEGRADATION),
+    lane("tidegate", composite([PER_CLIENT])),
+)
+
 TARGETS = (
     Target("models", "rate-limit admitted, no headers", EMPTY, "overhead", 1.6),
     Target("models", "rate-limit admitted", EMPTY, "overhead", 2.0),

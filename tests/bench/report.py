@@ -139,6 +139,8 @@ def text(document: dict) -> str:
         counted = [row for row in rows if row["crossings"]]
         if counted:
             parts.append(table(f"{workload['title']}: crossings", CROSSING_COLUMNS, map(crossing_cells, counted)))
+    if document["started"]:
+        parts.append(table("Start: CPU", START_COLUMNS, map(start_cells, document["started"])))
     if document["scans"]:
         parts.append(table("1 MB chat, read in the VM: MB/s", SCAN_COLUMNS, map(scan_cells, document["scans"])))
     verdicts = "\n".join(map(sentence, document["targets"]))
@@ -180,6 +182,13 @@ def crossing_cells(row: dict) -> tuple[str, ...]:
     found = row["crossings"]
     sums = (f"{sum(kinds.values()):g}" for kinds in (found.callbacks, found.calls))
     return (row["lane"], *sums, kinds(found.callbacks) + " · " + (kinds(found.calls) or "no host call"))
+
+
+START_COLUMNS = ("lane", "bytes", "VM ms", "each worker's copy ms")
+
+
+def start_cells(row: dict) -> tuple[str, ...]:
+    return (row["module"], f"{row['bytes']:,}", f"{row['vm_ms']:.0f}", f"{row['copy_ms']:.1f}")
 
 
 SCAN_COLUMNS = ("lane", "scan", "serde_json::Value", "scan over Value")
