@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn a_series_that_does_not_vary_deviates_by_a_64th_of_its_mean() {
+        let mut detector = after([64 * MILLI; 50]);
+        assert_eq!((detector.mean(), detector.deviation()), (64 * MILLI, MILLI));
+        assert_eq!(detector.clone().observe(67 * MILLI), Finding::Ordinary);
+        assert_eq!(detector.observe(67 * MILLI + 1), Finding::High);
+    }
+
+    #[test]
     fn what_falls_far_below_is_told_from_what_rises() {
         assert_eq!(after([100 * MILLI; 50]).observe(MILLI), Finding::Low);
     }

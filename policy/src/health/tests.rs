@@ -83,6 +83,24 @@ fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_
 }
 
 #[test]
+fn a_cluster_that_becomes_fast_is_not_out_of_the_ordinary() {
+    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLI)));
+    let fast = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, MILLI)));
+    assert_eq!(after(usual.chain(fast)).signals(&rule(), at(34 * SECOND)).anomalous, 0);
+}
+
+#[test]
+fn a_success_that_broke_leaves_the_mean_to_the_others() {
+    let health = after([
+        (0, told(Outcome::Success, 160 * MILLI)),
+        (1, told(Outcome::Success, 320 * MILLI)),
+        (2, told(Outcome::Broken, 320 * MILLI)),
+    ]);
+    let counts = Counts { requests: 2, errors: 1, slow: 0, overloads: 0, first_byte: 160 * MILLI };
+    assert_eq!(health.signals(&rule(), at(3)).counts, counts);
+}
+
+#[test]
 fn one_odd_answer_among_many_is_not_out_of_the_ordinary() {
     let usual = |n: u64| (n * SECOND / 100, told(Outcome::Success, (50 + n * 37 % 100) * MILLI));
     let odd = (30 * SECOND, told(Outcome::Success, 400 * MILLI));

@@ -210,7 +210,7 @@ mod tests {
         let mut window = Window::default();
         count(&mut window, 10, 1_000);
         assert_eq!(window.sum(20, at(0), at(1_000)), Sum::default());
-        assert_eq!(window.sum(10, at(0), at(890)), Sum::default());
+        assert_eq!(window.sum(10, at(0), at(909)), Sum::default());
         assert_eq!(window.sum(10, at(0), at(910)).counts, ONE);
         count(&mut window, 10, 890);
         assert_eq!(window.sum(10, at(0), at(890)).counts, ONE);

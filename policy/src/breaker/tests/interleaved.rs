@@ -101,8 +101,8 @@ enum Step {
 }
 
 fn steps(back: u64) -> impl Strategy<Value = Vec<Step>> {
-    use Outcome::{Failure, Ignored, Overload, Success};
-    let outcome = prop::sample::select(vec![Success, Success, Success, Overload, Ignored, Failure]);
+    use Outcome::{Broken, Failure, Ignored, Overload, Success};
+    let outcome = prop::sample::select(vec![Success, Success, Success, Overload, Ignored, Failure, Broken]);
     let step = prop_oneof![
         4 => (0..WORKERS, prop::bool::weighted(0.2)).prop_map(|(worker, ill)| Step::Begin { worker, ill }),
         3 => (0..WORKERS, 0..8_usize, outcome)
