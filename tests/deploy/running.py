@@ -10,11 +10,10 @@ from shipped import ROOT, SHIPPED
 
 
 @contextlib.contextmanager
-def gateway(file="envoy.yaml", tags=True):
+def gateway(file="envoy.yaml", change=lambda _: None):
     """The Envoy and the servers, in the order of the file: two of one region and one of another."""
     configuration = yaml.safe_load((SHIPPED / file).read_text().replace("/etc/envoy/", f"{ROOT}/dist/"))
-    if not tags:
-        del configuration["stats_config"]
+    change(configuration)
     anywhere = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
     configuration["admin"]["address"] = configuration["static_resources"]["listeners"][0]["address"] = anywhere
     models = []

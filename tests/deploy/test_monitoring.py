@@ -45,6 +45,10 @@ def operands(expression):
     return [re.split(r" [<>] ", part)[0] for part in re.split(r"\bor\b", expression)]
 
 
+def without_tags(configuration):
+    del configuration["stats_config"]
+
+
 def series(metrics):
     """The names and labels of our counters in Prometheus' text, a rule as it is spelt without tags."""
     found = re.findall(r'(?m)^(tidegate_\w+){(?:module="(\w+)")?,?(?:rule="([^"]+)")?}', metrics)
@@ -126,6 +130,13 @@ class Measured(unittest.TestCase):
                     self.assertTrue(QUIET.search(expression) or any(value > 0 for value in had), "always 0")
             for rule in rules():
                 prometheus.query(rule["expr"])
+            runbook = (SHIPPED / "runbook.md").read_text()
+            for expression in re.findall(r"Q '([^']+)'", runbook):
+                with self.subTest(runbook=expression):
+                    self.assertTrue(prometheus.query(expression))
+            for path in re.findall(r'curl -s "?\$A(/[^"\n|;]+?)(?:"| \||\n)', runbook):
+                with self.subTest(runbook=path):
+                    self.assertTrue(envoy.ask(path.replace("|", "%7C")).strip())
             for rule in (
                 'tidegate_rate_limit_throttled{module="rate_limit",rule="per-client"}',
                 'tidegate_header_limit_rejected{module="header_limit",rule="fields.user-agent"}',
@@ -140,7 +151,7 @@ class Measured(unittest.TestCase):
     def test_a_prometheus_makes_the_labels_of_an_envoy_that_makes_none(self):
         with gateway("envoy-composite.yaml") as (envoy, _):
             tagged = envoy.ask("/stats/prometheus")
-        with gateway("envoy-composite.yaml", tags=False) as (envoy, _), Prometheus(envoy.admin) as prometheus:
+        with gateway("envoy-composite.yaml", change=without_tags) as (envoy, _), Prometheus(envoy.admin) as prometheus:
             self.assertEqual(series(envoy.ask("/stats/prometheus")) & series(tagged), set())
             poll("scrape", lambda: prometheus.query("tidegate_rate_limit_admitted"))
             found = get(f"http://{prometheus.address}/federate?match[]={{__name__=~'tidegate_.%2B'}}")

@@ -6,12 +6,15 @@ import re
 import subprocess
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import yaml
 
 from envoy import complaint
-from shipped import CHAIN, ROOT, SHIPPED
+from running import gateway
+from shipped import CHAIN, ROOT, SHIPPED, wasm_filter
 
 FILES = ("envoy.yaml", "envoy-composite.yaml")
 BLOCKS = ("- transport_socket_connect_timeout: 10s", "tracing:")
@@ -65,6 +68,15 @@ def size(written):
     return int(number) * UNITS[unit]
 
 
+def status(url, key):
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def seconds(written):
     return float(written.removesuffix("s"))
 
@@ -95,6 +107,32 @@ class Reference(unittest.TestCase):
                         self.assertEqual("transport_socket" in chain, bool(blocks))
                         traced = chain["filters"][-1]["typed_config"]
                         self.assertEqual("tracing" in traced, bool(blocks))
+
+    def test_envoy_takes_what_the_first_steps_make_of_it(self):
+        steps = (SHIPPED / "README.md").read_text()
+        (command,) = re.findall(r"(?m)^sed (?:.*\\\n)+ *envoy/envoy\.yaml", steps)
+        made = subprocess.run(["bash", "-c", command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        self.assertEqual(made.count("address: 127.0.0.1, port_value: 8000"), 1)
+        self.assertEqual(complaint(yaml.safe_load(made)), "")
+
+    def test_a_limit_on_trial_is_met_by_the_part_of_the_requests_that_the_runbook_says(self):
+        (block,) = re.findall(r"(?s)```yaml\n(.+?)```", (SHIPPED / "runbook.md").read_text())
+        trial = wasm_filter(
+            "rate-limit", {"limits": [{"name": "trial", "per": [], "requests": {"rate": "1/h", "burst": 1}}]}
+        )
+        trial["name"] = "rate-limit-trial"
+
+        def changed(configuration):
+            (chain,) = configuration["static_resources"]["listeners"][0]["filter_chains"]
+            manager = chain["filters"][-1]["typed_config"]
+            manager["http_filters"].insert(0, trial)
+            manager["route_config"]["virtual_hosts"][0]["routes"] = yaml.safe_load(block)["routes"]
+
+        with gateway("envoy-composite.yaml", change=changed) as (envoy, _):
+            statuses = [status(f"http://{envoy.front}/v1/models", f"sk-{number}") for number in range(90)]
+        refused = statuses.count(429)
+        self.assertTrue(1 <= refused <= 30, refused)
+        self.assertEqual(statuses.count(200), 90 - refused)
 
     def make_certificate(self, folder):
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test -days 1"
