@@ -29,7 +29,7 @@ e2e: ## run the tests against a real Envoy
 
 composite: build ## run the filters' end-to-end tests against the composite module
 	COMPOSITE=1 cargo test --release --package tidegate-tests -- --test-threads 1 \
-		--skip hardening --skip connection_guard --skip reference --skip clock
+		--skip connection_guard --skip reference --skip clock
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh

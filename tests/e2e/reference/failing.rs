@@ -1,4 +1,5 @@
-//! Three servers: two of one region, the second with half the weight, and one of another.
+//! Three servers: two of one region, the second with half the weight, and one of another. The cluster is the same in both
+//! files.
 
 use std::time::Duration;
 use tidegate_tests::envoy::Envoy;
@@ -35,12 +36,8 @@ fn wait_for_healthy(envoy: &Envoy, servers: u64) {
 
 #[test]
 fn a_region_that_dies_leaves_its_clients_to_the_other_and_takes_them_back() {
-    FILES.into_iter().for_each(fails_over);
-}
-
-fn fails_over(file: &str) {
     let [near, beside, far] = ["near", "beside", "far"].map(named);
-    let envoy = reference::start_file(file, [&near, &beside, &far], &[]);
+    let envoy = reference::start_file(FILES[1], [&near, &beside, &far], &[]);
     wait_for_healthy(&envoy, 3);
     let mut clients = 0..;
     let mut ask = || chat(&envoy, clients.next().expect("another"));
@@ -53,6 +50,7 @@ fn fails_over(file: &str) {
 
     near.cut();
     beside.cut();
+    wait_for_healthy(&envoy, 1);
     wait_for_twenty("answers of the far region alone", |answer| answer.body == b"far");
     near.restart();
     beside.restart();
@@ -71,7 +69,7 @@ fn fails_over(file: &str) {
 fn servers_get_what_they_weigh_and_one_that_fails_its_requests_gets_none() {
     let [near, beside, far] = ["near", "beside", "far"].map(named);
     let warm = [("slow_start_window: 60s", "slow_start_window: 0.1s")];
-    let envoy = reference::start_file("envoy.yaml", [&near, &beside, &far], &warm);
+    let envoy = reference::start_file(FILES[0], [&near, &beside, &far], &warm);
     wait_for_healthy(&envoy, 3);
     let ask = |client: usize| {
         std::thread::sleep(Duration::from_millis(25));
