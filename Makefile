@@ -17,13 +17,12 @@ check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=r
 	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id]" >&2; exit 2; }
 	@cargo run --quiet --package tidegate-check -- "$(CONFIG)" $(MODULE)
 
-test: unit e2e platforms ## run every test
+test: unit e2e composite platforms ## run every test
 
 unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
 	cargo test --quiet
 
-e2e: ## run the tests against a real Envoy
-	./module/build.sh
+e2e: build ## run the tests against a real Envoy
 	./module/build.sh store-contract
 	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
 
