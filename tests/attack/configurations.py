@@ -6,6 +6,7 @@ a listener and a route. In all of them a request that the model server has not a
 """
 
 import copy
+import json
 from collections.abc import Callable
 
 import yaml
@@ -126,6 +127,11 @@ def attacked(configuration: Configuration) -> Configuration:
         bootstrap = configuration(model)
         for route in routes(bootstrap):
             route["route"]["timeout"] = ROUTE_TIMEOUT
+        for one in manager_of(bootstrap)["http_filters"]:
+            if one["name"] == "degradation":
+                # It tells Envoy's router how long to wait, whatever the route says.
+                written = one["typed_config"]["config"]["configuration"]
+                written["value"] = json.dumps(json.loads(written["value"]) | {"timeout": ROUTE_TIMEOUT})
         return bootstrap
 
     return with_timeout
