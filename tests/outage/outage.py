@@ -24,7 +24,7 @@ from report import BrownOut, Outage, write
 
 HERE = Path(__file__).resolve().parent
 CROWD = 100
-BEFORE, DOWN, AFTER = 10, 15, 15
+BEFORE, DOWN, AFTER = 10, 15, 20
 TIMEOUT = 5
 PROBES = 3
 MANY_SLOTS, SHORT_SERVICE = 256, 0.05
@@ -40,6 +40,7 @@ DOCUMENT = {
     },
 }
 PREFIX = "wasmcustom.tidegate.degradation"
+COUNTERS = ("breaker_opened", "breaker_closed", "probes", "failures", "timeouts", "contended")
 
 
 class Upstream:
@@ -83,7 +84,7 @@ def outage(binary: Path, name: str, *filters: dict) -> Outage:
             time.sleep(0.01)
         closed = time.monotonic()
         calls = outcomes(clients)
-        counters = {what: gateway.stat(f"{PREFIX}.{what}") for what in ("breaker_opened", "probes", "failures")}
+        counters = {what: gateway.stat(f"{PREFIX}.{what}") for what in COUNTERS}
         return Outage(name, calls, killed, restarted, closed, upstream.log(), counters if filters else {})
 
 

@@ -21,7 +21,7 @@ class Outage:
         during = [call for call in calls if killed <= call[1] + call[2] and call[1] < restarted]
         self.during = {kind: Kind([call for call in during if call[0] == kind]) for kind in ("repeated", "new")}
         self.after = Kind([call for call in calls if call[1] >= closed])
-        self.closed = round(closed - restarted, 2) if counters else None
+        self.closed = round(closed - restarted, 2) if counters.get("breaker_closed") else None
         self.probed = probes(log)
         self.counters = counters
 
@@ -32,7 +32,7 @@ class Outage:
 
 class Kind:
     def __init__(self, calls):
-        waits = sorted(call[2] for call in calls)
+        waits = sorted(call[2] for call in calls) or [0]
         self.asked = len(calls)
         self.got = dict(Counter(call[3] for call in calls).most_common())
         self.longest, self.p50, self.p99 = waits[-1], waits[len(waits) // 2], waits[len(waits) * 99 // 100]
@@ -40,7 +40,7 @@ class Kind:
     def share(self, *whats):
         """Of those that were not cut in the middle."""
         whole = self.asked - self.got.get("cut", 0)
-        return sum(self.got.get(what, 0) for what in whats) / whole
+        return sum(self.got.get(what, 0) for what in whats) / max(whole, 1)
 
 
 class BrownOut:
@@ -81,7 +81,7 @@ def write(outages, brown_outs, timeout, most_probes, file: Path) -> bool:
         == 1,
         f"nobody waits longer than {timeout} s: {longest:.2f} s": longest <= timeout + PATIENCE,
         f"probes to the server that came back, {most_probes}: {ours.probed}": ours.probed == most_probes,
-        f"breaker closed after the restart: {ours.closed} s": ours.after.share("cluster") == 1,
+        f"breaker closed, and all is as before, {ours.closed} s after the restart": ours.after.share("cluster") == 1,
         f"mean of short requests lower by {LESS:.0%}: {less:.1%}": less >= LESS,
     }
     print("", *(f"{'kept  ' if held else 'broken'}  {bound}" for bound, held in kept.items()), sep="\n")
