@@ -3,7 +3,7 @@
 As inference servers do, it queues rather than refuses, a request holds its slot until its answer is complete, and one
 whose client has gone gives its slot back. While it is browned out, prompts that say `long` take `slow` seconds
 instead. Takes the port to listen on (0: any), slots and service; prints its port; reads from stdin when to be browned
-out and how slow to be; at the end says when each request arrived and when each was answered.
+out and how slow to be; at the end says when each request arrived and when each began to be answered.
 """
 
 import asyncio
@@ -52,7 +52,6 @@ class Server:
                 self.log.append(("arrived", time.monotonic()))
                 if not await self.unless_gone(reader, self.answer(writer, json.loads(body))):
                     break
-                self.log.append(("answered", time.monotonic()))
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         writer.close()
@@ -73,6 +72,7 @@ class Server:
             begin, end, slow = self.brown_out
             late = prompt.startswith("long") and begin <= time.monotonic() < end
             await asyncio.sleep(slow if late else SERVICE)
+            self.log.append(("answered", time.monotonic()))
             if not request.get("stream"):
                 writer.write(answer(f"answer to {prompt}"))
                 return
