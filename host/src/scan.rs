@@ -1,10 +1,9 @@
 //! The scan of a request's body, made once for all filters that ask for it, by whoever hands them the body: before
 //! each of their callbacks it has read what that callback is about.
 
-use crate::exchange::Stream;
 use core::fmt;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
-use tidegate_policy::inference::{Facts, Scanner};
+use tidegate_policy::inference::{Facts, Scanner, TextSink};
 use tidegate_policy::json::Invalid;
 
 /// What filters want to know of a body.
@@ -54,10 +53,10 @@ impl Scan {
         self.fault.is_none() && !self.is_complete
     }
 
-    /// Reads a chunk, for `stream` to hear its texts.
-    pub fn feed(&mut self, chunk: &[u8], stream: &mut impl Stream) {
+    /// Reads a chunk, whose texts `sink` hears.
+    pub fn feed(&mut self, chunk: &[u8], sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
-            let read = match stream.text_sink() {
+            let read = match sink {
                 Some(sink) => self.scanner.feed(chunk, sink),
                 None => self.scanner.feed(chunk, &mut ()),
             };
@@ -66,9 +65,9 @@ impl Scan {
     }
 
     /// No more comes.
-    pub fn finish(&mut self, stream: &mut impl Stream) {
+    pub fn finish(&mut self, sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
-            let read = match stream.text_sink() {
+            let read = match sink {
                 Some(sink) => self.scanner.finish(sink),
                 None => self.scanner.finish(&mut ()),
             };

@@ -54,10 +54,10 @@ impl<'a> WasmExchange<'a> {
     /// Has `scan` read what has arrived of the request's body, and the end if there is one.
     pub fn read(&self, scan: &mut Scan, stream: &mut impl Stream) {
         if scan.goes_on() {
-            scan.feed(self.arrived(), stream);
+            scan.feed(self.arrived(), stream.text_sink());
         }
         if !self.callback.goes_on {
-            scan.finish(stream);
+            scan.finish(stream.text_sink());
         }
     }
 

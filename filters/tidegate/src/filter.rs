@@ -1,5 +1,6 @@
 //! The plugin: one document that holds each filter's own, keyed by its name. A filter whose key is absent is off.
 
+use crate::own::Own;
 use crate::parts::{Filters, PARTS};
 use crate::stream::TidegateStream;
 use core::cell::Cell;
@@ -28,32 +29,6 @@ pub struct Tidegate {
     pub(crate) filters: Filters,
     names: [(Vec<String>, Vec<String>); PARTS],
     own: Rc<[Own; PARTS]>,
-}
-
-/// What a filter has for itself on one worker.
-#[derive(Debug, Default)]
-pub struct Own {
-    /// Where its counters begin among those of all.
-    pub counters: usize,
-    /// Where its gauges begin.
-    pub gauges: usize,
-    /// Whether it asks for scans.
-    pub scans: bool,
-    max_held: usize,
-    held: Cell<usize>,
-}
-
-impl Own {
-    /// Whether it may hold one request more.
-    pub fn can_hold(&self) -> bool {
-        self.held.get() < self.max_held
-    }
-
-    /// It holds a request, or does not, after it did or did not.
-    pub fn hold(&self, before: bool, now: bool) {
-        let others = self.held.get().saturating_sub(usize::from(before));
-        self.held.set(others.saturating_add(usize::from(now)));
-    }
 }
 
 impl Plugin for Tidegate {

@@ -9,7 +9,7 @@
 //! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
 //! that only then has its turn changes nothing.
 
-use crate::filter::Own;
+use crate::own::Own;
 use crate::parts::{
     DEGRADATION, HEADER_LIMIT, INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT,
 };

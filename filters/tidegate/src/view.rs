@@ -1,6 +1,6 @@
 //! What one filter sees of an exchange that it shares: the same facts, and alarms and counters of its own.
 
-use crate::filter::Own;
+use crate::own::Own;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};

@@ -65,9 +65,9 @@ impl<'a> FakeExchange<'a> {
         }
         if let Some(scan) = &mut self.scan {
             self.proxy.calls.ask(Once::Arrived);
-            scan.feed(chunk, stream);
+            scan.feed(chunk, stream.text_sink());
             if end {
-                scan.finish(stream);
+                scan.finish(stream.text_sink());
             }
         }
         match stream.on_request_body(self, chunk.len()) {
