@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Instant;
 use tidegate_tests::bootstrap::{Listener, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
@@ -168,6 +169,30 @@ fn a_body_that_hides_its_model_is_counted_by_every_limit_on_models() {
     };
     assert_eq!([gzip(), gzip()], [200, 429]);
     envoy.assert_no_vm_restarted();
+}
+
+#[test]
+fn a_request_is_delayed_by_a_limit_on_its_model_and_its_body_arrives_whole() {
+    let upstream = Upstream::start();
+    let slow = json!({ "name": "slow", "per": ["model"], "requests": { "rate": "2/s", "burst": 1 },
+        "exceed": { "delay": "5s" } });
+    for hold in [true, false] {
+        let before = upstream.seen().len();
+        let envoy = start(&json!({ "limits": [slow], "hold_headers": hold }), &upstream);
+        let start = Instant::now();
+        let mut connection = envoy.connect();
+        let waits = [(); 3].map(|()| {
+            assert_eq!(ask(&mut connection, "k", &chat("r1")).status, 200);
+            start.elapsed().as_millis()
+        });
+        assert!(
+            waits[0] < 400 && (500..900).contains(&waits[1]) && (1_000..1_400).contains(&waits[2]),
+            "{waits:?}"
+        );
+        assert!(upstream.seen()[before..].iter().all(|seen| seen.body == chat("r1")));
+        assert_eq!((envoy.counter("admitted"), envoy.counter("delayed")), (3, 2));
+        envoy.assert_no_vm_restarted();
+    }
 }
 
 #[test]
