@@ -1,6 +1,8 @@
 """A model server that answers a chat as it is told to, and can be cut off and come back."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +20,19 @@ class Model:
 
     def restart(self):
         self.status, self.delay, self.is_cut = 200, 0.02, False
+        self.connections = set()
         model = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                model.connections.add(self.request)
+                super().setup()
+
+            def finish(self):
+                super().finish()
+                model.connections.discard(self.request)
 
             def do_GET(self):
                 self.answer(200 if self.path == "/health" else model.status)
@@ -56,7 +67,10 @@ class Model:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def cut(self):
-        """As if its process had died: nobody listens, and connections end at their next request."""
+        """As if its process had died: nobody listens, and all connections end."""
         self.is_cut = True
         self.server.shutdown()
         self.server.server_close()
+        for connection in tuple(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
