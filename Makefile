@@ -1,8 +1,8 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e composite platforms lint demo bench growth compat attack storm outage package clean rust
-.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm package clean rust
+.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage \
+	package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,7 @@ attack: build ## slow attacks against Envoy's defaults, Envoy's best settings an
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
+
 storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
 	python3 -B tests/storm/storm.py
 

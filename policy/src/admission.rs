@@ -304,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_to_be_given_back_where_only_one_of_two_had_room() {
+        let mut set = SlotSet::default();
+        for mark in 100..115 {
+            let spent = Charge { mark, ..charge(0, 1) };
+            set = settle(&[spent], set, start(), REJECT).0.unwrap();
+        }
+        let (unchanged, ruling) = settle(&[charge(0, 1), charge(1, 1)], set, start(), REJECT);
+        assert!(unchanged.is_none() && ruling.undecided.is_some());
+        assert_eq!(ruling.charged, []);
+    }
+
+    #[test]
     fn of_two_refusals_the_longer_wait_is_told() {
         let slow = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 1).unwrap();
         let charges = [Charge { bucket: slow, ..charge(0, 1) }, charge(1, 1)];

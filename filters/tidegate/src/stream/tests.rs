@@ -108,6 +108,25 @@ fn what_one_filter_holds_leaves_another_its_own_room_to_hold() {
 }
 
 #[test]
+fn a_filter_holds_as_many_requests_as_it_may_and_has_room_again_when_one_goes_on_or_leaves() {
+    let filter = filter(&json!({ "degradation": { "hold_headers": true, "max_held": 1 } }));
+    let proxy = FakeProxy::running(&filter);
+    let begin = || {
+        let (mut stream, exchange) = (filter.stream(), proxy.exchange(&POST));
+        exchange.request_goes_on.set(true);
+        let flow = stream.on_request_headers(&exchange);
+        (stream, exchange, flow)
+    };
+    let (mut stream, mut exchange, held) = begin();
+    assert_eq!((held, begin().2), (Flow::Hold, Flow::Continue));
+    assert_eq!(exchange.receive(&filter, &mut stream, LONG, true), Flow::Continue);
+    let (mut leaving, gone, held) = begin();
+    assert_eq!((held, begin().2), (Flow::Hold, Flow::Continue));
+    leaving.on_gone(&gone);
+    assert_eq!(begin().2, Flow::Hold);
+}
+
+#[test]
 fn a_response_that_is_held_holds_no_request() {
     let filter = filter(&json!({ "slow_client": {}, "degradation": { "hold_headers": true } }));
     let proxy = FakeProxy::running(&filter);
