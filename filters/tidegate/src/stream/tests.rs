@@ -143,7 +143,7 @@ fn a_response_that_is_held_holds_no_request() {
 #[test]
 fn what_is_refused_for_what_it_asks_is_charged_to_no_limit_on_its_model() {
     let mut rate_limit = limits(1, &json!("reject"));
-    rate_limit["limits"][0]["when"] = json!({ "model": "r1" });
+    rate_limit["limits"][0]["when"] = json!({ "model": ["r1", ""] });
     let filter =
         filter(&json!({ "rate_limit": rate_limit, "slow_client": {}, "input_limit": { "max_chars": 1 } }));
     let proxy = FakeProxy::running(&filter);
@@ -161,11 +161,13 @@ fn what_is_refused_for_what_it_asks_is_charged_to_no_limit_on_its_model() {
     };
     let statuses = [
         &br#"{"model":"r1","prompt":"ab"}"#[..],
+        br#"{"model":"r1","prompt":"a""#,
+        br#"["r1"]"#,
         br#"{"model":"r1","prompt":"a"}"#,
         br#"{"model":"r1","prompt":"a"}"#,
         br#"{"model":"r1","prompt":"ab"}"#,
         br#"{"model":"r2","prompt":"a"}"#,
     ]
     .map(send);
-    assert_eq!(statuses, [400, 200, 429, 400, 200]);
+    assert_eq!(statuses, [400, 400, 400, 200, 429, 400, 200]);
 }
