@@ -1,7 +1,6 @@
 //! Answers that break after they have begun: the cluster's failure, if it was the cluster that ended them.
 
 use super::*;
-use std::thread;
 use tidegate_tests::wait_for;
 
 const NEVER: u64 = 1_000_000;
@@ -76,11 +75,11 @@ fn a_client_that_leaves_an_answer_in_the_middle_is_no_failure() {
     let envoy = start(counting(NEVER, 0.5), &upstream);
     for (stream, steps) in leaving {
         upstream.follow(move |_| steps.clone());
-        let seen = upstream.seen().len();
+        let received = || envoy.stat("cluster.upstream.upstream_cx_rx_bytes_total");
+        let before = received();
         let mut connection = envoy.connect();
         connection.send(&post(CHAT, &[], &body("x", stream))).expect("sent");
-        wait_for("it to arrive", PATIENCE, || (upstream.seen().len() > seen).then_some(()));
-        thread::sleep(Duration::from_millis(100));
+        wait_for("its answer to begin", PATIENCE, || (received() > before).then_some(()));
         drop(connection);
         wait_for("Envoy to notice", PATIENCE, || {
             (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
@@ -120,12 +119,6 @@ fn a_gigantic_answer_passes_and_a_stream_that_only_comments_is_not_held_without_
         [vec![streaming()], vec![comment; 64], vec![content("late"), stop(), done(), end()]].concat();
     upstream.follow(move |_| nothing.clone());
     let long = ask_as(&envoy, "k", CHAT, &body("x", true));
-    println!(
-        "DBG {} {:?} {}",
-        long.status,
-        long.headers,
-        String::from_utf8_lossy(&long.body[..long.body.len().min(200)])
-    );
     assert_eq!((long.status, counter(&envoy, "failures")), (200, 0));
     assert!(long.body.len() > 64 << 16 && long.body.ends_with(b"data: [DONE]\n\n"));
     envoy.assert_no_vm_restarted();
