@@ -140,6 +140,10 @@ pub trait Exchange: Proxy {
     /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
     fn response_headers(&self) -> &HeaderMap;
 
+    /// The response's trailers; none where it ended without any. One host call the first time; only in
+    /// [`Stream::on_response_end`].
+    fn response_trailers(&self) -> &HeaderMap;
+
     /// Whether more of the response is to come.
     fn response_goes_on(&self) -> bool;
 

@@ -45,6 +45,13 @@ impl HeaderMap {
         self.only(b":method").unwrap_or_default()
     }
 
+    /// Whether a content coding was applied to the body that these headers announce: it is not what it decodes to.
+    pub fn is_coded(&self) -> bool {
+        let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+        let mut codings = self.all(b"content-encoding").flat_map(|value| value.split(|byte| *byte == b','));
+        !codings.all(|coding| plain(coding.trim_ascii()))
+    }
+
     fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.text.get(range.clone()).unwrap_or_default()
     }
@@ -77,6 +84,19 @@ mod tests {
         assert_eq!(map.only(b"a"), None);
         assert_eq!(map.only(b"b"), Some(b"2".as_slice()));
         assert_eq!(map.all(b"a").collect::<Vec<_>>(), [b"1", b"3"]);
+    }
+
+    #[test]
+    fn a_body_is_coded_unless_every_coding_is_identity() {
+        let coded = |values: &[&str]| {
+            values.iter().map(|value| ("content-encoding", *value)).collect::<HeaderMap>().is_coded()
+        };
+        for plain in [&[][..], &[""], &["identity"], &[" Identity "], &["identity", "identity, "]] {
+            assert!(!coded(plain), "{plain:?}");
+        }
+        for values in [&["gzip"][..], &["identity, br"], &["identity", "zstd"], &["x"]] {
+            assert!(coded(values), "{values:?}");
+        }
     }
 
     #[test]

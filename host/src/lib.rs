@@ -1,5 +1,5 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`scan`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
+//! sees ([`exchange`], [`headers`], [`protocol`], [`scan`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
@@ -14,6 +14,7 @@ pub mod fake;
 pub mod headers;
 pub mod notation;
 pub mod plugin;
+pub mod protocol;
 pub mod reply;
 pub mod route;
 pub mod scan;

@@ -20,6 +20,8 @@ pub struct Callback {
     pub now: Option<Timestamp>,
     /// Whether more of the request, or of its response, is to come.
     pub goes_on: bool,
+    /// Whether trailers have come.
+    pub has_trailers: bool,
     /// The body that it is about, and where in it the bytes are that have arrived.
     pub body: Option<(Body, Range<usize>)>,
 }
@@ -30,6 +32,7 @@ pub struct WasmExchange<'a> {
     callback: Callback,
     request_headers: OnceCell<HeaderMap>,
     response_headers: OnceCell<HeaderMap>,
+    response_trailers: OnceCell<HeaderMap>,
     arrived: OnceCell<Vec<u8>>,
     scan: Option<Box<Scan>>,
     edits: RefCell<Vec<Edit>>,
@@ -44,6 +47,7 @@ impl<'a> WasmExchange<'a> {
             callback,
             request_headers: OnceCell::new(),
             response_headers: OnceCell::new(),
+            response_trailers: OnceCell::new(),
             arrived: OnceCell::new(),
             scan: None,
             edits: RefCell::new(Vec::new()),
@@ -137,6 +141,13 @@ impl Exchange for WasmExchange<'_> {
 
     fn response_headers(&self) -> &HeaderMap {
         self.response_headers.get_or_init(|| hostcalls::headers(MapType::HttpResponseHeaders))
+    }
+
+    fn response_trailers(&self) -> &HeaderMap {
+        self.response_trailers.get_or_init(|| match self.callback.has_trailers {
+            true => hostcalls::headers(MapType::HttpResponseTrailers),
+            false => HeaderMap::default(),
+        })
     }
 
     fn response_goes_on(&self) -> bool {

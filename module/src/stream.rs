@@ -68,7 +68,7 @@ impl<S: Stream + 'static> HttpStream<S> {
     ) -> (usize, Action) {
         let arrived = size.saturating_sub(held_back);
         let range = size.saturating_sub(arrived)..size;
-        let callback = Callback { goes_on: !end, body: Some((body, range)), now: None };
+        let callback = Callback { goes_on: !end, body: Some((body, range)), ..Callback::default() };
         let action =
             self.inner.ask(body, callback, |filter, exchange| match arrive(filter, exchange, arrived) {
                 Flow::Reply(reply) => Flow::Reply(reply),
@@ -84,7 +84,8 @@ impl<S: Stream + 'static> HttpStream<S> {
         held_back: usize,
         finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
-        let callback = Callback { body: Some((body, held_back..held_back)), ..Callback::default() };
+        let body_so_far = Some((body, held_back..held_back));
+        let callback = Callback { body: body_so_far, has_trailers: true, ..Callback::default() };
         self.inner.ask(body, callback, finish)
     }
 }
@@ -199,7 +200,7 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
         }
         let (request, response) = (self.request_held.get(), self.response_held.get());
         let side = if response { Body::Response } else { Body::Request };
-        let callback = Callback { now: Some(now), goes_on: true, body: None };
+        let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
         self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
         if self.replied.get() {
             return;

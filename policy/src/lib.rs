@@ -11,7 +11,7 @@
 //! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
 //! - [`denied_text`]: what no text may say, however it is spaced and spelt.
 //! - [`prompt`]: what a prompt may be. [`denied_text`]: what it must not say. [`rewrite`]: a body with parts replaced.
-//! - [`path`]: one path, however it is spelt.
+//! - [`path`]: one path, however it is spelt. [`api`]: which API it belongs to.
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
@@ -26,6 +26,7 @@
 
 pub mod admission;
 pub mod answer_cache;
+pub mod api;
 pub mod attempt;
 pub mod body_rate;
 pub mod breaker;

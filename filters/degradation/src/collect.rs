@@ -37,7 +37,7 @@ impl Collect {
     /// For the answer with these headers, if it may be kept.
     pub fn begin(headers: &HeaderMap, cached: &Cached, gathered: &Gathered) -> Option<Self> {
         let kind = headers.only(b"content-type").and_then(Kind::of);
-        let coded = headers.all(b"content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let coded = headers.is_coded();
         let private = cached.shared && headers.all(b"set-cookie").next().is_some();
         let no_store = private || headers.all(b"cache-control").any(forbids_storing);
         let announced = match headers.only(b"content-length") {

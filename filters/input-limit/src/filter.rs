@@ -98,9 +98,7 @@ impl Stream for InputLimitStream {
             return reply;
         }
         if self.state == State::Read {
-            let identity =
-                |value: &[u8]| value.trim_ascii().is_empty() || value.eq_ignore_ascii_case(b"identity");
-            if !headers.all(b"content-encoding").all(identity) {
+            if headers.is_coded() {
                 self.state = State::Measured;
                 if let Some(reply) = self.refuse(exchange, Refusal::ContentEncoding) {
                     return reply;

@@ -64,8 +64,8 @@ enum Body {
     Empty,
     /// It is read while it comes.
     Read,
-    /// It is compressed.
-    Encoded,
+    /// A content coding was applied to it.
+    Coded,
 }
 
 impl Plugin for RateLimit {
@@ -114,9 +114,8 @@ impl Stream for RateLimitStream {
         let due = self.worker.config.due(exchange);
         self.later = due.later;
         if !self.later.is_empty() {
-            let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-            let encoded = !exchange.request_headers().all(b"content-encoding").all(plain);
-            self.body = if encoded { Body::Encoded } else { Body::Empty };
+            let coded = exchange.request_headers().is_coded();
+            self.body = if coded { Body::Coded } else { Body::Empty };
         }
         self.charge(exchange, due.charges)
     }
@@ -138,7 +137,7 @@ impl Stream for RateLimitStream {
         }
         let model = match self.body {
             Body::Empty => Named::Name(String::new()),
-            Body::Encoded => Named::Unreadable,
+            Body::Coded => Named::Unreadable,
             Body::Read => exchange.scan().map_or(Named::Unreadable, Named::of),
         };
         let config = &self.worker.config;
@@ -162,7 +161,7 @@ impl Stream for RateLimitStream {
     }
 
     fn wants_scan(&self) -> bool {
-        !self.later.is_empty() && self.body != Body::Encoded
+        !self.later.is_empty() && self.body != Body::Coded
     }
 
     fn on_gone(&mut self, _: &dyn Exchange) {

@@ -14,6 +14,7 @@ use tidegate_policy::rewrite::Edit;
 pub struct ReplyView<'a> {
     view: View<'a>,
     headers: HeaderMap,
+    trailers: HeaderMap,
     reply: RefCell<&'a mut Reply>,
 }
 
@@ -23,7 +24,7 @@ impl<'a> ReplyView<'a> {
         let status = (":status", reply.status.to_string());
         let headers = core::iter::once(&status).chain(&reply.headers);
         let headers = headers.map(|(name, value)| (*name, value.as_str())).collect();
-        Self { view, headers, reply: RefCell::new(reply) }
+        Self { view, headers, trailers: HeaderMap::default(), reply: RefCell::new(reply) }
     }
 }
 
@@ -68,6 +69,10 @@ impl Exchange for ReplyView<'_> {
 
     fn response_headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    fn response_trailers(&self) -> &HeaderMap {
+        &self.trailers
     }
 
     fn response_goes_on(&self) -> bool {

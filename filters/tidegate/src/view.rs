@@ -115,6 +115,10 @@ impl Exchange for View<'_> {
         self.whole.response_headers()
     }
 
+    fn response_trailers(&self) -> &HeaderMap {
+        self.whole.response_trailers()
+    }
+
     fn response_goes_on(&self) -> bool {
         self.whole.response_goes_on()
     }

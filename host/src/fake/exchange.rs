@@ -20,6 +20,7 @@ pub struct FakeExchange<'a> {
     headers: HeaderMap,
     request: Changes<Vec<u8>>,
     answer: HeaderMap,
+    trailers: HeaderMap,
     response: Changes<String>,
     /// Whether more of its request is to come.
     pub request_goes_on: Cell<bool>,
@@ -39,6 +40,7 @@ impl<'a> FakeExchange<'a> {
             headers,
             request: RefCell::default(),
             answer: HeaderMap::default(),
+            trailers: HeaderMap::default(),
             response: RefCell::default(),
             request_goes_on: Cell::default(),
             response_goes_on: Cell::default(),
@@ -97,6 +99,11 @@ impl<'a> FakeExchange<'a> {
         self.know(Fact::ResponseStatus, &status.unwrap_or(0_u64).to_le_bytes());
         self.arrived.clear();
         self.held.borrow_mut().clear();
+    }
+
+    /// The response ends with these trailers.
+    pub fn trail(&mut self, trailers: &[(&str, &str)]) {
+        self.trailers = trailers.iter().copied().collect();
     }
 
     /// What the proxy knows of it.
@@ -174,6 +181,11 @@ impl Exchange for FakeExchange<'_> {
     fn response_headers(&self) -> &HeaderMap {
         self.proxy.calls.ask(Once::ResponseHeaders);
         &self.answer
+    }
+
+    fn response_trailers(&self) -> &HeaderMap {
+        self.proxy.calls.make();
+        &self.trailers
     }
 
     fn response_goes_on(&self) -> bool {

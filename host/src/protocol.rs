@@ -1,0 +1,68 @@
+//! What an exchange is besides a request and its response: a tunnel, whose bytes are no body, or a gRPC call, whose
+//! outcome stands in `grpc-status` and whose messages may flow in both directions at any pace.
+//!
+//! A tunnel is what opens as one: CONNECT (HTTP/2's extended one too, which Envoy shows as an upgrade), or a GET that asks
+//! for an upgrade (RFC 6455, section 4.1). Any other method with an `upgrade` has an ordinary body, so that nobody hides one
+//! from the filters by asking for an upgrade that the server ignores.
+
+use crate::headers::HeaderMap;
+
+/// What an exchange is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// A request with a body, or without one.
+    #[default]
+    Http,
+    /// A gRPC call.
+    Grpc,
+    /// A tunnel.
+    Tunnel,
+}
+
+impl Protocol {
+    /// As a request's headers tell.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let upgrades = || headers.all(b"upgrade").any(|value| !value.trim_ascii().is_empty());
+        match headers.method() {
+            b"CONNECT" => Self::Tunnel,
+            b"GET" if upgrades() => Self::Tunnel,
+            b"POST" if headers.only(b"content-type").is_some_and(is_grpc) => Self::Grpc,
+            _ => Self::Http,
+        }
+    }
+}
+
+/// Whether a media type is gRPC's, as Envoy tells it: `application/grpc`, alone or with `+` and a format.
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(headers: &[(&str, &str)]) -> Protocol {
+        Protocol::of(&headers.iter().copied().collect())
+    }
+
+    #[test]
+    fn a_tunnel_is_what_opens_as_one() {
+        assert_eq!(of(&[(":method", "CONNECT"), (":protocol", "websocket")]), Protocol::Tunnel);
+        assert_eq!(of(&[(":method", "GET"), ("upgrade", "websocket")]), Protocol::Tunnel);
+        assert_eq!(of(&[(":method", "POST"), ("upgrade", "websocket")]), Protocol::Http);
+        assert_eq!(of(&[(":method", "GET"), ("upgrade", " ")]), Protocol::Http);
+        assert_eq!(of(&[]), Protocol::Http);
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_media_type() {
+        let typed = |media| of(&[(":method", "POST"), ("content-type", media)]);
+        for media in ["application/grpc", "application/grpc+proto", "application/grpc+json"] {
+            assert_eq!(typed(media), Protocol::Grpc, "{media}");
+        }
+        for media in ["application/grpc-web", "application/grpcx", "application/json", ""] {
+            assert_eq!(typed(media), Protocol::Http, "{media}");
+        }
+    }
+}
