@@ -29,7 +29,7 @@ pub enum Api {
 }
 
 /// Collections whose members are created, listed and deleted, and what servers have beside inference.
-const MANAGED: [&[u8]; 27] = [
+const MANAGED: [&[u8]; 32] = [
     b"assistants",
     b"batches",
     b"containers",
@@ -57,6 +57,11 @@ const MANAGED: [&[u8]; 27] = [
     b"sleep",
     b"wake_up",
     b"cancel",
+    b"ServerLive",
+    b"ServerReady",
+    b"ModelReady",
+    b"ModelMetadata",
+    b"grpc.health.v1.Health",
 ];
 
 impl Api {

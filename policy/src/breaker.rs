@@ -1,42 +1,46 @@
 //! Whether requests reach a cluster at all. Closed, they do. Too many errors, or too many slow answers, among enough
-//! requests trip it: open, none does. When its time is up it is half-open: as many requests as there are to be probes
-//! go, the others do not. When all of them passed it recovers; one that failed opens it again for twice
-//! as long, up to a cap. A breaker that stayed closed for as long as that cap begins anew.
+//! requests trip it: open, none does but a scout now and then. When its time is up, or a scout is answered well, it is
+//! half-open: probes go, few at first, then more ([`probes`]).
+//! When a part of them failed that would trip it, it opens again for twice as long, up to a cap; when enough rounds went
+//! well, it closes. A breaker that stayed closed for as long as that cap begins anew.
 //!
-//! A probe is a lease: one whose worker died is given to another request when it expires, and what it says after that
-//! is not heard. Only answers since the breaker closed count, so what tripped it cannot trip it again. Times
-//! further ahead than the rule can have put them (the clock stepped back) are replaced by those it would put now.
+//! Only answers since the breaker closed count, so what tripped it cannot trip it again. What they are counted by is the
+//! clients that had them, so none trips it alone where others are served. Times further ahead than the rule can have put
+//! them (the clock stepped back) are replaced by those it would put now.
 //!
 //! Source: Nygard, "Release It!" (2007), chapter 5.
 
+pub mod probes;
+
 use crate::health::outcome::Outcome;
-use crate::health::window::Counts;
+use crate::health::{Signals, Who};
 use crate::packed::{Reader, Writer};
 use crate::ratio::Ratio;
 use crate::timestamp::Timestamp;
 use core::fmt;
+use probes::{Asker, Probes, Verdict};
 
-/// The most probes that a breaker can be asked to send.
+/// The most probes that a first round can be asked to have.
 pub const MAX_PROBES: u32 = 8;
 
-const BYTES: usize = 121;
+const HEAD: usize = 17;
 
 /// When a breaker opens, and how it closes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
     /// Requests in the window below which nothing trips it, at least 1.
     pub min_requests: u32,
-    /// The part of them that failed which trips it, more than none.
+    /// The part of them that failed which trips it, by clients, more than none.
     pub error_ratio: Ratio,
-    /// The part of them that were slow which trips it, if any does, more than none.
+    /// The part of them that were slow which trips it, by clients, if any does, more than none.
     pub slow_ratio: Option<Ratio>,
     /// Nanoseconds that it is open the first time, more than none.
     pub open_for: u64,
     /// Nanoseconds that it is open at most, at least `open_for`.
     pub max_open_for: u64,
-    /// How many probes must pass, 1 to [`MAX_PROBES`].
+    /// How many probes the first round has, 1 to [`MAX_PROBES`].
     pub probes: u32,
-    /// Nanoseconds after which a probe that has not come back is given up: more than a request may take.
+    /// Nanoseconds after which a probe that has not come back makes room for another.
     pub probe_ttl: u64,
 }
 
@@ -105,82 +109,53 @@ pub enum Ruling {
 /// A request that is to find out whether the cluster is back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    number: u32,
+    pub(crate) number: u32,
 }
 
-/// One breaker's state, as the bytes that the store holds: phase (1), when it closed or will be half-open (8), how
-/// long it was last open (8), probes passed and sent (4 each), leases of number (4) and expiry (8).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One breaker's state: phase (1), when it closed or will be half-open (8), how long it was last open (8); while it is not
+/// closed, who asked and what probes showed (see [`probes`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BreakerRecord {
-    bytes: [u8; BYTES],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct State {
     phase: Phase,
     turn: Timestamp,
     open_for: u64,
-    passed: u32,
-    sent: u32,
-    leases: [Lease; 8],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Lease {
-    number: u32,
-    expires: Timestamp,
-}
-
-impl Default for BreakerRecord {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
+    probes: Probes,
 }
 
 impl BreakerRecord {
     /// From the store's bytes. What is missing is a breaker that never opened.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { bytes: Reader::new(stored).bytes() }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// What the breaker is doing. One that is open may be due to become half-open with the next request.
-    pub fn phase(&self) -> Phase {
-        self.state().phase
-    }
-
-    fn state(&self) -> State {
-        let mut from = Reader::new(&self.bytes);
+        let (head, rest) = stored.split_at_checked(HEAD).unwrap_or((stored, &[]));
+        let mut from = Reader::new(head);
         let phase = match from.u8() {
             1 => Phase::Open,
             2 => Phase::HalfOpen,
             _ => Phase::Closed,
         };
-        let turn = Timestamp::from_nanos(from.u64());
-        let (open_for, passed, sent) = (from.u64(), from.u32(), from.u32());
-        let lease = |_| Lease { number: from.u32(), expires: Timestamp::from_nanos(from.u64()) };
-        State { phase, turn, open_for, passed, sent, leases: [(); 8].map(lease) }
+        let (turn, open_for) = (Timestamp::from_nanos(from.u64()), from.u64());
+        let probes = if phase == Phase::Closed { Probes::default() } else { Probes::from_bytes(rest) };
+        Self { phase, turn, open_for, probes }
     }
-}
 
-impl State {
-    fn pack(&self) -> BreakerRecord {
-        let mut into = Writer::<BYTES>::default();
+    /// For the store. A breaker that is closed takes 17 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut into = Writer::<HEAD>::default();
         let phase: u8 = match self.phase {
             Phase::Closed => 0,
             Phase::Open => 1,
             Phase::HalfOpen => 2,
         };
         into.put([phase]).put(self.turn.as_nanos().to_le_bytes()).put(self.open_for.to_le_bytes());
-        into.put(self.passed.to_le_bytes()).put(self.sent.to_le_bytes());
-        for lease in &self.leases {
-            into.put(lease.number.to_le_bytes()).put(lease.expires.as_nanos().to_le_bytes());
+        let mut bytes = into.finish().to_vec();
+        if self.phase != Phase::Closed {
+            bytes.extend_from_slice(&self.probes.to_bytes());
         }
-        BreakerRecord { bytes: into.finish() }
+        bytes
+    }
+
+    /// What the breaker is doing. One that is open may be due to become half-open with the next request.
+    pub const fn phase(&self) -> Phase {
+        self.phase
     }
 }
 
@@ -204,106 +179,133 @@ impl Breaker {
         }
     }
 
-    /// What is said to a request at `now`, given what answers `since` a time were. The record that is returned is to
-    /// be stored, if nobody has changed it meanwhile; only then is what was said true.
+    /// What is said to `asker` at `now`, given how the cluster was `since` a time. The record that is returned is to be
+    /// stored, if nobody has changed it meanwhile; only then is what was said true.
     pub fn judge(
         &self,
         record: &BreakerRecord,
-        since: impl FnOnce(Timestamp) -> Counts,
+        asker: &Asker,
+        since: impl FnOnce(Timestamp) -> Signals,
         now: Timestamp,
     ) -> (Option<BreakerRecord>, Ruling) {
-        let state = record.state();
-        match state.phase {
-            Phase::Closed if state.turn > now => (Some(State { turn: now, ..state }.pack()), Ruling::Admit),
-            Phase::Closed if self.trips(&since(state.turn)) => {
-                let lasted = now.nanos_since(state.turn) >= self.rule.max_open_for;
-                let open_for = if lasted { 0 } else { state.open_for };
-                self.refuse(self.opened(State { open_for, ..state }, now), now)
+        let mut next = record.clone();
+        let ruling = match record.phase {
+            Phase::Closed if record.turn > now => {
+                next.turn = now;
+                Ruling::Admit
             }
-            Phase::Closed => (None, Ruling::Admit),
-            Phase::Open => match state.turn.nanos_since(now) {
-                0 => self.send(
-                    State { phase: Phase::HalfOpen, passed: 0, leases: [Lease::default(); 8], ..state },
-                    now,
-                ),
-                wait if wait <= self.rule.max_open_for => (None, Ruling::Refuse { wait }),
-                _ => self.refuse(State { turn: now.plus(self.rule.max_open_for), ..state }, now),
-            },
-            Phase::HalfOpen if state.passed >= self.rule.probes => {
-                (Some(closed(state, now).pack()), Ruling::Admit)
+            Phase::Closed if self.trips(&since(record.turn)) => {
+                let lasted = now.nanos_since(record.turn) >= self.rule.max_open_for;
+                next.open_for = if lasted { 0 } else { record.open_for };
+                self.open(&mut next, now);
+                next.probes.note(&asker.who);
+                Ruling::Refuse { wait: next.turn.nanos_since(now) }
             }
-            Phase::HalfOpen => self.send(state, now),
-        }
+            Phase::Closed => Ruling::Admit,
+            Phase::Open => {
+                next.probes.note(&asker.who);
+                match record.turn.nanos_since(now) {
+                    0 => {
+                        half_open(&mut next, now);
+                        self.send(&mut next, asker, now)
+                    }
+                    wait if wait <= self.rule.max_open_for => match next.probes.scout(&self.rule, asker, now)
+                    {
+                        Some(scout) => Ruling::Probe(scout),
+                        None => Ruling::Refuse { wait },
+                    },
+                    _ => {
+                        next.turn = now.plus(self.rule.max_open_for);
+                        Ruling::Refuse { wait: self.rule.max_open_for }
+                    }
+                }
+            }
+            Phase::HalfOpen => {
+                next.probes.note(&asker.who);
+                self.turn(&mut next, now);
+                match next.phase {
+                    Phase::HalfOpen => self.send(&mut next, asker, now),
+                    Phase::Closed => Ruling::Admit,
+                    Phase::Open => Ruling::Refuse { wait: next.turn.nanos_since(now) },
+                }
+            }
+        };
+        ((next != *record).then_some(next), ruling)
     }
 
-    /// The record after `probe` showed `outcome` at `now`, `slow` or not; `None` if it is not waited for any more.
-    /// What says nothing lets another request be the probe.
+    /// The record after `probe` of `who` showed `outcome` at `now`, `slow` or not; `None` if it does not count any more.
+    /// What says nothing makes room for another.
     pub fn report(
         &self,
         record: &BreakerRecord,
-        probe: Probe,
-        outcome: Outcome,
-        slow: bool,
+        (probe, who): (Probe, Who),
+        (outcome, slow): (Outcome, bool),
         now: Timestamp,
     ) -> Option<BreakerRecord> {
-        let mut state = record.state();
-        if state.phase != Phase::HalfOpen {
+        if record.phase == Phase::Closed {
             return None;
         }
-        let held = |lease: &&mut Lease| lease.number == probe.number && self.is_held(lease, now);
-        *state.leases.iter_mut().find(held)? = Lease::default();
-        let broke = matches!(outcome, Outcome::Failure | Outcome::Broken);
-        let failed = broke || (slow && self.rule.slow_ratio.is_some());
-        let next = match outcome {
-            Outcome::Ignored => state,
-            _ if failed => self.opened(state, now),
-            _ => {
-                let state = State { passed: state.passed.saturating_add(1), ..state };
-                if state.passed < self.rule.probes { state } else { closed(state, now) }
-            }
+        let counts_slow = slow && self.rule.slow_ratio.is_some();
+        let failed = match outcome {
+            Outcome::Failure | Outcome::Broken => Some(true),
+            Outcome::Success | Outcome::Overload => Some(counts_slow),
+            Outcome::GivenUp => counts_slow.then_some(true),
+            Outcome::Ignored => None,
         };
-        Some(next.pack())
-    }
-
-    fn trips(&self, counts: &Counts) -> bool {
-        let reached = |ratio: Ratio, part| ratio.reached_by(part, counts.requests);
-        let slow = self.rule.slow_ratio.is_some_and(|ratio| reached(ratio, counts.slow));
-        counts.requests >= self.rule.min_requests && (slow || reached(self.rule.error_ratio, counts.errors))
-    }
-
-    fn opened(&self, state: State, now: Timestamp) -> State {
-        let doubled = state.open_for.saturating_mul(2);
-        let open_for = doubled.clamp(self.rule.open_for, self.rule.max_open_for);
-        State { phase: Phase::Open, turn: now.plus(open_for), open_for, ..state }
-    }
-
-    fn refuse(&self, state: State, now: Timestamp) -> (Option<BreakerRecord>, Ruling) {
-        (Some(state.pack()), Ruling::Refuse { wait: state.turn.nanos_since(now) })
-    }
-
-    fn send(&self, mut state: State, now: Timestamp) -> (Option<BreakerRecord>, Ruling) {
-        let held = state.leases.map(|lease| if self.is_held(&lease, now) { lease } else { Lease::default() });
-        let left = held.iter().map(|lease| lease.expires.nanos_since(now)).filter(|left| *left > 0);
-        let under_way = u32::try_from(left.clone().count()).unwrap_or(MAX_PROBES);
-        if state.passed.saturating_add(under_way) >= self.rule.probes {
-            return (None, Ruling::Refuse { wait: left.min().unwrap_or(self.rule.probe_ttl) });
+        let mut next = record.clone();
+        let counts = match record.phase {
+            Phase::Open if failed == Some(false) => {
+                half_open(&mut next, now);
+                failed
+            }
+            Phase::Open => None,
+            _ => failed,
+        };
+        if !next.probes.come_back(&self.rule, probe, (who, counts), now) {
+            return None;
         }
-        let probe = Probe { number: state.sent.wrapping_add(1) };
-        state = State { sent: probe.number, leases: held, ..state };
-        if let Some(free) = state.leases.iter_mut().find(|lease| lease.expires <= now) {
-            *free = Lease { number: probe.number, expires: now.plus(self.rule.probe_ttl) };
-        }
-        (Some(state.pack()), Ruling::Probe(probe))
+        self.turn(&mut next, now);
+        Some(next)
     }
 
-    fn is_held(&self, lease: &Lease, now: Timestamp) -> bool {
-        let left = lease.expires.nanos_since(now);
-        left > 0 && left <= self.rule.probe_ttl.saturating_mul(2)
+    /// Ends a round that has shown enough.
+    fn turn(&self, record: &mut BreakerRecord, now: Timestamp) {
+        match record.probes.verdict(&self.rule, now) {
+            Verdict::Pending => {}
+            Verdict::Failed => self.open(record, now),
+            Verdict::Recovered => {
+                let open_for = record.open_for;
+                *record = BreakerRecord { turn: now, open_for, ..BreakerRecord::default() };
+            }
+        }
+    }
+
+    fn trips(&self, signals: &Signals) -> bool {
+        let Signals { counts, shares, .. } = signals;
+        let slow = self.rule.slow_ratio.is_some_and(|ratio| shares.slow >= ratio.millionths());
+        let failed = shares.errors >= self.rule.error_ratio.millionths();
+        counts.requests >= self.rule.min_requests && (slow || failed)
+    }
+
+    fn open(&self, record: &mut BreakerRecord, now: Timestamp) {
+        let doubled = record.open_for.saturating_mul(2);
+        record.open_for = doubled.clamp(self.rule.open_for, self.rule.max_open_for);
+        record.turn = now.plus(record.open_for);
+        record.phase = Phase::Open;
+        record.probes.forget(&self.rule, record.open_for, now);
+    }
+
+    fn send(&self, record: &mut BreakerRecord, asker: &Asker, now: Timestamp) -> Ruling {
+        match record.probes.send(&self.rule, asker, now) {
+            Ok(probe) => Ruling::Probe(probe),
+            Err(wait) => Ruling::Refuse { wait: wait.max(1) },
+        }
     }
 }
 
-fn closed(state: State, now: Timestamp) -> State {
-    State { phase: Phase::Closed, turn: now, passed: 0, leases: [Lease::default(); 8], ..state }
+fn half_open(record: &mut BreakerRecord, now: Timestamp) {
+    record.phase = Phase::HalfOpen;
+    record.probes.begin(now);
 }
 
 #[cfg(test)]

@@ -1,27 +1,32 @@
 //! How a cluster is, in one record that all workers share: a sliding window of what its answers were, how long they
-//! took to begin and to end, and whether that is out of the ordinary. Every answer is one update of the
-//! record; a reading changes nothing.
+//! took to begin and to end, and whether that is out of the ordinary. Every answer is one update of the record; a reading
+//! changes nothing.
 //!
-//! Latencies are exponentially weighted means (1/16 a sample) over answers that succeeded, since a refused
-//! connection is fast. Out of the ordinary is judged slot by slot: the mean time to the first byte of each slot against
-//! those before it, so that one odd answer among many is none.
+//! Who asked counts as much as what came of it: ratios and latencies are by clients (see [`clients`]), and clients are told
+//! apart twice, by their address and by their key; the lower value counts. So neither made-up keys of one address nor one
+//! key from many addresses are many clients. Out of the ordinary is judged slot by slot, against the slots before.
 //!
-//! A record is 320 bytes, little-endian: both means (8 each), the detector (28), how many slots in a row were
-//! out of the ordinary (4), the window (256), zeros.
+//! A record is little-endian: the detector (28), how many slots in a row were out of the ordinary (4), the window (176), the
+//! rows of clients by address and by key (1,920 each).
 
 pub mod anomaly;
+pub mod clients;
 pub mod outcome;
 pub mod window;
 
 use crate::packed::{Reader, Writer};
 use crate::timestamp::Timestamp;
 use anomaly::{Detector, Finding, MAX_VALUE};
+use clients::{Clients, Shares, Trouble};
 use core::fmt;
 use core::time::Duration;
 use outcome::Outcome;
 use window::{Counts, SLOTS, Sum, Window};
 
-const BYTES: usize = 320;
+/// Bytes of a record.
+pub const BYTES: usize = HEAD + 2 * clients::BYTES;
+
+const HEAD: usize = anomaly::BYTES + 4 + window::BYTES;
 
 /// The shortest window, in nanoseconds: 100 ms.
 pub const MIN_WINDOW: u64 = 100_000_000;
@@ -73,10 +78,28 @@ impl HealthRule {
         slot(now).saturating_sub(slot(then)) < SLOTS
     }
 
-    /// Whether a request is slow.
+    /// Whether a sample says something.
+    fn hears(&self, sample: &Sample) -> bool {
+        match sample.outcome {
+            Outcome::Ignored => sample.total.is_some(),
+            Outcome::GivenUp => self.is_slow(sample),
+            _ => true,
+        }
+    }
+
+    /// Whether a request is slow: one that was given up, by how long it had waited.
     pub fn is_slow(&self, sample: &Sample) -> bool {
         sample.first_byte.or(sample.total).is_some_and(|waited| waited >= self.slow_after)
     }
+}
+
+/// Who asked, by marks that tell clients apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    /// The network that it came from.
+    pub address: u64,
+    /// The key that it came with; the network again where there is none.
+    pub key: u64,
 }
 
 /// What one request showed, at its first byte, at its end, or at both: a stream may be told once for its outcome
@@ -84,24 +107,28 @@ impl HealthRule {
 /// [`Outcome::Broken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
+    /// Who asked.
+    pub who: Who,
     /// What it says about the cluster.
     pub outcome: Outcome,
     /// Nanoseconds until the answer began, if it did.
     pub first_byte: Option<u64>,
-    /// Nanoseconds until it ended, or failed.
+    /// Nanoseconds until it ended, failed, or was given up.
     pub total: Option<u64>,
 }
 
 /// How a cluster is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
-    /// What its answers were, in the window.
+    /// What all its answers were, in the window.
     pub counts: Counts,
+    /// Which part of them had what trouble, by clients.
+    pub shares: Shares,
     /// Nanoseconds that the window covers.
     pub covered: u64,
-    /// Nanoseconds until an answer begins; 0 before the first.
+    /// Nanoseconds until an answer begins, by clients; 0 before the first.
     pub first_byte: u64,
-    /// Nanoseconds until an answer ends; 0 before the first.
+    /// Nanoseconds until an answer ends, by clients; 0 before the first.
     pub total: u64,
     /// How many slots in a row began to answer later than is ordinary.
     pub anomalous: u32,
@@ -115,36 +142,38 @@ impl Signals {
     }
 }
 
-/// One cluster's record, as the bytes that the store holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One cluster's record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    bytes: [u8; BYTES],
-}
-
-#[derive(Clone, Copy, Default)]
-struct Parts {
-    first_byte: u64,
-    total: u64,
     detector: Detector,
     anomalous: u32,
     window: Window,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self { bytes: [0; BYTES] }
-    }
+    by_address: Clients,
+    by_key: Clients,
 }
 
 impl Health {
     /// From the store's bytes. What is missing is unknown yet.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { bytes: Reader::new(stored).bytes() }
+        let (head, rows) = stored.split_at_checked(HEAD).unwrap_or((stored, &[]));
+        let (by_address, by_key) = rows.split_at_checked(clients::BYTES).unwrap_or((rows, &[]));
+        let mut from = Reader::new(head);
+        Self {
+            detector: Detector::read(&mut from),
+            anomalous: from.u32(),
+            window: Window::read(&mut from),
+            by_address: Clients::from_bytes(by_address),
+            by_key: Clients::from_bytes(by_key),
+        }
     }
 
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// For the store: [`BYTES`] bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut into = Writer::<HEAD>::default();
+        self.detector.write(&mut into);
+        into.put(self.anomalous.to_le_bytes());
+        self.window.write(&mut into);
+        [&into.finish(), self.by_address.as_bytes(), self.by_key.as_bytes()].concat()
     }
 
     /// The record with `sample`, which came at `now`; `None` if it says nothing.
@@ -154,11 +183,11 @@ impl Health {
 
     /// The record with these samples, in the order in which they came; `None` if they say nothing.
     pub fn record_all(&self, rule: &HealthRule, samples: &[(Sample, Timestamp)]) -> Option<Self> {
-        let mut telling = samples.iter().filter(|(sample, _)| sample.says_something()).peekable();
+        let mut telling = samples.iter().filter(|(sample, _)| rule.hears(sample)).peekable();
         telling.peek()?;
-        let mut parts = self.parts();
-        telling.for_each(|(sample, now)| parts.add(rule, sample, *now));
-        Some(parts.pack())
+        let mut health = self.clone();
+        telling.for_each(|(sample, now)| health.add(rule, sample, *now));
+        Some(health)
     }
 
     /// How the cluster is at `now`.
@@ -168,87 +197,75 @@ impl Health {
 
     /// How the cluster is at `now`, by the slots of the window that began at `since` or later.
     pub fn signals_since(&self, rule: &HealthRule, since: Timestamp, now: Timestamp) -> Signals {
-        let Parts { first_byte, total, window, anomalous, .. } = self.parts();
-        let Sum { counts, covered } = window.sum(rule.slot, since, now);
-        let anomalous = if counts.requests > 0 { anomalous } else { 0 };
-        Signals { counts, covered, first_byte, total, anomalous }
-    }
-
-    fn parts(&self) -> Parts {
-        let mut from = Reader::new(&self.bytes);
-        Parts {
-            first_byte: from.u64(),
-            total: from.u64(),
-            detector: Detector::read(&mut from),
-            anomalous: from.u32(),
-            window: Window::read(&mut from),
+        let Sum { counts, covered, slots } = self.window.sum(rule.slot, since, now);
+        let anomalous = if counts.requests > 0 { self.anomalous } else { 0 };
+        let (first_byte, total) = self.by_address.latencies(slots);
+        let (by_key, total_by_key) = self.by_key.latencies(slots);
+        Signals {
+            counts,
+            shares: self.by_address.shares(slots).min(self.by_key.shares(slots)),
+            covered,
+            first_byte: first_byte.min(by_key),
+            total: total.min(total_by_key),
+            anomalous,
         }
     }
-}
 
-impl Sample {
-    fn says_something(&self) -> bool {
-        self.outcome != Outcome::Ignored || self.total.is_some()
-    }
-}
-
-impl Parts {
     fn add(&mut self, rule: &HealthRule, sample: &Sample, now: Timestamp) {
-        let (first_byte, total) = match sample.outcome {
-            Outcome::Success => (sample.first_byte, sample.total),
-            Outcome::Ignored => (None, sample.total),
-            Outcome::Failure | Outcome::Broken | Outcome::Overload => (None, None),
-        };
         self.advance(rule, now);
-        if let Some(first_byte) = first_byte {
-            self.first_byte = weighted(self.first_byte, first_byte);
+        let place = self.window.place(now);
+        let (outcome, slow) = (sample.outcome, rule.is_slow(sample));
+        let trouble =
+            Trouble { error: outcome == Outcome::Failure, slow, overload: outcome == Outcome::Overload };
+        let succeeded = outcome == Outcome::Success;
+        let first_byte = sample.first_byte.filter(|_| succeeded).map(|nanos| nanos.min(MAX_VALUE));
+        let broken = sample.first_byte.unwrap_or(0).min(MAX_VALUE);
+        let total = sample.total.filter(|_| succeeded || outcome == Outcome::Ignored);
+        for (clients, mark) in
+            [(&mut self.by_address, sample.who.address), (&mut self.by_key, sample.who.key)]
+        {
+            match outcome {
+                Outcome::Ignored => {}
+                Outcome::Broken => clients.broke(mark, place, broken),
+                _ => clients.add(mark, place, trouble, first_byte),
+            }
+            if let Some(total) = total {
+                clients.took(mark, total.min(MAX_VALUE));
+            }
         }
-        if let Some(total) = total {
-            self.total = weighted(self.total, total);
-        }
-        match sample.outcome {
+        match outcome {
             Outcome::Ignored => {}
-            Outcome::Broken => self.window.withdraw(sample.first_byte.unwrap_or(0).min(MAX_VALUE), now),
-            _ => self.window.add(counts(rule, sample), now),
+            Outcome::Broken => self.window.withdraw(now),
+            _ => self.window.add(
+                Counts {
+                    requests: 1,
+                    errors: u32::from(trouble.error),
+                    slow: u32::from(slow),
+                    overloads: u32::from(trouble.overload),
+                },
+                now,
+            ),
         }
     }
 
     fn advance(&mut self, rule: &HealthRule, now: Timestamp) {
-        let Some(over) = self.window.advance(rule.slot, now) else { return };
-        let Some(mean) = over.first_byte.checked_div(u64::from(over.successes())) else { return };
+        if self.window.is_at(rule.slot, now) {
+            return;
+        }
+        let newest = self.window.newest();
+        let means = [&self.by_address, &self.by_key].map(|clients| clients.newest(newest));
+        let (by_address, by_key) = (&mut self.by_address, &mut self.by_key);
+        let is_over = self.window.advance(rule.slot, now, |place| {
+            by_address.clear(place);
+            by_key.clear(place);
+        });
+        by_address.turn();
+        by_key.turn();
+        let Some(mean) = means.into_iter().flatten().min().filter(|_| is_over) else { return };
         self.anomalous = match self.detector.observe(mean) {
             Finding::High => self.anomalous.saturating_add(1),
             _ => 0,
         };
-    }
-
-    fn pack(&self) -> Health {
-        let mut into = Writer::<BYTES>::default();
-        into.put(self.first_byte.to_le_bytes()).put(self.total.to_le_bytes());
-        self.detector.write(&mut into);
-        into.put(self.anomalous.to_le_bytes());
-        self.window.write(&mut into);
-        Health { bytes: into.finish() }
-    }
-}
-
-fn counts(rule: &HealthRule, sample: &Sample) -> Counts {
-    let succeeded = sample.outcome == Outcome::Success;
-    Counts {
-        requests: 1,
-        errors: u32::from(sample.outcome == Outcome::Failure),
-        slow: u32::from(rule.is_slow(sample)),
-        overloads: u32::from(sample.outcome == Outcome::Overload),
-        first_byte: sample.first_byte.filter(|_| succeeded).unwrap_or(0).min(MAX_VALUE),
-    }
-}
-
-fn weighted(mean: u64, sample: u64) -> u64 {
-    let sample = sample.min(MAX_VALUE);
-    match mean {
-        0 => sample,
-        _ if sample > mean => mean.saturating_add(sample.abs_diff(mean) / 16),
-        _ => mean.saturating_sub(sample.abs_diff(mean) / 16),
     }
 }
 

@@ -21,10 +21,11 @@
 //! - [`breaker`]: whether requests reach the cluster.
 //! - [`tier`]: how far answers are degraded.
 //! - [`answer_cache`]: the last good answers, in bounded memory.
-//! - [`sse`]: what a stream of events shows while it passes.
+//! - [`answer`]: what an answer shows while it passes.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
+pub mod answer;
 pub mod answer_cache;
 pub mod api;
 pub mod attempt;
@@ -50,6 +51,5 @@ pub mod retry_budget;
 pub mod retry_hint;
 pub mod rewrite;
 pub mod slots;
-pub mod sse;
 pub mod tier;
 pub mod timestamp;

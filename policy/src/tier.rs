@@ -2,6 +2,7 @@
 //! own with hysteresis: on as soon as one of its signals reaches its threshold, off when all of them have stayed below
 //! a part of it (half, say) for a hold time. So a cluster at the edge does not make it flap.
 //!
+//! Ratios and latencies are by clients (see [`crate::health`]), so no client turns a tier on alone where others are served.
 //! What is measured counts only with enough requests in the window. A tier that keeps all requests from the cluster
 //! therefore ends after its hold time, and the cluster is tried again. A drill forces a tier on or off, and
 //! leaves the record as it is.
@@ -14,7 +15,8 @@ use crate::ratio::Ratio;
 use crate::timestamp::Timestamp;
 use core::fmt;
 
-const BYTES: usize = 27;
+/// Bytes of a record.
+pub const BYTES: usize = 27;
 
 /// The signals that turn a tier on, each from a threshold above 0. Those that are absent are not looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,12 +210,12 @@ impl TierRule {
 
 impl Thresholds {
     fn reached_by(&self, signals: &Signals, min_requests: u32, breaker: Phase) -> bool {
-        let counts = &signals.counts;
-        let ratio = |at: Option<Ratio>, part| at.is_some_and(|at| at.reached_by(part, counts.requests));
+        let (counts, shares) = (&signals.counts, &signals.shares);
+        let ratio = |at: Option<Ratio>, share| at.is_some_and(|at| share >= at.millionths());
         let level = |at: Option<u64>, value| at.is_some_and(|at| value >= at);
-        let measured = ratio(self.error_ratio, counts.errors)
-            || ratio(self.slow_ratio, counts.slow)
-            || ratio(self.overload_ratio, counts.overloads)
+        let measured = ratio(self.error_ratio, shares.errors)
+            || ratio(self.slow_ratio, shares.slow)
+            || ratio(self.overload_ratio, shares.overloads)
             || level(self.request_rate, signals.request_rate())
             || level(self.first_byte, signals.first_byte)
             || level(self.total, signals.total)

@@ -33,6 +33,8 @@ pub struct Asked {
     pub is_read: bool,
     /// Whether the answer streams.
     pub stream: bool,
+    /// How many completion tokens it asks for at most, if it says so.
+    pub completion_tokens: Option<u64>,
     /// The model that is to answer, as far as it is known.
     pub model: Option<String>,
     /// Whether its path is refused while less is done.
@@ -90,6 +92,7 @@ impl Asked {
         let facts = scan.facts();
         self.is_read = scan.is_complete();
         self.stream = facts.stream();
+        self.completion_tokens = facts.completion_tokens();
         self.model = facts.model().map(|model| model.name.clone());
         let plain = scan.is_complete() && facts.is_object && facts.duplicate.is_none() && !facts.repeated_key;
         let head = self.head.filter(|_| plain);

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::rc::Rc;
 use tidegate_host::headers::HeaderMap;
+use tidegate_policy::answer::Shown;
 use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::answer_cache::{Candidate, forbids_storing};
-use tidegate_policy::sse::Shown;
 
 /// Bytes that a worker gathers at a time: 32 MiB.
 const MOST: usize = 32 << 20;

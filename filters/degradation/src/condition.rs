@@ -1,13 +1,10 @@
 //! All that is known of one cluster, or of one model on it, in one entry of the store, so that one look tells whether
-//! a request may go, and one write tells all workers. Health (320 bytes), breaker (121), tiers (27).
+//! a request may go, and one write tells all workers. Health (4,048 bytes), tiers (27), then the breaker.
 
 use tidegate_host::store::State;
 use tidegate_policy::breaker::BreakerRecord;
-use tidegate_policy::health::Health;
-use tidegate_policy::tier::TierRecord;
-
-const HEALTH: usize = 320;
-const BREAKER: usize = 121;
+use tidegate_policy::health::{self, Health};
+use tidegate_policy::tier::{self, TierRecord};
 
 /// All that is known of one cluster, or of one model on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,15 +22,15 @@ impl Condition {
     /// Ready to be stored.
     #[must_use]
     pub fn packed(mut self) -> Self {
-        self.bytes = [self.health.as_bytes(), self.breaker.as_bytes(), self.tiers.as_bytes()].concat();
+        self.bytes = [&self.health.to_bytes(), self.tiers.as_bytes(), &self.breaker.to_bytes()].concat();
         self
     }
 }
 
 impl State for Condition {
     fn from_bytes(bytes: Vec<u8>) -> Self {
-        let (health, rest) = bytes.split_at_checked(HEALTH).unwrap_or((&bytes, &[]));
-        let (breaker, tiers) = rest.split_at_checked(BREAKER).unwrap_or((rest, &[]));
+        let (health, rest) = bytes.split_at_checked(health::BYTES).unwrap_or((&bytes, &[]));
+        let (tiers, breaker) = rest.split_at_checked(tier::BYTES).unwrap_or((rest, &[]));
         Self {
             health: Health::from_bytes(health),
             breaker: BreakerRecord::from_bytes(breaker),
@@ -54,7 +51,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_as_long_as_its_three_records() {
-        assert_eq!(Condition::default().packed().as_bytes().len(), 468);
+        assert_eq!(Condition::default().packed().as_bytes().len(), 4_048 + 27 + 17);
     }
 
     proptest! {

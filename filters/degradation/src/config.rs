@@ -22,8 +22,8 @@ const MAX_LIST: usize = 64;
 const MAX_SPAN: Duration = Duration::from_secs(86_400);
 const MAX_HELD: u32 = 65_536;
 const DEFAULT_HELD: u32 = 1_024;
-/// How long a probe may take beyond the timeout, in nanoseconds.
-const SLACK: u64 = 5_000_000_000;
+/// After how long a probe makes room for another, at most, in nanoseconds: 2 s.
+const PROBE_TTL: u64 = 2_000_000_000;
 
 /// Everything that can be enforced.
 #[derive(Debug)]
@@ -164,7 +164,6 @@ impl Config {
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let timeouts = timeouts(raw.timeout, raw.timeouts)?;
-        let longest = timeouts.others.iter().map(|rule| rule.timeout).fold(timeouts.usual, u64::max);
         let min_requests = raw.breaker.min_requests.map_or(20, |Whole(count)| count);
         let (reduce_at, reduce) = tiers::reduce(raw.tiers.reduce, min_requests)?;
         let (cached_at, cached) = tiers::cached(raw.tiers.cached, min_requests)?;
@@ -180,7 +179,7 @@ impl Config {
         for (index, model) in raw.models.iter().enumerate() {
             tiers::model_name(model, &format!("models[{index}]"))?;
         }
-        let (health, breaker) = breaker(raw.breaker, min_requests, timeouts.usual, longest)?;
+        let (health, breaker) = breaker(raw.breaker, min_requests, timeouts.usual)?;
         Ok(Self {
             health,
             breaker,
@@ -220,12 +219,7 @@ fn timeouts(usual: Option<WrittenSpan>, others: Vec<RawTimeout>) -> Result<Timeo
     Ok(Timeouts { usual, others: others.collect::<Result<_, _>>()? })
 }
 
-fn breaker(
-    raw: RawBreaker,
-    min_requests: u32,
-    timeout: u64,
-    longest: u64,
-) -> Result<(HealthRule, Breaker), ConfigError> {
+fn breaker(raw: RawBreaker, min_requests: u32, timeout: u64) -> Result<(HealthRule, Breaker), ConfigError> {
     let seconds = Duration::from_secs;
     let window = raw.window.map_or(seconds(10), |WrittenSpan(window)| window);
     let after = raw.slow.as_ref().map_or(Duration::from_nanos(timeout), |slow| slow.after.0);
@@ -244,7 +238,7 @@ fn breaker(
         open_for: nanos(open_for),
         max_open_for: nanos(span(Some(WrittenSpan(max_open_for)), seconds(60), "breaker.max_open_for")?),
         probes,
-        probe_ttl: longest.saturating_add(SLACK),
+        probe_ttl: timeout.min(nanos(after)).min(PROBE_TTL),
     };
     let breaker = Breaker::new(rule).map_err(|invalid| match invalid {
         InvalidBreaker::ZeroRequests => refuse("breaker.min_requests", format!("found 0, {invalid}")),

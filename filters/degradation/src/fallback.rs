@@ -39,7 +39,7 @@ fn filled(template: &str, values: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
     use serde_json::Value;
-    use tidegate_policy::sse::{First, Watch};
+    use tidegate_policy::answer::{First, Form, Watch};
 
     fn asked(api: Api, stream: bool) -> Asked {
         Asked { api, stream, model: Some("a \"model\"\n".to_owned()), ..Asked::default() }
@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn what_streams_has_content_a_reason_and_an_end() {
         for api in [Api::Chat, Api::Completion, Api::Message] {
-            let shown = Watch::default().feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
+            let shown =
+                Watch::new(Form::Events).feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
             assert_eq!(shown.first, Some(First::Content));
             assert!(shown.finished && shown.is_whole());
         }

@@ -1,9 +1,10 @@
 //! One exchange. A request is decided on when its body is known, where it can be held until then, else at its head. Its
-//! answer is held only if it streams and until it has content, so that a failure is still an answer of its own; then it
-//! passes untouched, and unseen if it is not to be kept.
+//! answer is held until it has content, so that a failure is still an answer of its own; then it passes untouched, and is
+//! looked on for an error in its midst. A tunnel is none of it: nothing of it is held, timed or judged.
 
 use crate::answer::Why;
 use crate::asked::Asked;
+use crate::caller::Caller;
 use crate::collect::Collect;
 use crate::config::Config;
 use crate::gate::{Place, Standing};
@@ -14,15 +15,20 @@ use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_policy::answer::Watch;
+use tidegate_policy::api::Api;
+use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Probe, Ruling};
-use tidegate_policy::sse::Watch;
 use tidegate_policy::tier::Tiers;
 use tidegate_policy::timestamp::Timestamp;
 
 const MAX_DEPTH: u8 = 64;
 const MILLISECOND: u64 = 1_000_000;
+/// Completion tokens up to which an answer is likely to begin soon.
+const FEW_TOKENS: u64 = 256;
 const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 
 /// A breaker, a timeout for inference, and three tiers of less than the whole answer.
@@ -36,21 +42,22 @@ pub struct Degradation {
 pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
+    pub(crate) caller: Caller,
     has_head: bool,
-    pub(crate) has_body: bool,
-    body: Body,
+    pub(crate) body: Body,
     pub(crate) flight: Option<Flight>,
     pub(crate) note: Option<String>,
     pub(crate) has_begun: bool,
     pub(crate) unfinished: Option<Begun>,
     pub(crate) watch: Option<Box<Watch>>,
     pub(crate) looked_at: usize,
+    pub(crate) has_erred: bool,
     pub(crate) collect: Option<Collect>,
 }
 
 /// What becomes of the request's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Body {
+pub(crate) enum Body {
     /// There is none, or it is over.
     #[default]
     None,
@@ -65,15 +72,17 @@ enum Body {
 /// A request that went to the cluster.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
-    pub(crate) place: Place,
+    /// Where its outcome counts, if it does.
+    pub(crate) place: Option<Place>,
     pub(crate) sent_at: Timestamp,
     pub(crate) probe: Option<Probe>,
 }
 
-/// An answer that was told as a success when it began.
+/// An answer that has begun, and was told as a success if it counts as one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun {
-    pub(crate) place: Place,
+    pub(crate) place: Option<Place>,
+    pub(crate) is_success: bool,
     pub(crate) at: Timestamp,
     pub(crate) first_byte: u64,
 }
@@ -110,8 +119,8 @@ impl Filter for Degradation {
         DegradationStream {
             worker: Rc::clone(&self.worker),
             asked: Asked::default(),
+            caller: Caller::default(),
             has_head: false,
-            has_body: false,
             body: Body::None,
             flight: None,
             note: None,
@@ -119,6 +128,7 @@ impl Filter for Degradation {
             unfinished: None,
             watch: None,
             looked_at: 0,
+            has_erred: false,
             collect: None,
         }
     }
@@ -131,11 +141,17 @@ impl Stream for DegradationStream {
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let goes_on = exchange.request_goes_on();
-        self.has_body = goes_on;
+        if goes_on {
+            self.caller = Caller::of(exchange, &self.worker.config);
+        }
+        if self.caller.protocol == Protocol::Tunnel {
+            return Flow::Continue;
+        }
         if (goes_on && self.worker.reads_bodies()) || self.worker.reads_heads() {
             self.read_head(exchange);
         }
-        if goes_on && self.worker.config.hold_headers && exchange.can_hold() {
+        let waits = self.caller.protocol == Protocol::Http && self.worker.config.hold_headers;
+        if goes_on && waits && exchange.can_hold() {
             self.body = Body::Awaited;
             return Flow::Hold;
         }
@@ -180,11 +196,11 @@ impl Stream for DegradationStream {
         }
     }
 
-    fn on_response_body(&mut self, exchange: &dyn Exchange, _: usize) -> Flow {
+    fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
         if self.watch.is_none() && self.collect.is_none() {
             return Flow::Keep;
         }
-        self.look_on(exchange)
+        self.look_on(exchange, arrived)
     }
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
@@ -216,8 +232,12 @@ impl DegradationStream {
         {
             return Flow::Reply(reply);
         }
+        if !self.caller.asks_a_model && !self.is_refused_path(exchange) {
+            return self.go(exchange, None, None);
+        }
         let place = worker.place(exchange, &self.asked);
-        let standing = worker.enter(exchange, place);
+        let asker = Asker { who: self.caller.who, is_short: self.is_short() };
+        let standing = worker.enter(exchange, place, &asker);
         let usual = standing.ruling == Ruling::Admit && standing.tiers == Tiers::default();
         if !usual {
             if !self.has_head {
@@ -231,13 +251,35 @@ impl DegradationStream {
             Ruling::Probe(probe) => Some(probe),
             Ruling::Admit | Ruling::Refuse { .. } => None,
         };
-        self.flight = Some(Flight { place, sent_at: exchange.now(), probe });
-        count(exchange, Counter::Admitted);
         if standing.tiers.reduce && !self.asked.opted_out {
             self.make_smaller(exchange);
         }
+        self.go(exchange, Some(place).filter(|_| self.caller.asks_a_model), probe)
+    }
+
+    fn go(&mut self, exchange: &dyn Exchange, place: Option<Place>, probe: Option<Probe>) -> Flow {
+        self.flight = Some(Flight { place, sent_at: exchange.now(), probe });
+        count(exchange, Counter::Admitted);
         self.limit_time(exchange);
         Flow::Continue
+    }
+
+    /// Whether its path may be refused while less is done, so that it matters whether it is.
+    fn is_refused_path(&mut self, exchange: &dyn Exchange) -> bool {
+        let may_be = self.worker.config.reduce.as_ref().is_some_and(|reduce| !reduce.refuse_paths.is_empty());
+        if may_be && !self.has_head {
+            self.read_head(exchange);
+        }
+        self.asked.refused_path
+    }
+
+    /// Whether an answer is likely to begin soon: it streams, or is to be small.
+    fn is_short(&self) -> bool {
+        let small = match self.caller.api {
+            Api::Embedding | Api::Rerank => true,
+            _ => self.asked.completion_tokens.is_some_and(|tokens| tokens <= FEW_TOKENS),
+        };
+        self.body == Body::None && (self.asked.stream || small)
     }
 
     /// What a request gets that does not reach the cluster.
@@ -296,7 +338,7 @@ impl DegradationStream {
         self.note = Some(reduced.note);
     }
 
-    /// The router's own timeout is for the whole answer: what streams, or may, is timed here.
+    /// The router's own timeout is for the whole answer: what streams, or may, is timed here, until it begins.
     fn limit_time(&self, exchange: &dyn Exchange) {
         if self.worker.config.shadow {
             return;
@@ -304,7 +346,8 @@ impl DegradationStream {
         if self.body != Body::None {
             return exchange.set_request_header(TIMEOUT, b"0");
         }
-        if self.asked.stream {
+        let has_body = self.caller.asks_a_model;
+        if self.asked.stream || (has_body && !self.caller.streams_only_if_asked()) {
             exchange.set_request_header(TIMEOUT, b"0");
             exchange.set_alarm(Some(exchange.now().plus(self.timeout())));
         } else {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use core::cell::RefCell;
 use std::collections::BTreeMap;
 use tidegate_host::store::{Contended, Store, update};
+use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Phase, Probe, Ruling};
 use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::Outcome;
@@ -74,7 +75,13 @@ impl Place {
 
 impl Gate {
     /// Asks for a request to be let to the cluster.
-    pub fn enter(&self, store: &dyn Store, config: &Config, place: Place, now: Timestamp) -> Standing {
+    pub fn enter(
+        &self,
+        store: &dyn Store,
+        config: &Config,
+        (place, asker): (Place, &Asker),
+        now: Timestamp,
+    ) -> Standing {
         if let Some(tiers) = self.trusted(place, now) {
             return Standing { ruling: Ruling::Admit, tiers, turned: None, contended: false };
         }
@@ -84,7 +91,8 @@ impl Gate {
             let mut changed = record(&mut condition, config, &known.pending);
             let (breaker, ruling) = config.breaker.judge(
                 &condition.breaker,
-                |since| condition.health.signals_since(&config.health, since, now).counts,
+                asker,
+                |since| condition.health.signals_since(&config.health, since, now),
                 now,
             );
             changed |= breaker.is_some();
@@ -132,7 +140,8 @@ impl Gate {
             let before = condition.breaker.phase();
             let mut changed = record(&mut condition, config, &known.pending);
             let reported = probe.and_then(|probe| {
-                config.breaker.report(&condition.breaker, probe, sample.outcome, slow, now)
+                let told = (sample.outcome, slow);
+                config.breaker.report(&condition.breaker, (probe, sample.who), told, now)
             });
             changed |= reported.is_some();
             condition.breaker = reported.unwrap_or(condition.breaker);

@@ -3,13 +3,15 @@
 //! `x-tidegate-degraded`.
 //!
 //! [`config`]: what an operator writes, and what can be enforced. [`gate`]: how the cluster is, and whether a
-//! request may reach it. [`asked`]: what a request's head and body say that counts here. [`reduce`], [`cache`] and
+//! request may reach it. [`caller`]: who asks for what, [`grpc`]: what came of a call. [`asked`]: what a request's head and
+//! body say that counts for its answer. [`reduce`], [`cache`] and
 //! [`fallback`]: the three tiers. [`answer`]: what clients are sent. [`worker`]: what all exchanges of a worker share.
 //! [`filter`]: one exchange, and [`response`] its second half.
 
 pub mod answer;
 pub mod asked;
 pub mod cache;
+pub mod caller;
 pub mod collect;
 pub mod condition;
 pub mod config;
@@ -18,6 +20,7 @@ pub mod describe;
 pub mod fallback;
 pub mod filter;
 pub mod gate;
+pub mod grpc;
 pub mod metrics;
 pub mod reduce;
 mod response;

@@ -2,15 +2,17 @@
 
 use crate::answer::{DEGRADED, Why};
 use crate::collect::Collect;
-use crate::filter::{Begun, DegradationStream};
+use crate::filter::{Begun, Body, DegradationStream};
+use crate::grpc;
 use crate::metrics::Counter;
 use crate::worker::count;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
-use tidegate_policy::answer_cache::entry::Kind;
+use tidegate_host::protocol::Protocol;
+use tidegate_policy::answer::blame::Blame;
+use tidegate_policy::answer::{First, Form, Watch};
 use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::{Ending, Outcome};
 use tidegate_policy::retry_hint;
-use tidegate_policy::sse::{First, Watch};
 use tidegate_policy::tier::Switch;
 
 /// Bytes after which a stream is not waited with any longer, whatever it says: Envoy holds only so much.
@@ -18,6 +20,9 @@ const MOST_WITHOUT_CONTENT: usize = 64 << 10;
 
 impl DegradationStream {
     pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
+        if self.caller.protocol == Protocol::Grpc {
+            return self.called(exchange);
+        }
         if let Some(note) = &self.note {
             exchange.set_response_header(DEGRADED, note);
         }
@@ -27,33 +32,26 @@ impl DegradationStream {
         if let Some(cached) = cached.filter(|_| self.asked.question.is_some()) {
             self.collect = Collect::begin(exchange.response_headers(), cached, &self.worker.gathered);
         }
-        if goes_on && self.may_stream(exchange) {
-            self.watch = Some(Box::<Watch>::default());
-            return if config.hold_headers && !config.shadow { Flow::Hold } else { Flow::Keep };
+        if goes_on && self.caller.asks_a_model {
+            self.watch = Some(Box::new(Watch::new(form(exchange))));
+            return if self.is_held() { Flow::Hold } else { Flow::Keep };
         }
-        let waited = self.waited(exchange);
+        let total = (!goes_on).then(|| self.waited(exchange));
+        self.has_begun = true;
         self.is_over(exchange);
-        self.began(exchange, Some(waited));
-        self.flight = None;
+        self.began(exchange, Outcome::Success, total);
+        if !goes_on {
+            self.flight = None;
+        }
         Flow::Keep
     }
 
     /// From the headers, if those are read anyway.
     pub(crate) fn status(&self, exchange: &dyn Exchange) -> u64 {
-        let reads = self.may_ask_for_events() || self.asked.question.is_some();
+        let reads = self.caller.asks_a_model;
         let text = reads.then(|| exchange.response_headers().only(b":status")).flatten();
         let status = text.and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
         status.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
-    }
-
-    const fn may_ask_for_events(&self) -> bool {
-        self.asked.stream || (self.has_body && !self.asked.is_read)
-    }
-
-    /// Whether events come. A request that is known not to ask for them gets none.
-    fn may_stream(&self, exchange: &dyn Exchange) -> bool {
-        self.may_ask_for_events()
-            && exchange.response_headers().only(b"content-type").and_then(Kind::of) == Some(Kind::Sse)
     }
 
     pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
@@ -63,7 +61,14 @@ impl DegradationStream {
         let waited = self.waited(exchange);
         self.is_over(exchange);
         let status = u16::try_from(status).unwrap_or(0);
-        let flow = match (Ending { status, details: &details, flags }).outcome() {
+        let is_their_answer = details.starts_with(b"via_upstream");
+        let outcome = match (Ending { status, details: &details, flags }).outcome() {
+            Outcome::Failure | Outcome::Broken if self.body != Body::None && !is_their_answer => {
+                Outcome::Ignored
+            }
+            outcome => outcome,
+        };
+        match outcome {
             Outcome::Failure | Outcome::Broken => {
                 let timed_out = details.starts_with(b"response_timeout");
                 if timed_out {
@@ -73,38 +78,60 @@ impl DegradationStream {
                 self.replace(exchange, if timed_out { Why::TimedOut } else { Why::Failed })
             }
             Outcome::Overload => {
-                count(exchange, Counter::Overloads);
-                self.tell(exchange, Outcome::Overload, None, Some(waited));
+                self.overloaded(exchange, Some(waited));
+                self.flight = None;
                 self.kept_instead(exchange)
             }
-            Outcome::Success => {
-                self.began(exchange, Some(waited));
+            Outcome::Success | Outcome::Ignored | Outcome::GivenUp => {
+                self.has_begun = true;
+                self.began(exchange, outcome, None);
+                self.flight = None;
                 Flow::Keep
             }
-            Outcome::Ignored => {
-                self.tell(exchange, Outcome::Ignored, None, None);
-                Flow::Keep
-            }
-        };
-        self.flight = None;
-        flow
+        }
     }
 
-    pub(crate) fn look_on(&mut self, exchange: &dyn Exchange) -> Flow {
-        let chunk = exchange.arrived();
+    /// The answer to a gRPC call: one that ended at once says what came of it, any other will.
+    fn called(&mut self, exchange: &dyn Exchange) -> Flow {
+        let status = exchange.response_headers().only(b"grpc-status").map(grpc::http_status);
+        match status {
+            None | Some(200) if exchange.response_goes_on() => {
+                self.has_begun = true;
+                self.is_over(exchange);
+                self.unfinished = self.begun_as(exchange, false);
+                Flow::Keep
+            }
+            None | Some(200) => {
+                let total = Some(self.waited(exchange));
+                self.is_over(exchange);
+                self.began(exchange, Outcome::Success, total);
+                self.flight = None;
+                Flow::Keep
+            }
+            Some(status) => self.not_answered(exchange, u64::from(status)),
+        }
+    }
+
+    pub(crate) fn look_on(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
+        let reads = self.watch.as_ref().is_some_and(|watch| watch.reads()) || self.collect.is_some();
+        let chunk = if reads { exchange.arrived() } else { &[] };
         if self.collect.as_mut().is_some_and(|collect| !collect.add(chunk)) {
             self.collect = None;
         }
         let Some(watch) = &mut self.watch else { return Flow::Keep };
-        let shown = watch.feed(chunk);
-        self.looked_at = self.looked_at.saturating_add(chunk.len());
+        let shown = if watch.reads() { watch.feed(chunk) } else { watch.pass(arrived) };
+        self.looked_at = self.looked_at.saturating_add(arrived);
         let much = (self.looked_at > MOST_WITHOUT_CONTENT).then_some(First::Content);
         let flow = match shown.first.or(much) {
             Some(first) if !self.has_begun => self.begun(exchange, first),
             _ => Flow::Keep,
         };
-        if self.has_begun && self.collect.is_none() {
-            self.watch = None;
+        if let Some(blame) = shown.error {
+            self.erred(exchange, blame);
+        }
+        if let Some(watch) = self.watch.as_mut().filter(|_| self.has_begun && self.collect.is_none()) {
+            watch.only_errors();
+            self.watch = self.watch.take().filter(|watch| !watch.is_over());
         }
         flow
     }
@@ -112,73 +139,147 @@ impl DegradationStream {
     fn begun(&mut self, exchange: &dyn Exchange, first: First) -> Flow {
         self.has_begun = true;
         self.is_over(exchange);
-        if first == First::Error {
-            self.failed(exchange);
-            self.collect = None;
-            return self.replace_held(exchange);
+        let First::Error(blame) = first else {
+            self.began(exchange, Outcome::Success, None);
+            return Flow::Continue;
+        };
+        (self.has_erred, self.collect) = (true, None);
+        match blame {
+            Blame::Client => {
+                self.began(exchange, Outcome::Ignored, None);
+                Flow::Continue
+            }
+            Blame::Load => {
+                self.overloaded(exchange, None);
+                (self.flight, self.watch) = (None, None);
+                let flow = if self.is_held() { self.kept_instead(exchange) } else { Flow::Keep };
+                if flow == Flow::Keep { Flow::Continue } else { flow }
+            }
+            Blame::Server => {
+                self.failed(exchange);
+                self.replace_held(exchange)
+            }
         }
-        self.began(exchange, None);
-        Flow::Continue
+    }
+
+    /// An answer that was a success so far has an error in its midst.
+    fn erred(&mut self, exchange: &dyn Exchange, blame: Blame) {
+        if core::mem::replace(&mut self.has_erred, true) || self.flight.is_none() {
+            return;
+        }
+        self.collect = None;
+        match (blame, self.unfinished.take()) {
+            (Blame::Server, Some(begun)) => self.broke(exchange, begun),
+            (Blame::Load, _) => self.overloaded(exchange, None),
+            _ => {}
+        }
     }
 
     /// The cluster has begun an answer, or given it whole.
-    fn began(&mut self, exchange: &dyn Exchange, total: Option<u64>) {
+    fn began(&mut self, exchange: &dyn Exchange, outcome: Outcome, total: Option<u64>) {
+        let is_success = outcome == Outcome::Success;
+        let first_byte = Some(self.waited(exchange)).filter(|_| is_success);
+        self.tell(exchange, outcome, first_byte, total);
+        self.unfinished = self.begun_as(exchange, is_success).filter(|_| exchange.response_goes_on());
+    }
+
+    fn begun_as(&self, exchange: &dyn Exchange, is_success: bool) -> Option<Begun> {
         let first_byte = self.waited(exchange);
-        self.tell(exchange, Outcome::Success, Some(first_byte), total);
-        let flight = self.flight.filter(|_| exchange.response_goes_on());
-        self.unfinished = flight.map(|flight| Begun { place: flight.place, at: exchange.now(), first_byte });
+        self.flight.map(|flight| Begun { place: flight.place, is_success, at: exchange.now(), first_byte })
     }
 
     /// The exchange is over, and not by the end of an answer that had begun.
     pub(crate) fn broke_off(&self, exchange: &dyn Exchange, begun: Begun) {
-        let Begun { place, at, first_byte } = begun;
-        if !is_failure(exchange) {
-            return;
+        if is_failure(exchange) {
+            self.broke(exchange, begun);
         }
+    }
+
+    fn broke(&self, exchange: &dyn Exchange, begun: Begun) {
+        let Begun { place, is_success, at, first_byte } = begun;
+        let Some(place) = place else { return };
         count(exchange, Counter::Failures);
-        let counts = self.worker.config.health.holds(at, exchange.now());
-        let outcome = if counts { Outcome::Broken } else { Outcome::Failure };
-        let sample = Sample { outcome, first_byte: Some(first_byte), total: None };
+        let counted = is_success && self.worker.config.health.holds(at, exchange.now());
+        let outcome = if counted { Outcome::Broken } else { Outcome::Failure };
+        let sample = Sample { who: self.caller.who, outcome, first_byte: Some(first_byte), total: None };
         self.worker.report(exchange, place, sample, None);
     }
 
-    /// The exchange is over, and no answer has begun.
+    /// The exchange is over, and no answer has begun. One that its client left says how long it had waited.
     pub(crate) fn was_given_up(&mut self, exchange: &dyn Exchange) {
-        if is_failure(exchange) {
+        if self.body != Body::None {
+            self.tell(exchange, Outcome::Ignored, None, None);
+        } else if is_failure(exchange) {
             self.failed(exchange);
         } else {
-            self.tell(exchange, Outcome::Ignored, None, None);
+            let waited = self.waited(exchange);
+            self.tell(exchange, Outcome::GivenUp, None, Some(waited));
         }
     }
 
     pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
-        self.unfinished = None;
-        if self.watch.is_none() && self.collect.is_none() && !self.has_begun {
-            return Flow::Keep;
+        let unfinished = self.unfinished.take();
+        if self.caller.protocol == Protocol::Grpc {
+            return self.call_ended(exchange, unfinished);
         }
-        self.is_over(exchange);
-        let shown = self.watch.as_mut().map(|watch| watch.feed(&[]));
-        if self.watch.is_some() && !self.has_begun {
-            self.failed(exchange);
-            return self.replace_held(exchange);
+        let shown = self.watch.as_mut().map(|watch| watch.end()).unwrap_or_default();
+        let mut flow = Flow::Continue;
+        if !self.has_begun && self.flight.is_some() && self.watch.is_some() {
+            let is_empty = self.watch.as_ref().is_some_and(|watch| watch.is_empty_without_content());
+            match shown.first {
+                None if is_empty => {
+                    self.is_over(exchange);
+                    self.failed(exchange);
+                    return self.replace_held(exchange);
+                }
+                first => flow = self.begun(exchange, first.unwrap_or(First::End)),
+            }
+            self.unfinished = None;
+        } else if let Some((blame, begun)) = shown.error.zip(unfinished) {
+            self.unfinished = Some(begun);
+            self.erred(exchange, blame);
+            self.unfinished = None;
         }
         let waited = self.waited(exchange);
         self.tell(exchange, Outcome::Ignored, None, Some(waited));
         if let Some(collect) = self.collect.take() {
-            self.worker.keep(exchange, &self.asked, &collect, shown);
+            self.worker.keep(exchange, &self.asked, &collect, Some(shown));
         }
         self.flight = None;
-        Flow::Continue
+        flow
+    }
+
+    fn call_ended(&mut self, exchange: &dyn Exchange, begun: Option<Begun>) -> Flow {
+        let Some(begun) = begun else { return Flow::Keep };
+        let status = exchange.response_trailers().only(b"grpc-status").map_or(200, grpc::http_status);
+        match (Ending { status, details: b"via_upstream", flags: 0 }).outcome() {
+            Outcome::Success => {
+                let total = Some(self.waited(exchange));
+                self.tell(exchange, Outcome::Success, Some(begun.first_byte), total);
+            }
+            Outcome::Overload => self.overloaded(exchange, None),
+            Outcome::Failure => self.failed(exchange),
+            _ => self.tell(exchange, Outcome::Ignored, None, None),
+        }
+        self.flight = None;
+        Flow::Keep
     }
 
     /// The cluster failed: tells so, once.
     pub(crate) fn failed(&mut self, exchange: &dyn Exchange) {
-        count(exchange, Counter::Failures);
+        if self.flight.is_some_and(|flight| flight.place.is_some()) {
+            count(exchange, Counter::Failures);
+        }
         let waited = self.waited(exchange);
         self.tell(exchange, Outcome::Failure, None, Some(waited));
         self.flight = None;
         self.watch = None;
         self.collect = None;
+    }
+
+    fn overloaded(&mut self, exchange: &dyn Exchange, total: Option<u64>) {
+        count(exchange, Counter::Overloads);
+        self.tell(exchange, Outcome::Overload, None, total);
     }
 
     pub(crate) fn tell(
@@ -188,10 +289,18 @@ impl DegradationStream {
         first_byte: Option<u64>,
         total: Option<u64>,
     ) {
-        if let Some(flight) = &mut self.flight {
-            let sample = Sample { outcome, first_byte, total };
-            self.worker.report(exchange, flight.place, sample, flight.probe.take());
+        let who = self.caller.who;
+        if let Some(flight) = &mut self.flight
+            && let Some(place) = flight.place
+        {
+            let sample = Sample { who, outcome, first_byte, total };
+            self.worker.report(exchange, place, sample, flight.probe.take());
         }
+    }
+
+    fn is_held(&self) -> bool {
+        let config = &self.worker.config;
+        config.hold_headers && !config.shadow
     }
 
     /// A failure that has not begun to leave becomes an answer of its own.
@@ -209,8 +318,7 @@ impl DegradationStream {
 
     /// The same where the answer is held, or else passes.
     fn replace_held(&self, exchange: &dyn Exchange) -> Flow {
-        let config = &self.worker.config;
-        if self.asked.opted_out || !config.hold_headers || config.shadow {
+        if self.asked.opted_out || !self.is_held() {
             return Flow::Continue;
         }
         self.reply(exchange, Why::Failed, None).map_or(Flow::Continue, Flow::Reply)
@@ -232,6 +340,16 @@ impl DegradationStream {
 
     fn waited(&self, exchange: &dyn Exchange) -> u64 {
         self.flight.map_or(0, |flight| exchange.now().nanos_since(flight.sent_at))
+    }
+}
+
+/// What an answer is: one that is coded is not read, whatever it says it is.
+fn form(exchange: &dyn Exchange) -> Form {
+    let headers = exchange.response_headers();
+    if headers.is_coded() {
+        Form::Opaque
+    } else {
+        headers.only(b"content-type").map_or(Form::Opaque, Form::of)
     }
 }
 

@@ -11,10 +11,11 @@ use crate::metrics::{BREAKER, Counter};
 use core::cell::RefCell;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::reply::Reply;
+use tidegate_policy::answer::Shown;
+use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Phase, Probe, Ruling};
 use tidegate_policy::health::Sample;
 use tidegate_policy::retry_hint::Crowd;
-use tidegate_policy::sse::Shown;
 
 /// What all exchanges of one worker share.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ impl Worker {
     }
 
     /// Asks for a request to be let to the cluster.
-    pub fn enter(&self, exchange: &dyn Exchange, place: Place) -> Standing {
-        let standing = self.gate.enter(exchange.store(), &self.config, place, exchange.now());
+    pub fn enter(&self, exchange: &dyn Exchange, place: Place, asker: &Asker) -> Standing {
+        let standing = self.gate.enter(exchange.store(), &self.config, (place, asker), exchange.now());
         if standing.contended {
             count(exchange, Counter::Contended);
         }

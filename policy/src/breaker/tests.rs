@@ -1,17 +1,23 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::health::clients::Shares;
+use crate::health::window::Counts;
 
 mod interleaved;
+mod recovery;
+
+const MILLI: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLI;
 
 const RULE: BreakerRule = BreakerRule {
     min_requests: 20,
     error_ratio: HALF,
     slow_ratio: Some(HALF),
-    open_for: 5,
-    max_open_for: 60,
+    open_for: 5 * SECOND,
+    max_open_for: 60 * SECOND,
     probes: 3,
-    probe_ttl: 10,
+    probe_ttl: 2 * SECOND,
 };
 
 const HALF: Ratio = match Ratio::from_millionths(500_000) {
@@ -19,8 +25,18 @@ const HALF: Ratio = match Ratio::from_millionths(500_000) {
     None => panic!(),
 };
 
-const WELL: Counts = Counts { requests: 100, errors: 0, slow: 0, overloads: 0, first_byte: 0 };
-const ILL: Counts = Counts { requests: 20, errors: 10, ..WELL };
+fn shares(errors: u32, slow: u32) -> Signals {
+    let counts = Counts { requests: 20, ..Counts::default() };
+    Signals { counts, shares: Shares { errors, slow, overloads: 1_000_000 }, ..Signals::default() }
+}
+
+fn well() -> Signals {
+    shares(0, 0)
+}
+
+fn ill() -> Signals {
+    shares(500_000, 0)
+}
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
@@ -30,37 +46,75 @@ fn breaker() -> Breaker {
     Breaker::new(RULE).unwrap()
 }
 
+fn who(client: u64) -> Who {
+    Who { address: (client + 1) << 32, key: (client + 1) << 33 }
+}
+
+fn short(client: u64) -> Asker {
+    Asker { who: who(client), is_short: true }
+}
+
+fn long(client: u64) -> Asker {
+    Asker { who: who(client), is_short: false }
+}
+
 /// A breaker's record, and what is said to one request after the other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Kept {
     record: BreakerRecord,
 }
 
 impl Kept {
-    fn ask(&mut self, counts: Counts, now: u64) -> Ruling {
-        let (new, ruling) = breaker().judge(&self.record, |_| counts, at(now));
+    fn asks(&mut self, asker: Asker, signals: Signals, now: u64) -> Ruling {
+        let (new, ruling) = breaker().judge(&self.record, &asker, |_| signals, at(now));
         self.record = new.unwrap_or(self.record.clone());
+        self.record = BreakerRecord::from_bytes(&self.record.to_bytes());
         ruling
     }
 
-    fn probe(&mut self, now: u64) -> Probe {
-        match self.ask(WELL, now) {
+    fn ask(&mut self, signals: Signals, now: u64) -> Ruling {
+        self.asks(short(0), signals, now)
+    }
+
+    fn probe_of(&mut self, asker: Asker, now: u64) -> Probe {
+        match self.asks(asker, well(), now) {
             Ruling::Probe(probe) => probe,
             other => panic!("{other:?} at {now}"),
         }
     }
 
-    fn tell(&mut self, probe: Probe, outcome: Outcome, now: u64) -> bool {
-        let new = breaker().report(&self.record, probe, outcome, false, at(now));
+    fn probe(&mut self, now: u64) -> Probe {
+        self.probe_of(short(0), now)
+    }
+
+    fn tells(&mut self, client: u64, probe: Probe, outcome: Outcome, now: u64) -> bool {
+        let new = breaker().report(&self.record, (probe, who(client)), (outcome, false), at(now));
         let heard = new.is_some();
         self.record = new.unwrap_or(self.record.clone());
         heard
     }
 
+    fn tell(&mut self, probe: Probe, outcome: Outcome, now: u64) -> bool {
+        self.tells(0, probe, outcome, now)
+    }
+
     fn tripped_at(now: u64) -> Self {
         let mut kept = Self::default();
-        assert_eq!(kept.ask(ILL, now), Ruling::Refuse { wait: 5 });
+        assert_eq!(kept.ask(ill(), now), Ruling::Refuse { wait: 5 * SECOND });
         kept
+    }
+
+    /// All rounds go well.
+    fn close(&mut self, now: u64) {
+        for _ in 0..21 {
+            let probe = self.probe(now);
+            assert!(self.tell(probe, Outcome::Success, now));
+        }
+        assert_eq!(self.record.phase(), Phase::Closed);
+    }
+
+    fn is_refused(&mut self, asker: Asker, now: u64) -> bool {
+        matches!(self.asks(asker, well(), now), Ruling::Refuse { .. })
     }
 }
 
@@ -84,134 +138,232 @@ fn a_rule_that_cannot_be_enforced_is_refused() {
 #[test]
 fn a_cold_start_does_not_open_it_and_neither_do_too_few_requests() {
     let mut kept = Kept::default();
-    assert_eq!(kept.ask(Counts::default(), 0), Ruling::Admit);
-    assert_eq!(kept.ask(Counts { requests: 19, errors: 19, slow: 19, ..WELL }, 0), Ruling::Admit);
+    assert_eq!(kept.ask(Signals::default(), 0), Ruling::Admit);
+    let few =
+        Signals { counts: Counts { requests: 19, ..Counts::default() }, ..shares(1_000_000, 1_000_000) };
+    assert_eq!(kept.ask(few, 0), Ruling::Admit);
     assert_eq!(kept.record, BreakerRecord::default());
 }
 
 #[test]
 fn errors_trip_it_and_so_do_slow_answers_but_not_overload() {
-    assert_eq!(
-        Kept::default().ask(Counts { errors: 49, slow: 49, overloads: 100, ..WELL }, 0),
-        Ruling::Admit
-    );
-    assert_eq!(Kept::default().ask(Counts { errors: 50, ..WELL }, 0), Ruling::Refuse { wait: 5 });
-    assert_eq!(Kept::default().ask(Counts { slow: 50, ..WELL }, 0), Ruling::Refuse { wait: 5 });
+    assert_eq!(Kept::default().ask(shares(499_999, 499_999), 0), Ruling::Admit);
+    let refused = Ruling::Refuse { wait: 5 * SECOND };
+    assert_eq!(Kept::default().ask(shares(500_000, 0), 0), refused);
+    assert_eq!(Kept::default().ask(shares(0, 500_000), 0), refused);
 }
 
 #[test]
 fn only_answers_since_it_closed_are_asked_for() {
     let mut kept = Kept::tripped_at(0);
-    let probes = [kept.probe(5), kept.probe(5), kept.probe(5)];
-    for probe in probes {
-        assert!(kept.tell(probe, Outcome::Success, 7));
-    }
+    kept.close(7 * SECOND);
     let mut asked = None;
-    let counts = |since| {
+    let signals = |since| {
         asked = Some(since);
-        WELL
+        well()
     };
-    assert_eq!(breaker().judge(&kept.record, counts, at(9)), (None, Ruling::Admit));
-    assert_eq!(asked, Some(at(7)));
+    assert_eq!(breaker().judge(&kept.record, &short(0), signals, at(9 * SECOND)), (None, Ruling::Admit));
+    assert_eq!(asked, Some(at(7 * SECOND)));
 }
 
 #[test]
-fn as_many_probes_go_as_are_configured_and_when_all_pass_it_closes() {
-    let mut kept = Kept::tripped_at(0);
-    assert_eq!(kept.ask(WELL, 4), Ruling::Refuse { wait: 1 });
-    let (one, two, three) = (kept.probe(5), kept.probe(5), kept.probe(6));
-    assert_eq!(kept.ask(WELL, 6), Ruling::Refuse { wait: 9 });
-    kept.tell(one, Outcome::Success, 7);
-    assert_eq!(kept.ask(WELL, 7), Ruling::Refuse { wait: 8 });
-    kept.tell(two, Outcome::Overload, 7);
-    assert!(!kept.tell(two, Outcome::Success, 7));
-    assert_eq!(kept.record.phase(), Phase::HalfOpen);
-    kept.tell(three, Outcome::Success, 8);
-    assert_eq!((kept.record.phase(), kept.ask(WELL, 8)), (Phase::Closed, Ruling::Admit));
-}
-
-#[test]
-fn each_failed_probe_doubles_the_time_open_up_to_the_cap() {
+fn each_failed_round_doubles_the_time_open_up_to_the_cap() {
     let (mut kept, mut now) = (Kept::tripped_at(0), 0);
     for open_for in [5, 10, 20, 40, 60, 60] {
-        assert_eq!(kept.ask(WELL, now), Ruling::Refuse { wait: open_for });
-        now += open_for;
-        let probe = kept.probe(now);
-        kept.tell(probe, Outcome::Failure, now);
+        assert_eq!(kept.ask(well(), now), Ruling::Refuse { wait: open_for * SECOND });
+        now += open_for * SECOND;
+        for probe in [kept.probe(now), kept.probe(now), kept.probe(now)] {
+            kept.tell(probe, Outcome::Failure, now);
+        }
         assert_eq!(kept.record.phase(), Phase::Open);
     }
 }
 
 #[test]
 fn one_that_trips_soon_after_it_closed_opens_for_longer_and_one_that_lasted_begins_anew() {
-    let close = |kept: &mut Kept| {
-        for probe in [kept.probe(5), kept.probe(5), kept.probe(5)] {
-            kept.tell(probe, Outcome::Success, 5);
-        }
-    };
     let mut kept = Kept::tripped_at(0);
-    close(&mut kept);
-    assert_eq!(kept.ask(ILL, 64), Ruling::Refuse { wait: 10 });
-    let mut kept = Kept::tripped_at(0);
-    close(&mut kept);
-    assert_eq!(kept.ask(ILL, 65), Ruling::Refuse { wait: 5 });
-}
-
-#[test]
-fn a_slow_probe_has_failed_where_slowness_counts() {
-    let mut kept = Kept::tripped_at(0);
-    let probe = kept.probe(5);
-    let told = |breaker: Breaker| breaker.report(&kept.record, probe, Outcome::Success, true, at(6)).unwrap();
-    assert_eq!(told(breaker()).phase(), Phase::Open);
-    let patient = Breaker::new(BreakerRule { slow_ratio: None, ..RULE }).unwrap();
-    assert_eq!(told(patient).phase(), Phase::HalfOpen);
-}
-
-#[test]
-fn a_probe_whose_client_left_lets_another_go() {
-    let mut kept = Kept::tripped_at(0);
-    let (one, _, _) = (kept.probe(5), kept.probe(5), kept.probe(5));
-    assert!(kept.tell(one, Outcome::Ignored, 6));
-    kept.probe(6);
-    assert_eq!(kept.ask(WELL, 6), Ruling::Refuse { wait: 9 });
-}
-
-#[test]
-fn a_probe_that_does_not_come_back_is_replaced_and_not_heard_afterwards() {
-    let mut kept = Kept::tripped_at(0);
-    let lost = [kept.probe(5), kept.probe(5), kept.probe(5)];
-    assert_eq!(kept.ask(WELL, 14), Ruling::Refuse { wait: 1 });
-    let next = kept.probe(15);
-    for probe in lost {
-        assert!(!kept.tell(probe, Outcome::Failure, 15));
-    }
-    assert!(kept.tell(next, Outcome::Success, 16));
-}
-
-#[test]
-fn fewer_probes_after_a_reload_do_not_leave_it_half_open() {
-    let mut kept = Kept::tripped_at(0);
-    let probe = kept.probe(5);
-    kept.tell(probe, Outcome::Success, 6);
-    let fewer = Breaker::new(BreakerRule { probes: 1, ..RULE }).unwrap();
-    let (new, ruling) = fewer.judge(&kept.record, |_| WELL, at(7));
-    assert_eq!((new.unwrap().phase(), ruling), (Phase::Closed, Ruling::Admit));
+    kept.close(5 * SECOND);
+    assert_eq!(kept.clone().ask(ill(), 64 * SECOND), Ruling::Refuse { wait: 10 * SECOND });
+    assert_eq!(kept.ask(ill(), 65 * SECOND), Ruling::Refuse { wait: 5 * SECOND });
 }
 
 #[test]
 fn a_clock_that_stepped_back_opens_it_for_no_longer_than_the_cap() {
-    let mut kept = Kept::tripped_at(1_000_000);
-    assert_eq!(kept.ask(WELL, 500), Ruling::Refuse { wait: 60 });
-    assert_eq!(kept.ask(WELL, 559), Ruling::Refuse { wait: 1 });
-    kept.probe(560);
+    let mut kept = Kept::tripped_at(1_000 * SECOND);
+    assert_eq!(kept.ask(well(), 500 * SECOND), Ruling::Refuse { wait: 60 * SECOND });
+    kept.probe(501 * SECOND);
+    assert_eq!(kept.ask(well(), 502 * SECOND), Ruling::Refuse { wait: 58 * SECOND });
+    kept.probe(560 * SECOND);
+    assert_eq!(kept.record.phase(), Phase::HalfOpen);
 }
 
 #[test]
 fn a_clock_that_stepped_back_while_closed_does_not_blind_it() {
-    let mut kept = Kept::tripped_at(1_000);
-    for probe in [kept.probe(1_005), kept.probe(1_005), kept.probe(1_005)] {
-        kept.tell(probe, Outcome::Success, 1_005);
+    let mut kept = Kept::tripped_at(1_000 * SECOND);
+    kept.close(1_005 * SECOND);
+    assert_eq!(kept.ask(ill(), 10), Ruling::Admit);
+    assert!(matches!(kept.ask(ill(), 11), Ruling::Refuse { .. }));
+}
+
+#[test]
+fn one_that_is_closed_takes_few_bytes() {
+    let mut kept = Kept::tripped_at(0);
+    kept.close(5 * SECOND);
+    assert_eq!(kept.record.to_bytes().len(), 17);
+}
+
+mod probing {
+    use super::*;
+
+    const HALF_OPEN: u64 = 5 * SECOND;
+
+    #[test]
+    fn a_client_that_is_alone_has_all_probes_in_rounds_that_grow_and_then_it_closes() {
+        let (mut kept, mut now) = (Kept::tripped_at(0), HALF_OPEN);
+        assert_eq!(kept.ask(well(), now - 1), Ruling::Refuse { wait: 1 });
+        for round in [3, 6, 12] {
+            let probes: Vec<_> = (0..round).map(|_| kept.probe(now)).collect();
+            assert!(kept.is_refused(short(0), now));
+            now += MILLI;
+            for probe in probes {
+                assert!(kept.tell(probe, Outcome::Success, now));
+                assert!(!kept.tell(probe, Outcome::Ignored, now), "it has come back");
+            }
+        }
+        assert_eq!((kept.record.phase(), kept.ask(well(), now)), (Phase::Closed, Ruling::Admit));
     }
-    assert_eq!(kept.ask(ILL, 10), Ruling::Admit);
-    assert!(matches!(kept.ask(ILL, 11), Ruling::Refuse { .. }));
+
+    #[test]
+    fn where_others_ask_a_client_has_one_at_a_time_and_one_that_failed_waits() {
+        let mut kept = Kept::tripped_at(0);
+        kept.asks(short(1), well(), 1);
+        let one = kept.probe_of(short(0), HALF_OPEN);
+        assert!(kept.is_refused(short(0), HALF_OPEN));
+        let same_address = Who { key: 99 << 32, ..who(0) };
+        assert!(kept.is_refused(Asker { who: same_address, is_short: true }, HALF_OPEN));
+        let other = kept.probe_of(short(1), HALF_OPEN);
+        kept.tells(0, one, Outcome::Failure, HALF_OPEN);
+        assert!(kept.is_refused(short(0), HALF_OPEN + SECOND));
+        kept.tells(1, other, Outcome::Success, HALF_OPEN);
+        kept.probe_of(short(1), HALF_OPEN + SECOND);
+        kept.probe_of(short(0), HALF_OPEN + 2 * SECOND);
+    }
+
+    #[test]
+    fn one_client_whose_probes_fail_does_not_decide_for_the_others() {
+        let (mut kept, mut now) = (Kept::tripped_at(0), HALF_OPEN);
+        kept.asks(short(1), well(), 1);
+        for _ in 0..200 {
+            now += 10 * MILLI;
+            for (client, outcome) in [(0, Outcome::Failure), (1, Outcome::Success), (2, Outcome::Success)] {
+                if let Ruling::Probe(probe) = kept.asks(short(client), well(), now) {
+                    kept.tells(client, probe, outcome, now);
+                }
+            }
+        }
+        assert_eq!(kept.record.phase(), Phase::Closed);
+    }
+
+    #[test]
+    fn a_cluster_that_fails_for_all_is_left_alone_again() {
+        let mut kept = Kept::tripped_at(0);
+        kept.asks(short(1), well(), 1);
+        for client in 0..3 {
+            let probe = kept.probe_of(short(client), HALF_OPEN);
+            kept.tells(client, probe, Outcome::Failure, HALF_OPEN);
+        }
+        assert_eq!(kept.ask(well(), HALF_OPEN), Ruling::Refuse { wait: 10 * SECOND });
+    }
+
+    #[test]
+    fn a_scout_finds_out_that_the_cluster_is_back_however_long_it_was_to_be_open() {
+        let mut kept = Kept::tripped_at(0);
+        for probe in [(); 3].map(|()| kept.probe(HALF_OPEN)) {
+            kept.tell(probe, Outcome::Failure, HALF_OPEN);
+        }
+        let next = HALF_OPEN + 2_500 * MILLI;
+        assert!(kept.is_refused(short(0), next - 1));
+        let scout = kept.probe(next);
+        assert!(kept.is_refused(short(0), next) && kept.record.phase() == Phase::Open);
+        assert!(kept.tell(scout, Outcome::Failure, next));
+        assert_eq!(kept.ask(well(), next), Ruling::Refuse { wait: 7_500 * MILLI });
+        let mut back = Kept::tripped_at(0);
+        for probe in [(); 3].map(|()| back.probe(HALF_OPEN)) {
+            back.tell(probe, Outcome::Failure, HALF_OPEN);
+        }
+        let scout = back.probe(next);
+        assert!(back.tell(scout, Outcome::Success, next));
+        assert_eq!((back.record.phase(), back.record.probes.results.len()), (Phase::HalfOpen, 1));
+    }
+
+    #[test]
+    fn what_is_likely_to_be_short_goes_first_for_a_moment() {
+        let mut kept = Kept::tripped_at(0);
+        assert!(kept.is_refused(long(0), HALF_OPEN));
+        kept.probe_of(short(0), HALF_OPEN);
+        assert!(kept.is_refused(long(0), HALF_OPEN + 249 * MILLI));
+        kept.probe_of(long(0), HALF_OPEN + 250 * MILLI);
+    }
+
+    #[test]
+    fn a_probe_that_is_late_makes_room_and_counts_when_it_comes() {
+        let mut kept = Kept::tripped_at(0);
+        let late = [(); 3].map(|()| kept.probe(HALF_OPEN));
+        let soon = HALF_OPEN + 2 * SECOND;
+        assert!(kept.is_refused(short(0), soon - 1));
+        let next = kept.probe(soon);
+        assert!(late.into_iter().all(|probe| kept.tell(probe, Outcome::Success, soon + SECOND)));
+        assert!(kept.tell(next, Outcome::Success, soon + SECOND), "in the next round");
+    }
+
+    #[test]
+    fn what_a_probe_of_an_earlier_time_shows_does_not_count() {
+        let mut kept = Kept::tripped_at(0);
+        let old = kept.probe(HALF_OPEN);
+        for probe in [(); 3].map(|()| kept.probe(HALF_OPEN + 2 * SECOND)) {
+            kept.tell(probe, Outcome::Failure, HALF_OPEN + 3 * SECOND);
+        }
+        assert_eq!(kept.record.phase(), Phase::Open);
+        let now = HALF_OPEN + 13 * SECOND;
+        kept.probe(now);
+        assert!(!kept.tell(old, Outcome::Failure, now));
+    }
+
+    #[test]
+    fn a_probe_whose_client_left_makes_room_and_one_that_was_given_up_late_has_failed() {
+        let mut kept = Kept::tripped_at(0);
+        let [one, two, three] = [(); 3].map(|()| kept.probe(HALF_OPEN));
+        assert!(kept.tell(one, Outcome::Ignored, HALF_OPEN));
+        assert!(kept.tell(two, Outcome::GivenUp, HALF_OPEN));
+        assert_eq!(kept.record.probes.results.len(), 0);
+        let report = |slow| {
+            let told =
+                breaker().report(&kept.record, (three, who(0)), (Outcome::GivenUp, slow), at(HALF_OPEN));
+            told.unwrap().probes.results.len()
+        };
+        assert_eq!((report(false), report(true)), (0, 1));
+    }
+
+    #[test]
+    fn a_slow_probe_has_failed_where_slowness_counts() {
+        let mut kept = Kept::tripped_at(0);
+        let probe = kept.probe(HALF_OPEN);
+        let failed = |breaker: Breaker| {
+            let told = breaker.report(&kept.record, (probe, who(0)), (Outcome::Success, true), at(HALF_OPEN));
+            told.unwrap().probes.results[0].1
+        };
+        let patient = Breaker::new(BreakerRule { slow_ratio: None, ..RULE }).unwrap();
+        assert_eq!((failed(breaker()), failed(patient)), (true, false));
+    }
+
+    #[test]
+    fn fewer_probes_after_a_reload_do_not_leave_it_half_open() {
+        let mut kept = Kept::tripped_at(0);
+        let probe = kept.probe(HALF_OPEN);
+        kept.tell(probe, Outcome::Success, HALF_OPEN);
+        let fewer = Breaker::new(BreakerRule { probes: 1, ..RULE }).unwrap();
+        let (new, ruling) = fewer.judge(&kept.record, &short(0), |_| well(), at(HALF_OPEN));
+        assert!(matches!(ruling, Ruling::Probe(_)));
+        assert_eq!(new.unwrap().probes.round, 1);
+    }
 }

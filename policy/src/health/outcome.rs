@@ -1,15 +1,18 @@
 //! What one request says about the cluster that it went to. Only what the cluster did, or failed to do, counts: an
 //! answer of Envoy's own is read from its response code details, so that a refusal by a filter, a missing route
-//! or a client that left says nothing. 429, Anthropic's 529 and Envoy's connection limits are load, not failure.
+//! or a client that left says nothing. 429, Anthropic's 529 and Envoy's connection limits are load, not failure. A request
+//! that was wrong says nothing either: many of them must not hide that the right ones fail.
 //!
 //! Where a reply was replaced, the details are gone and the response flags decide; without either nothing is known.
 //!
 //! Source: Envoy, `stream_info.h` (`ResponseCodeDetailValues`, `CoreResponseFlag`).
 
+use crate::answer::blame::Blame;
+
 /// What a request says about its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The cluster answered, be it that the request was wrong.
+    /// The cluster did what it was asked for.
     Success,
     /// The cluster could not be reached, broke, or was too late.
     Failure,
@@ -17,8 +20,10 @@ pub enum Outcome {
     Broken,
     /// The cluster has more work than it takes.
     Overload,
-    /// Nothing: the client left, or the cluster was never asked.
+    /// Nothing: the request was wrong, the client left, or the cluster was never asked.
     Ignored,
+    /// The client left before an answer had begun: it is slow, if that was long.
+    GivenUp,
 }
 
 /// How a request ended, as Envoy tells it.
@@ -30,6 +35,17 @@ pub struct Ending<'a> {
     pub details: &'a [u8],
     /// `response.flags`.
     pub flags: u64,
+}
+
+impl Outcome {
+    /// Of an error, by whose fault it is.
+    pub const fn of(blame: Blame) -> Self {
+        match blame {
+            Blame::Client => Self::Ignored,
+            Blame::Load => Self::Overload,
+            Blame::Server => Self::Failure,
+        }
+    }
 }
 
 const OVERFLOW: u64 = 1 << 7;
@@ -64,11 +80,11 @@ impl Ending<'_> {
     }
 
     const fn answered(&self) -> Outcome {
-        match self.status {
-            429 | 529 => Outcome::Overload,
-            501 | 505 => Outcome::Success,
-            500.. => Outcome::Failure,
-            _ => Outcome::Success,
+        match Blame::of_status(self.status) {
+            Some(blame) => Outcome::of(blame),
+            None if self.status >= 600 => Outcome::Failure,
+            None if self.status >= 300 => Outcome::Ignored,
+            None => Outcome::Success,
         }
     }
 
@@ -96,10 +112,13 @@ mod tests {
 
     #[test]
     fn what_the_cluster_answers_counts_by_its_status() {
-        for status in [200, 206, 301, 400, 401, 404, 408, 413, 422, 501, 505] {
+        for status in [101, 200, 206] {
             assert_eq!(outcome(status, "via_upstream", 0), Outcome::Success, "{status}");
         }
-        for status in [500, 502, 503, 504, 520, 599] {
+        for status in [301, 400, 401, 403, 404, 405, 408, 413, 422, 499, 501, 505] {
+            assert_eq!(outcome(status, "via_upstream", 0), Outcome::Ignored, "{status}");
+        }
+        for status in [500, 502, 503, 504, 520, 599, 600, 999] {
             assert_eq!(outcome(status, "via_upstream", 0), Outcome::Failure, "{status}");
         }
         for status in [429, 529] {

@@ -14,8 +14,18 @@ fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
 }
 
+const SOMEBODY: Who = Who { address: 7, key: 8 };
+
 fn told(outcome: Outcome, first_byte: u64) -> Sample {
-    Sample { outcome, first_byte: Some(first_byte), total: None }
+    Sample { who: SOMEBODY, outcome, first_byte: Some(first_byte), total: None }
+}
+
+fn from(address: u64, key: u64, sample: Sample) -> Sample {
+    Sample { who: Who { address, key }, ..sample }
+}
+
+fn near(value: u64, wanted: u64) -> bool {
+    value.abs_diff(wanted) <= 1 << 17
 }
 
 fn after(samples: impl IntoIterator<Item = (u64, Sample)>) -> Health {
@@ -39,12 +49,14 @@ fn failures_overload_and_slowness_are_told_apart_and_a_client_that_left_says_not
         (0, told(Outcome::Success, SECOND)),
         (0, told(Outcome::Success, 5 * SECOND)),
         (0, told(Outcome::Failure, SECOND)),
-        (0, Sample { outcome: Outcome::Failure, first_byte: None, total: Some(6 * SECOND) }),
+        (0, Sample { first_byte: None, total: Some(6 * SECOND), ..told(Outcome::Failure, 0) }),
         (0, told(Outcome::Overload, SECOND)),
         (0, told(Outcome::Ignored, 9 * SECOND)),
     ]);
-    let counts = Counts { requests: 5, errors: 2, slow: 2, overloads: 1, first_byte: 6 * SECOND };
-    assert_eq!(health.signals(&rule(), at(0)).counts, counts);
+    let counts = Counts { requests: 5, errors: 2, slow: 2, overloads: 1 };
+    let shares = Shares { errors: 400_000, slow: 400_000, overloads: 200_000 };
+    let signals = health.signals(&rule(), at(0));
+    assert_eq!((signals.counts, signals.shares), (counts, shares));
     assert_eq!(health.record(&rule(), &told(Outcome::Ignored, 1), at(0)), None);
 }
 
@@ -55,10 +67,38 @@ fn latency_is_that_of_answers_that_succeeded() {
         (1, told(Outcome::Failure, MILLI)),
         (2, told(Outcome::Overload, MILLI)),
         (3, told(Outcome::Success, 320 * MILLI)),
-        (4, Sample { outcome: Outcome::Ignored, first_byte: None, total: Some(SECOND) }),
+        (4, Sample { first_byte: None, total: Some(SECOND), ..told(Outcome::Ignored, 0) }),
     ]);
     let signals = health.signals(&rule(), at(5));
-    assert_eq!((signals.first_byte, signals.total), (170 * MILLI, SECOND));
+    assert!(near(signals.first_byte, 170 * MILLI) && near(signals.total, SECOND), "{signals:?}");
+}
+
+#[test]
+fn a_request_that_was_given_up_is_slow_if_that_was_long_and_else_says_nothing() {
+    let given_up = |waited| Sample { first_byte: None, total: Some(waited), ..told(Outcome::GivenUp, 0) };
+    assert_eq!(Health::default().record(&rule(), &given_up(5 * SECOND - 1), at(0)), None);
+    let signals = after([(0, given_up(5 * SECOND))]).signals(&rule(), at(0));
+    assert_eq!(signals.counts, Counts { requests: 1, errors: 0, slow: 1, overloads: 0 });
+    assert_eq!((signals.shares.slow, signals.total), (1_000_000, 0));
+}
+
+#[test]
+fn one_clients_trouble_is_one_clients_by_its_address_and_by_its_key() {
+    let failed = told(Outcome::Failure, 1);
+    let well = told(Outcome::Success, 1);
+    let errors = |samples: &[Sample]| {
+        after(samples.iter().map(|sample| (0, *sample))).signals(&rule(), at(0)).shares.errors
+    };
+    assert_eq!(errors(&[failed; 20]), 1_000_000, "a cluster of one client");
+    let attacked = |attack: fn(u64) -> Who| {
+        let attack = (0..200).map(|n| Sample { who: attack(n), ..failed });
+        let honest = (0..20).map(|n| from(n % 4, n % 4, well));
+        errors(&attack.chain(honest).collect::<Vec<_>>())
+    };
+    assert_eq!(attacked(|_| Who { address: 99, key: 99 }), 0);
+    assert_eq!(attacked(|n| Who { address: 99, key: 1_000 + n }), 0, "made-up keys of one address");
+    assert_eq!(attacked(|n| Who { address: 1_000 + n, key: 99 }), 0, "one key from many addresses");
+    assert!(attacked(|n| Who { address: 1_000 + n, key: 1_000 + n }) > 500_000, "many clients");
 }
 
 #[test]
@@ -96,8 +136,9 @@ fn a_success_that_broke_leaves_the_mean_to_the_others() {
         (1, told(Outcome::Success, 320 * MILLI)),
         (2, told(Outcome::Broken, 320 * MILLI)),
     ]);
-    let counts = Counts { requests: 2, errors: 1, slow: 0, overloads: 0, first_byte: 160 * MILLI };
-    assert_eq!(health.signals(&rule(), at(3)).counts, counts);
+    let signals = health.signals(&rule(), at(3));
+    assert_eq!(signals.counts, Counts { requests: 2, errors: 1, slow: 0, overloads: 0 });
+    assert!(near(health.by_key.newest(0).unwrap(), 160 * MILLI));
 }
 
 #[test]
@@ -131,7 +172,6 @@ proptest! {
             prop_assert_eq!(counts.requests as usize, recent().count());
             prop_assert_eq!(counts.errors as usize, of(Outcome::Failure));
             prop_assert_eq!(counts.overloads as usize, of(Outcome::Overload));
-            prop_assert_eq!(counts.successes() as usize, of(Outcome::Success));
             let slow = recent().filter(|(_, _, first_byte)| *first_byte >= 5 * SECOND).count();
             prop_assert_eq!(counts.slow as usize, slow);
         }
@@ -147,8 +187,7 @@ proptest! {
             now += gap;
             let outcome = if breaks { Outcome::Failure } else { Outcome::Success };
             broke = broke.record(&rule(), &told(Outcome::Success, first_byte), at(now)).unwrap();
-            let sample = Sample { first_byte: Some(first_byte), ..told(outcome, first_byte) };
-            failed = failed.record(&rule(), &sample, at(now)).unwrap();
+            failed = failed.record(&rule(), &told(outcome, first_byte), at(now)).unwrap();
             begun.extend(breaks.then_some((now, first_byte)));
         }
         for (then, first_byte) in begun {
@@ -156,9 +195,9 @@ proptest! {
                 broke = broke.record(&rule(), &told(Outcome::Broken, first_byte), at(now)).unwrap();
             }
         }
-        let (broke, failed) = (broke.signals(&rule(), at(now)).counts, failed.signals(&rule(), at(now)).counts);
-        let plain = |counts: Counts| (counts.requests, counts.errors, counts.slow, counts.successes());
-        prop_assert_eq!(plain(broke), plain(failed));
+        let (broke, failed) = (broke.signals(&rule(), at(now)), failed.signals(&rule(), at(now)));
+        prop_assert_eq!(broke.counts, failed.counts);
+        prop_assert_eq!(broke.shares, failed.shares);
     }
 
     #[test]
@@ -174,9 +213,9 @@ proptest! {
         let health = Health::from_bytes(&bytes);
         let signals = health.signals(&rule(), at(now));
         signals.request_rate();
-        let sample = Sample { outcome, first_byte: Some(first_byte), total: Some(total) };
+        let sample = Sample { total: Some(total), ..told(outcome, first_byte) };
         let next = health.record(&rule(), &sample, at(now)).unwrap();
-        prop_assert_eq!(Health::from_bytes(next.as_bytes()), next);
+        prop_assert_eq!(Health::from_bytes(&next.to_bytes()), next);
     }
 
     #[test]
@@ -186,6 +225,7 @@ proptest! {
             now += gap;
             (now, told(Outcome::Success, first_byte))
         }));
-        prop_assert_eq!(health.parts().pack(), health);
+        prop_assert_eq!(health.to_bytes().len(), BYTES);
+        prop_assert_eq!(Health::from_bytes(&health.to_bytes()), health);
     }
 }

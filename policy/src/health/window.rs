@@ -13,7 +13,7 @@ pub const SLOTS: u64 = 10;
 /// Bytes of a window.
 pub const BYTES: usize = 16 + 10 * SLOT_BYTES;
 
-const SLOT_BYTES: usize = 24;
+const SLOT_BYTES: usize = 16;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,16 +26,9 @@ pub struct Counts {
     pub slow: u32,
     /// Those that the cluster had no room for.
     pub overloads: u32,
-    /// Nanoseconds to the first byte, over those that succeeded.
-    pub first_byte: u64,
 }
 
 impl Counts {
-    /// Requests that succeeded.
-    pub const fn successes(&self) -> u32 {
-        self.requests.saturating_sub(self.errors).saturating_sub(self.overloads)
-    }
-
     /// These and `other` together.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
@@ -44,7 +37,6 @@ impl Counts {
             errors: self.errors.saturating_add(other.errors),
             slow: self.slow.saturating_add(other.slow),
             overloads: self.overloads.saturating_add(other.overloads),
-            first_byte: self.first_byte.saturating_add(other.first_byte),
         }
     }
 }
@@ -56,6 +48,8 @@ pub struct Sum {
     pub counts: Counts,
     /// Nanoseconds that they cover.
     pub covered: u64,
+    /// Which they are: a bit for each place in the ring.
+    pub slots: u16,
 }
 
 /// The ring.
@@ -71,13 +65,8 @@ impl Window {
     pub fn read(from: &mut Reader<'_>) -> Self {
         let mut window = Self { slot: from.u64(), newest: from.u64(), ..Self::default() };
         for slot in &mut window.ring {
-            *slot = Counts {
-                requests: from.u32(),
-                errors: from.u32(),
-                slow: from.u32(),
-                overloads: from.u32(),
-                first_byte: from.u64(),
-            };
+            *slot =
+                Counts { requests: from.u32(), errors: from.u32(), slow: from.u32(), overloads: from.u32() };
         }
         window
     }
@@ -88,27 +77,48 @@ impl Window {
         for slot in &self.ring {
             into.put(slot.requests.to_le_bytes()).put(slot.errors.to_le_bytes());
             into.put(slot.slow.to_le_bytes()).put(slot.overloads.to_le_bytes());
-            into.put(slot.first_byte.to_le_bytes());
         }
     }
 
-    /// Moves on to `now` with slots of `slot` nanoseconds, and gives the newest slot so far if that is over.
-    pub fn advance(&mut self, slot: u64, now: Timestamp) -> Option<Counts> {
+    /// Whether [`advance`](Self::advance) would change nothing.
+    pub fn is_at(&self, slot: u64, now: Timestamp) -> bool {
         let number = number(now, slot);
+        self.holds(slot, number) && number <= self.newest
+    }
+
+    /// Moves on to `now` with slots of `slot` nanoseconds. What is kept beside the window of slots that begin anew is
+    /// dropped by `clear`, which is given the place of each. True if the newest slot so far is over.
+    pub fn advance(&mut self, slot: u64, now: Timestamp, mut clear: impl FnMut(usize)) -> bool {
+        let number = number(now, slot);
+        if self.is_at(slot, now) {
+            return false;
+        }
         if !self.holds(slot, number) {
             *self = Self { slot, newest: number, ..Self::default() };
-            return None;
+            (0..SLOTS).map(place).for_each(clear);
+            return false;
         }
-        if number <= self.newest {
-            return None;
-        }
-        let over = self.ring.get(place(self.newest)).copied();
         let begun = number.saturating_sub(self.newest).min(SLOTS);
         for back in 0..begun {
-            self.clear(number.saturating_sub(back));
+            let place = place(number.saturating_sub(back));
+            if let Some(slot) = self.ring.get_mut(place) {
+                *slot = Counts::default();
+            }
+            clear(place);
         }
         self.newest = number;
-        over
+        true
+    }
+
+    /// The place of the slot of `now`, to which the window was advanced, and whether that is the newest.
+    pub fn place(&self, now: Timestamp) -> (usize, bool) {
+        let number = number(now, self.slot);
+        (place(number), number >= self.newest)
+    }
+
+    /// The place of the newest slot.
+    pub fn newest(&self) -> usize {
+        place(self.newest)
     }
 
     /// Counts into the slot of `now`, to which the window was advanced.
@@ -118,12 +128,10 @@ impl Window {
         }
     }
 
-    /// Makes a failure of a success that was counted before, with `first_byte`, in the slot of `now`, to which the window
-    /// was advanced.
-    pub fn withdraw(&mut self, first_byte: u64, now: Timestamp) {
+    /// Makes a failure of a success that was counted before, in the slot of `now`, to which the window was advanced.
+    pub fn withdraw(&mut self, now: Timestamp) {
         if let Some(slot) = self.ring.get_mut(place(number(now, self.slot))) {
             slot.errors = slot.errors.saturating_add(1);
-            slot.first_byte = slot.first_byte.saturating_sub(first_byte);
         }
     }
 
@@ -136,20 +144,17 @@ impl Window {
         }
         let last = number.max(self.newest);
         let first = last.saturating_add(1).saturating_sub(SLOTS).max(since.as_nanos().div_ceil(slot.max(1)));
-        let counts = (first..=self.newest)
-            .filter_map(|number| self.ring.get(place(number)))
+        let places = (first..=self.newest).map(place);
+        let counts = places
+            .clone()
+            .filter_map(|place| self.ring.get(place))
             .fold(Counts::default(), |sum, slot| sum.plus(*slot));
-        Sum { counts, covered: now.as_nanos().saturating_sub(first.saturating_mul(slot)) }
+        let slots = places.fold(0, |slots, place| slots | 1 << place);
+        Sum { counts, covered: now.as_nanos().saturating_sub(first.saturating_mul(slot)), slots }
     }
 
     fn holds(&self, slot: u64, number: u64) -> bool {
         self.slot == slot && self.newest.saturating_sub(number) < SLOTS
-    }
-
-    fn clear(&mut self, number: u64) {
-        if let Some(slot) = self.ring.get_mut(place(number)) {
-            *slot = Counts::default();
-        }
     }
 }
 
@@ -167,14 +172,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ONE: Counts = Counts { requests: 1, errors: 0, slow: 0, overloads: 0, first_byte: 7 };
+    const ONE: Counts = Counts { requests: 1, errors: 0, slow: 0, overloads: 0 };
 
     fn at(nanos: u64) -> Timestamp {
         Timestamp::from_nanos(nanos)
     }
 
     fn count(window: &mut Window, slot: u64, now: u64) {
-        window.advance(slot, at(now));
+        window.advance(slot, at(now), |_| {});
         window.add(ONE, at(now));
     }
 
@@ -191,18 +196,24 @@ mod tests {
         let mut window = Window::default();
         count(&mut window, 10, 15);
         count(&mut window, 10, 25);
-        assert_eq!(window.sum(10, at(10), at(29)), Sum { counts: ONE.plus(ONE), covered: 19 });
-        assert_eq!(window.sum(10, at(11), at(29)), Sum { counts: ONE, covered: 9 });
+        assert_eq!(window.sum(10, at(10), at(29)), Sum { counts: ONE.plus(ONE), covered: 19, slots: 0b110 });
+        assert_eq!(window.sum(10, at(11), at(29)), Sum { counts: ONE, covered: 9, slots: 0b100 });
         assert_eq!(window.sum(10, at(21), at(29)).counts, Counts::default());
     }
 
     #[test]
-    fn a_slot_is_handed_over_once_when_it_is_over() {
+    fn a_slot_is_over_once_and_those_that_begin_anew_are_told() {
         let mut window = Window::default();
         count(&mut window, 10, 5);
-        assert_eq!(window.advance(10, at(9)), None);
-        assert_eq!(window.advance(10, at(10)), Some(ONE));
-        assert_eq!(window.advance(10, at(10)), None);
+        let mut advance = |now| {
+            let mut cleared = Vec::new();
+            (window.advance(10, at(now), |place| cleared.push(place)), cleared)
+        };
+        assert_eq!(advance(9), (false, vec![]));
+        assert_eq!(advance(32), (true, vec![3, 2, 1]));
+        assert_eq!(advance(32), (false, vec![]));
+        assert_eq!(advance(25), (false, vec![]));
+        assert_eq!(advance(1_000).1.len(), 10);
     }
 
     #[test]
@@ -245,7 +256,7 @@ mod tests {
         fn any_bytes_are_a_window(bytes: Vec<u8>, slot: u64, since: u64, now: u64) {
             let mut window = Window::read(&mut Reader::new(&bytes));
             window.sum(slot, at(since), at(now));
-            window.advance(slot, at(now));
+            window.advance(slot, at(now), |_| {});
             window.add(ONE, at(now));
             let mut writer = Writer::<BYTES>::default();
             window.write(&mut writer);

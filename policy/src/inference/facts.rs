@@ -135,6 +135,14 @@ impl Facts {
         self.member(Member::Stream).is_some_and(|seen| seen.value == Value::Bool(true))
     }
 
+    /// How many completion tokens are asked for at most, if a whole number says so.
+    pub fn completion_tokens(&self) -> Option<u64> {
+        let members = [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
+        let written = members.into_iter().filter_map(|member| self.member(member));
+        let number = |seen: &Seen| if let Value::Integer(tokens) = seen.value { Some(tokens) } else { None };
+        written.filter_map(number).min()
+    }
+
     /// A member of the top level, once it is complete.
     pub fn member(&self, member: Member) -> Option<&Seen> {
         self.members.get(member.index())?.as_ref()

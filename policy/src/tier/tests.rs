@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::health::clients::Shares;
 use proptest::prelude::*;
 
 const HOLD: u64 = 100;
@@ -20,7 +21,8 @@ fn errors() -> Tiers<Switch> {
 
 fn failing(errors: u32) -> Signals {
     Signals {
-        counts: Counts { requests: 100, errors, ..Counts::default() },
+        counts: Counts { requests: 100, ..Counts::default() },
+        shares: Shares { errors: errors.saturating_mul(10_000), ..Shares::default() },
         covered: 1,
         ..Signals::default()
     }
@@ -75,7 +77,7 @@ fn a_signal_that_rises_again_starts_the_hold_time_over() {
 
 #[test]
 fn too_few_requests_neither_turn_it_on_nor_keep_it_on() {
-    let few = Signals { counts: Counts { requests: 19, errors: 19, ..Counts::default() }, ..failing(0) };
+    let few = Signals { counts: Counts { requests: 19, ..Counts::default() }, ..failing(100) };
     assert_eq!(on(&errors(), [(0, few)]), [false]);
     assert_eq!(on(&errors(), [(0, failing(50)), (1, few), (101, few)]), [true, true, false]);
 }
@@ -98,12 +100,16 @@ fn each_signal_turns_on_the_tier_that_names_it() {
     let none = Thresholds::default();
     let half = Some(percent(50));
     let counts = Counts { requests: 100, ..Counts::default() };
+    let share = Shares::default();
     let well = Signals { counts, covered: 1_000_000_000_000, ..Signals::default() };
     for (at, ill) in [
-        (Thresholds { slow_ratio: half, ..none }, Signals { counts: Counts { slow: 50, ..counts }, ..well }),
+        (
+            Thresholds { slow_ratio: half, ..none },
+            Signals { shares: Shares { slow: 500_000, ..share }, ..well },
+        ),
         (
             Thresholds { overload_ratio: half, ..none },
-            Signals { counts: Counts { overloads: 50, ..counts }, ..well },
+            Signals { shares: Shares { overloads: 500_000, ..share }, ..well },
         ),
         (Thresholds { request_rate: Some(101), ..none }, Signals { covered: 900_000_000_000, ..well }),
         (Thresholds { first_byte: Some(7), ..none }, Signals { first_byte: 7, ..well }),

@@ -2,11 +2,15 @@ use super::*;
 use serde_json::json;
 use tidegate_host::fake::FakeStore;
 use tidegate_host::store::ATTEMPTS;
+use tidegate_policy::health::Who;
 
 const SECOND: u64 = 1_000_000_000;
-const FAILURE: Sample = Sample { outcome: Outcome::Failure, first_byte: None, total: Some(1) };
-const SUCCESS: Sample = Sample { outcome: Outcome::Success, first_byte: Some(1_000), total: Some(2_000) };
-const GONE: Sample = Sample { outcome: Outcome::Ignored, first_byte: None, total: None };
+const WHO: Who = Who { address: 7 << 32, key: 8 << 32 };
+const FAILURE: Sample = Sample { who: WHO, outcome: Outcome::Failure, first_byte: None, total: Some(1) };
+const SUCCESS: Sample =
+    Sample { who: WHO, outcome: Outcome::Success, first_byte: Some(1_000), total: Some(2_000) };
+const GONE: Sample = Sample { who: WHO, outcome: Outcome::Ignored, first_byte: None, total: None };
+const ASKER: Asker = Asker { who: WHO, is_short: true };
 
 fn config() -> Config {
     let breaker = json!({ "window": "10s", "min_requests": 4, "open_for": "1s", "probes": 2 });
@@ -32,7 +36,7 @@ fn probe(standing: Standing) -> Option<Probe> {
 fn failed(store: &FakeStore, config: &Config) -> [Gate; 2] {
     let workers = [Gate::default(), Gate::default()];
     for worker in &workers {
-        assert_eq!(worker.enter(store, config, place(), at(0)).ruling, Ruling::Admit);
+        assert_eq!(worker.enter(store, config, (place(), &ASKER), at(0)).ruling, Ruling::Admit);
     }
     for worker in workers.iter().cycle().take(4) {
         worker.report(store, config, place(), (FAILURE, None), at(0)).unwrap();
@@ -45,11 +49,11 @@ fn while_all_is_well_a_request_costs_no_access_to_the_store() {
     let (store, config, gate) = (FakeStore::default(), config(), Gate::default());
     for n in 0..100 {
         let now = at(n * TRUST / 100);
-        assert_eq!(gate.enter(&store, &config, place(), now).ruling, Ruling::Admit);
+        assert_eq!(gate.enter(&store, &config, (place(), &ASKER), now).ruling, Ruling::Admit);
         assert_eq!(gate.report(&store, &config, place(), (SUCCESS, None), now), Ok(None));
     }
     assert_eq!((store.loads(), store.swaps()), (1, 0));
-    gate.enter(&store, &config, place(), at(TRUST));
+    gate.enter(&store, &config, (place(), &ASKER), at(TRUST));
     assert_eq!((store.loads(), store.swaps()), (2, 1));
     let seen: Condition = tidegate_host::store::look(&store, &place().key()).state;
     assert_eq!(seen.health.signals(&config.health, at(TRUST)).counts.requests, 100);
@@ -58,7 +62,7 @@ fn while_all_is_well_a_request_costs_no_access_to_the_store() {
 #[test]
 fn successes_that_are_many_are_told_before_they_are_too_many() {
     let (store, config, gate) = (FakeStore::default(), config(), Gate::default());
-    gate.enter(&store, &config, place(), at(0));
+    gate.enter(&store, &config, (place(), &ASKER), at(0));
     for _ in 0..=MOST_PENDING {
         gate.report(&store, &config, place(), (SUCCESS, None), at(0)).unwrap();
     }
@@ -69,31 +73,32 @@ fn successes_that_are_many_are_told_before_they_are_too_many() {
 fn failures_are_told_at_once_and_open_the_breaker_for_all_workers() {
     let (store, config) = (FakeStore::default(), config());
     let [one, other] = failed(&store, &config);
-    let standing = one.enter(&store, &config, place(), at(1));
+    let standing = one.enter(&store, &config, (place(), &ASKER), at(1));
     assert_eq!(standing.ruling, Ruling::Refuse { wait: SECOND });
     assert_eq!(standing.turned, Some(Phase::Open));
-    let standing = other.enter(&store, &config, place(), at(1));
+    let standing = other.enter(&store, &config, (place(), &ASKER), at(1));
     assert_eq!((standing.ruling, standing.turned), (Ruling::Refuse { wait: SECOND }, None));
-    assert_eq!(other.enter(&store, &config, Place::new(8, 0), at(1)).ruling, Ruling::Admit);
-    assert_eq!(other.enter(&store, &config, Place::new(7, 1), at(1)).ruling, Ruling::Admit);
+    assert_eq!(other.enter(&store, &config, (Place::new(8, 0), &ASKER), at(1)).ruling, Ruling::Admit);
+    assert_eq!(other.enter(&store, &config, (Place::new(7, 1), &ASKER), at(1)).ruling, Ruling::Admit);
 }
 
 #[test]
-fn probes_are_as_many_as_are_configured_and_close_it_when_all_have_passed() {
+fn probes_are_as_many_as_are_configured_and_close_it_when_their_rounds_went_well() {
     let (store, config) = (FakeStore::default(), config());
     let [one, other] = failed(&store, &config);
-    one.enter(&store, &config, place(), at(1));
+    one.enter(&store, &config, (place(), &ASKER), at(1));
     let later = at(2 * SECOND);
-    let probes = [&one, &other, &one, &other].map(|gate| probe(gate.enter(&store, &config, place(), later)));
+    let enter = |gate: &Gate| probe(gate.enter(&store, &config, (place(), &ASKER), later));
+    let probes = [&one, &other, &one, &other].map(enter);
     let [Some(first), Some(second), None, None] = probes else { panic!("{probes:?}") };
     assert_eq!(one.report(&store, &config, place(), (GONE, Some(first)), later), Ok(None));
-    let third = probe(other.enter(&store, &config, place(), later)).unwrap();
-    assert_eq!(other.report(&store, &config, place(), (SUCCESS, Some(second)), later), Ok(None));
-    assert_eq!(
-        other.report(&store, &config, place(), (SUCCESS, Some(third)), later),
-        Ok(Some(Phase::Closed))
-    );
-    assert_eq!(one.enter(&store, &config, place(), later).ruling, Ruling::Admit);
+    let third = enter(&other).unwrap();
+    let report = |probe| other.report(&store, &config, place(), (SUCCESS, Some(probe)), later).unwrap();
+    assert_eq!([report(second), report(third)], [None, None]);
+    let turned = (0..4 + 8).map(|_| report(enter(&one).unwrap())).collect::<Vec<_>>();
+    assert_eq!(turned.iter().rposition(Option::is_none), Some(10), "{turned:?}");
+    assert_eq!(turned.last(), Some(&Some(Phase::Closed)));
+    assert_eq!(one.enter(&store, &config, (place(), &ASKER), later).ruling, Ruling::Admit);
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn losing_every_race_is_what_was_seen_last() {
     let (store, config) = (FakeStore::default(), config());
     let [one, _] = failed(&store, &config);
     store.lose_swap_of(&place().key(), ATTEMPTS, store.load_entry(&place().key()).as_slice());
-    let standing = one.enter(&store, &config, place(), at(1));
+    let standing = one.enter(&store, &config, (place(), &ASKER), at(1));
     assert!(standing.contended && standing.ruling == Ruling::Admit);
-    assert!(matches!(one.enter(&store, &config, place(), at(1)).ruling, Ruling::Refuse { .. }));
+    assert!(matches!(one.enter(&store, &config, (place(), &ASKER), at(1)).ruling, Ruling::Refuse { .. }));
 }

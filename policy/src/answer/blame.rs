@@ -1,0 +1,177 @@
+//! Whose fault an error is that stands in an answer of status 200: the HTTP status that it would have had says it, be it
+//! written as a number (`code`, `status`) or in the words that servers use for one (`type`, `code`, `status`). A number
+//! counts before a word. What neither tells is the server's failure.
+//!
+//! Sources: the error types of OpenAI, Anthropic and Gemini (`google.rpc.Code`), vLLM's and SGLang's (Python's names of HTTP
+//! statuses), llama.cpp's `error_type` and TGI's `error_type`.
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's: what it asked for cannot be had, whoever answers.
+    Client,
+    /// Nobody's: the server has more work than it takes.
+    Load,
+    /// The server's.
+    Server,
+}
+
+const LOAD: [&[u8]; 8] = [
+    b"rate_limit",
+    b"ratelimit",
+    b"overloaded",
+    b"too_many_requests",
+    b"toomanyrequests",
+    b"resource_exhausted",
+    b"throttl",
+    b"slow_down",
+];
+
+const CLIENT: [&[u8]; 24] = [
+    b"invalid",
+    b"badrequest",
+    b"bad_request",
+    b"context_length",
+    b"context_size",
+    b"context_window",
+    b"authentication",
+    b"unauthenticated",
+    b"unauthorized",
+    b"permission",
+    b"forbidden",
+    b"not_found",
+    b"notfound",
+    b"unsupported",
+    b"not_supported",
+    b"too_large",
+    b"validation",
+    b"content_filter",
+    b"content_policy",
+    b"insufficient_quota",
+    b"billing",
+    b"unprocessable",
+    b"failed_precondition",
+    b"out_of_range",
+];
+
+impl Blame {
+    /// Of an HTTP status; `None` for one that is no error.
+    pub const fn of_status(status: u16) -> Option<Self> {
+        match status {
+            429 | 529 => Some(Self::Load),
+            400..500 | 501 | 505 => Some(Self::Client),
+            500..600 => Some(Self::Server),
+            _ => None,
+        }
+    }
+
+    /// Of a word that stands for a status; `None` for one that is not known.
+    pub fn of_word(word: &[u8]) -> Option<Self> {
+        let word = word.to_ascii_lowercase();
+        let names =
+            |names: &[&[u8]]| names.iter().any(|name| word.windows(name.len()).any(|part| part == *name));
+        match () {
+            () if names(&LOAD) => Some(Self::Load),
+            () if names(&CLIENT) => Some(Self::Client),
+            () => None,
+        }
+    }
+}
+
+/// What an error has said so far of whose fault it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    number: Option<Blame>,
+    word: Option<Blame>,
+}
+
+impl Said {
+    /// It has this number where a status may stand.
+    pub(super) fn number(&mut self, text: &[u8]) {
+        let status = core::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        self.number = self.number.or(status.and_then(Blame::of_status));
+    }
+
+    /// It has this word, or number in quotes, where the kind of an error may stand.
+    pub(super) fn word(&mut self, text: &[u8]) {
+        self.number(text);
+        self.word = match (self.word, Blame::of_word(text)) {
+            (Some(Blame::Load), _) | (_, None) => self.word,
+            (_, known) => known,
+        };
+    }
+
+    /// This, or where it says nothing, `other`.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self { number: self.number.or(other.number), word: self.word.or(other.word) }
+    }
+
+    /// Whose fault it is.
+    pub(super) fn blame(self) -> Blame {
+        self.number.or(self.word).unwrap_or(Blame::Server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_whose_fault_it_is() {
+        for (status, blame) in [
+            (200, None),
+            (400, Some(Blame::Client)),
+            (404, Some(Blame::Client)),
+            (429, Some(Blame::Load)),
+            (501, Some(Blame::Client)),
+            (500, Some(Blame::Server)),
+            (503, Some(Blame::Server)),
+            (529, Some(Blame::Load)),
+            (600, None),
+        ] {
+            assert_eq!(Blame::of_status(status), blame, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_many_servers_are_known() {
+        for word in ["rate_limit_exceeded", "overloaded_error", "RESOURCE_EXHAUSTED", "TooManyRequestsError"]
+        {
+            assert_eq!(Blame::of_word(word.as_bytes()), Some(Blame::Load), "{word}");
+        }
+        for word in [
+            "invalid_request_error",
+            "BadRequestError",
+            "context_length_exceeded",
+            "exceed_context_size_error",
+            "INVALID_ARGUMENT",
+            "NotFoundError",
+            "authentication_error",
+            "insufficient_quota",
+            "request_too_large",
+        ] {
+            assert_eq!(Blame::of_word(word.as_bytes()), Some(Blame::Client), "{word}");
+        }
+        for word in ["", "server_error", "api_error", "InternalServerError", "unavailable_error", "tokens"] {
+            assert_eq!(Blame::of_word(word.as_bytes()), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_number_counts_before_a_word_and_load_before_another_word() {
+        let mut said = Said::default();
+        assert_eq!(said.blame(), Blame::Server);
+        said.word(b"invalid_request_error");
+        assert_eq!(said.blame(), Blame::Client);
+        said.word(b"rate_limit_exceeded");
+        said.word(b"invalid_request_error");
+        assert_eq!(said.blame(), Blame::Load);
+        said.word(b"500");
+        said.number(b"400");
+        assert_eq!(said.blame(), Blame::Server);
+        let mut odd = Said::default();
+        odd.number(b"50001");
+        odd.number(b"-1");
+        assert_eq!(odd.blame(), Blame::Server);
+    }
+}

@@ -1,0 +1,147 @@
+//! A stream of events. Comments, other fields and events without data are no content. An event counts when the blank line
+//! after it has come, as for its client. Of each event at most [`MAX_INSPECTED`] bytes are looked at; what they show of a
+//! longer one counts.
+//!
+//! Source: WHATWG HTML, section 9.2.6 (event stream interpretation), of which only `data` matters here.
+
+use super::facts::Text;
+use super::{First, Shown, may_hold_an_error};
+
+/// How many bytes of one event's data are looked at: 64 KiB.
+pub const MAX_INSPECTED: u32 = 64 << 10;
+
+const FIELD: &[u8] = b"data:";
+const DONE: &[u8] = b"[DONE]";
+
+/// Watches the events.
+#[derive(Clone, Debug)]
+pub struct EventStream {
+    line: Line,
+    after_return: bool,
+    event: Event,
+    only_errors: bool,
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// So many bytes of the field's name and colon have come.
+    Name(usize),
+    /// Its value comes next, perhaps after one space.
+    Space,
+    Data,
+    Skipped,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Event {
+    text: Text,
+    has_data: bool,
+    has_text: bool,
+    read: usize,
+    done: usize,
+}
+
+impl Default for EventStream {
+    fn default() -> Self {
+        let (line, event, shown) = (Line::Name(0), Event::default(), Shown::default());
+        Self { line, after_return: false, event, only_errors: false, shown }
+    }
+}
+
+impl EventStream {
+    /// Reads on, and tells what the stream has shown so far.
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Shown {
+        if self.only_errors && self.is_between_events() && ends_an_event(chunk) && !may_hold_an_error(chunk) {
+            return self.shown;
+        }
+        let mut rest = chunk;
+        while let Some((first, others)) = rest.split_first() {
+            let feed = core::mem::take(&mut self.after_return) && *first == b'\n';
+            rest = if feed { others } else { self.line(rest) };
+        }
+        self.shown
+    }
+
+    pub(super) const fn only_errors(&mut self) {
+        self.only_errors = true;
+    }
+
+    fn is_between_events(&self) -> bool {
+        self.line == Line::Name(0) && !self.after_return && !self.event.has_data
+    }
+
+    fn line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+        let (text, end) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        self.text(text);
+        let Some((end, rest)) = end.split_first() else { return end };
+        self.after_return = *end == b'\r';
+        match core::mem::replace(&mut self.line, Line::Name(0)) {
+            Line::Name(0) => self.dispatch(),
+            Line::Name(4) => self.event.next_line(),
+            _ => {}
+        }
+        rest
+    }
+
+    fn text(&mut self, mut text: &[u8]) {
+        while let Some((first, rest)) = text.split_first() {
+            (self.line, text) = match self.line {
+                Line::Name(at) if FIELD.get(at) != Some(first) => (Line::Skipped, rest),
+                Line::Name(4) => {
+                    self.event.next_line();
+                    (Line::Space, rest)
+                }
+                Line::Name(at) => (Line::Name(at.saturating_add(1)), rest),
+                Line::Space => (Line::Data, if *first == b' ' { rest } else { text }),
+                Line::Data => {
+                    self.event.data(text);
+                    return;
+                }
+                Line::Skipped => return,
+            };
+        }
+    }
+
+    fn dispatch(&mut self) {
+        if !self.event.has_data {
+            return;
+        }
+        let event = core::mem::take(&mut self.event);
+        if let Some(said) = event.said() {
+            self.shown.hear(said);
+        }
+    }
+}
+
+/// Whether a chunk that begins between events ends between events, so that no part of it says more with what follows.
+fn ends_an_event(chunk: &[u8]) -> bool {
+    chunk.ends_with(b"\n\n") || chunk.ends_with(b"\n\r\n")
+}
+
+impl Event {
+    /// What the event says; nothing if its data is empty.
+    fn said(self) -> Option<Shown> {
+        if self.done == DONE.len() {
+            return Some(Shown { first: Some(First::End), done: true, ..Shown::default() });
+        }
+        self.has_text.then(|| self.text.said())
+    }
+
+    fn next_line(&mut self) {
+        if core::mem::replace(&mut self.has_data, true) {
+            self.data(b"\n");
+        }
+    }
+
+    fn data(&mut self, text: &[u8]) {
+        let matched = DONE.iter().skip(self.done).zip(text).take_while(|(done, byte)| done == byte).count();
+        if self.read == self.done {
+            self.done = self.done.saturating_add(matched);
+        }
+        self.read = self.read.saturating_add(text.len());
+        self.has_text |= !text.trim_ascii().is_empty();
+        self.text.feed(text);
+    }
+}

@@ -1,0 +1,50 @@
+//! JSON texts, one a line, as Ollama streams them. Blank lines are no content; a line counts when its end has come, as for
+//! its client. Of each line at most [`MAX_INSPECTED`] bytes are looked at.
+
+use super::facts::Text;
+use super::{Shown, may_hold_an_error};
+
+/// Watches the lines.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    line: Option<Box<Text>>,
+    only_errors: bool,
+    shown: Shown,
+}
+
+impl Lines {
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Shown {
+        if self.only_errors && self.line.is_none() && chunk.ends_with(b"\n") && !may_hold_an_error(chunk) {
+            return self.shown;
+        }
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            if self.line.is_some() || !line.trim_ascii().is_empty() {
+                self.line.get_or_insert_default().feed(line);
+            }
+            rest = after.strip_prefix(b"\n").unwrap_or(after);
+            if !after.is_empty() {
+                self.dispatch();
+            }
+        }
+        self.shown
+    }
+
+    /// The last line may lack its end.
+    pub(super) fn end(&mut self) -> Shown {
+        self.dispatch();
+        self.shown
+    }
+
+    pub(super) const fn only_errors(&mut self) {
+        self.only_errors = true;
+    }
+
+    fn dispatch(&mut self) {
+        if let Some(line) = self.line.take() {
+            self.shown.hear(line.said());
+        }
+    }
+}

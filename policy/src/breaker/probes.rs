@@ -1,0 +1,325 @@
+//! Which requests find out whether a cluster is back, and what they show.
+//!
+//! While the breaker is open for longer than `open_for`, one request in every half of that time is a scout: one that is
+//! answered well begins the rounds at once. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after
+//! the other: so many may be under way at a time, and two more for each that went well; when so many have come back, the part of them that failed decides, by
+//! clients: the mean of the clients' own ratios without the highest.
+//!
+//! Where others ask too, a client has one probe of the first round under way at a time, and one that failed or is late is
+//! not asked again for a while; of later rounds it has at most half. A client that is alone has all of them. In the first
+//! round a request that is likely to be answered soon goes before others: for a moment after a place has become free only
+//! such a one gets it. A probe that is late gives its place back, and counts when it comes.
+//!
+//! Little-endian: number of the last probe and of the last before the breaker opened (4 each), when the round began, when
+//! a place became free and when the next scout goes (8 each), round (1), who asked first (8) and whether anybody else did
+//! (1); then, each behind their number (1), at most [`MOST`] results of the round (9 each), late clients (8 each) and probes
+//! under way (20 each).
+
+use super::{BreakerRule, Probe};
+use crate::health::Who;
+use crate::packed::{Reader, Writer};
+use crate::timestamp::Timestamp;
+
+/// The most probes of a round.
+pub const MOST: usize = 32;
+
+/// Rounds that must go well.
+const ROUNDS: u8 = 3;
+
+/// Nanoseconds after which a probe of a later round makes room for another: those before it went well.
+const LATER_TTL: u64 = 500_000_000;
+
+/// For how long a place that is free waits for a request that is likely to be answered soon, in nanoseconds: 250 ms.
+const PREFERENCE: u64 = 250_000_000;
+
+/// A request that might be a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// Who asks.
+    pub who: Who,
+    /// Whether it is likely to be answered soon: it has come whole, and is small or streams.
+    pub is_short: bool,
+}
+
+/// What a round has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Pending,
+    Failed,
+    Recovered,
+}
+
+/// Who asked, and what probes showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Probes {
+    sent: u32,
+    before: u32,
+    began: Timestamp,
+    free_since: Timestamp,
+    next_scout: Timestamp,
+    pub(super) round: u8,
+    first: Option<Mark>,
+    has_company: bool,
+    pub(super) results: Vec<(Mark, bool)>,
+    late: Vec<Mark>,
+    pub(super) under_way: Vec<Lease>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    address: u32,
+    key: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lease {
+    number: u32,
+    mark: Mark,
+    expires: Timestamp,
+}
+
+impl Mark {
+    fn of(who: &Who) -> Self {
+        let [address, key] = [who.address, who.key].map(|mark| u32::try_from(mark >> 32).unwrap_or(0).max(1));
+        Self { address, key }
+    }
+
+    const fn is_of_the_same(&self, other: &Self) -> bool {
+        self.address == other.address || self.key == other.key
+    }
+}
+
+impl Probes {
+    pub(super) fn from_bytes(stored: &[u8]) -> Self {
+        let mut from = Reader::new(stored);
+        let mut probes = Self {
+            sent: from.u32(),
+            before: from.u32(),
+            began: Timestamp::from_nanos(from.u64()),
+            free_since: Timestamp::from_nanos(from.u64()),
+            next_scout: Timestamp::from_nanos(from.u64()),
+            round: from.u8().min(ROUNDS.saturating_sub(1)),
+            ..Self::default()
+        };
+        let first = mark(&mut from);
+        probes.first = (first != Mark { address: 0, key: 0 }).then_some(first);
+        probes.has_company = from.u8() == 1;
+        probes.results = (0..count(&mut from)).map(|_| (mark(&mut from), from.u8() == 1)).collect();
+        probes.late = (0..count(&mut from)).map(|_| mark(&mut from)).collect();
+        let lease = |from: &mut Reader<'_>| Lease {
+            number: from.u32(),
+            mark: mark(from),
+            expires: Timestamp::from_nanos(from.u64()),
+        };
+        probes.under_way = (0..count(&mut from)).map(|_| lease(&mut from)).collect();
+        probes
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut into = Writer::<42>::default();
+        into.put(self.sent.to_le_bytes()).put(self.before.to_le_bytes());
+        for time in [self.began, self.free_since, self.next_scout] {
+            into.put(time.as_nanos().to_le_bytes());
+        }
+        let first = self.first.unwrap_or(Mark { address: 0, key: 0 });
+        into.put([self.round]).put(first.address.to_le_bytes()).put(first.key.to_le_bytes());
+        into.put([u8::from(self.has_company)]);
+        let mut bytes = into.finish().to_vec();
+        let length = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        bytes.push(length(self.results.len()));
+        for (mark, failed) in &self.results {
+            bytes.extend(mark.address.to_le_bytes());
+            bytes.extend(mark.key.to_le_bytes());
+            bytes.push(u8::from(*failed));
+        }
+        bytes.push(length(self.late.len()));
+        for mark in &self.late {
+            bytes.extend(mark.address.to_le_bytes());
+            bytes.extend(mark.key.to_le_bytes());
+        }
+        bytes.push(length(self.under_way.len()));
+        for lease in &self.under_way {
+            bytes.extend(lease.number.to_le_bytes());
+            bytes.extend(lease.mark.address.to_le_bytes());
+            bytes.extend(lease.mark.key.to_le_bytes());
+            bytes.extend(lease.expires.as_nanos().to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Somebody asks. Whether anybody else does decides how many probes one may have.
+    pub(super) fn note(&mut self, who: &Who) {
+        let mark = Mark::of(who);
+        self.has_company |= self.first.is_some_and(|first| !first.is_of_the_same(&mark));
+        self.first = self.first.or(Some(mark));
+    }
+
+    /// The first round begins.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.next_round(0, now);
+    }
+
+    /// The breaker opens: what earlier probes show does not count any more.
+    pub(super) fn forget(&mut self, rule: &BreakerRule, open_for: u64, now: Timestamp) {
+        let next_scout = now.plus(if open_for > rule.open_for { rule.open_for / 2 } else { open_for });
+        *self = Self { sent: self.sent, before: self.sent, next_scout, ..Self::default() };
+    }
+
+    /// Sends a request as a scout, if it is time for one.
+    pub(super) fn scout(&mut self, rule: &BreakerRule, asker: &Asker, now: Timestamp) -> Option<Probe> {
+        let is_due = |at: Timestamp| at <= now || at > now.plus(rule.open_for.saturating_mul(2));
+        let due = self.next_scout.plus(if asker.is_short { 0 } else { PREFERENCE });
+        self.give_back_late(rule, now);
+        let mark = Mark::of(&asker.who);
+        let has_gone = self.under_way.iter().any(|lease| lease.mark.is_of_the_same(&mark));
+        if !is_due(due) || (has_gone && self.has_company) || self.under_way.len() >= MOST {
+            return None;
+        }
+        self.next_scout = now.plus(rule.open_for / 2);
+        Some(self.lease(mark, now.plus(rule.probe_ttl)))
+    }
+
+    /// Sends a probe, or gives the nanoseconds until asking again may help.
+    pub(super) fn send(&mut self, rule: &BreakerRule, asker: &Asker, now: Timestamp) -> Result<Probe, u64> {
+        self.give_back_late(rule, now);
+        let mark = Mark::of(&asker.who);
+        let next = self.under_way.iter().map(|lease| lease.expires.nanos_since(now)).min();
+        let wait = next.unwrap_or(PREFERENCE).min(PREFERENCE);
+        let waited = now.nanos_since(self.free_since);
+        match () {
+            () if self.under_way.len() >= self.most_under_way(rule) => Err(wait),
+            () if self.has_company && self.has_its_share(rule, &mark, now) => Err(wait),
+            () if self.round == 0 && !asker.is_short && waited < PREFERENCE => {
+                Err(PREFERENCE.saturating_sub(waited))
+            }
+            () => {
+                let ttl = if self.round == 0 { rule.probe_ttl } else { rule.probe_ttl.min(LATER_TTL) };
+                Ok(self.lease(mark, now.plus(ttl)))
+            }
+        }
+    }
+
+    /// Whether a client that is not alone has as many probes as it may.
+    fn has_its_share(&self, rule: &BreakerRule, mark: &Mark, now: Timestamp) -> bool {
+        let under_way = self.under_way.iter().filter(|lease| lease.mark.is_of_the_same(mark)).count();
+        if self.round > 0 {
+            return under_way >= self.quota(rule).div_ceil(2);
+        }
+        let is_young = now.nanos_since(self.began) < rule.probe_ttl;
+        let failed = self.results.iter().filter(|(_, failed)| *failed).map(|(mark, _)| mark);
+        let has_failed = failed.chain(&self.late).any(|other| other.is_of_the_same(mark));
+        under_way > 0 || (has_failed && is_young)
+    }
+
+    fn lease(&mut self, mark: Mark, expires: Timestamp) -> Probe {
+        self.sent = self.sent.wrapping_add(1);
+        self.under_way.push(Lease { number: self.sent, mark, expires });
+        Probe { number: self.sent }
+    }
+
+    /// A probe has come back and `failed` or not, or says nothing. False if it is not one of these rounds.
+    pub(super) fn come_back(
+        &mut self,
+        rule: &BreakerRule,
+        probe: Probe,
+        (who, failed): (Who, Option<bool>),
+        now: Timestamp,
+    ) -> bool {
+        let age = self.sent.wrapping_sub(probe.number);
+        if age >= self.sent.wrapping_sub(self.before) {
+            return false;
+        }
+        self.give_back_late(rule, now);
+        let under_way = self.under_way.len();
+        self.under_way.retain(|lease| lease.number != probe.number);
+        if self.under_way.len() < under_way {
+            self.free_since = now;
+        }
+        if let Some(failed) = failed.filter(|_| self.results.len() < MOST) {
+            self.results.push((Mark::of(&who), failed));
+        }
+        failed.is_some() || self.under_way.len() < under_way
+    }
+
+    /// What the round has shown; the next one begins if it went well.
+    pub(super) fn verdict(&mut self, rule: &BreakerRule, now: Timestamp) -> Verdict {
+        if self.results.len() < self.quota(rule) {
+            return Verdict::Pending;
+        }
+        if self.failures() >= rule.error_ratio.millionths() {
+            return Verdict::Failed;
+        }
+        let next = self.round.saturating_add(1);
+        if next >= ROUNDS {
+            return Verdict::Recovered;
+        }
+        self.next_round(next, now);
+        Verdict::Pending
+    }
+
+    fn next_round(&mut self, round: u8, now: Timestamp) {
+        self.round = round;
+        self.results.clear();
+        self.late.clear();
+        (self.began, self.free_since) = (now, now);
+    }
+
+    /// As many as the round has, and two for each that went well: who comes after those learns no less from it.
+    fn most_under_way(&self, rule: &BreakerRule) -> usize {
+        let passed = self.results.iter().filter(|(_, failed)| !*failed).count();
+        self.quota(rule).saturating_add(passed.saturating_mul(2)).min(MOST)
+    }
+
+    fn quota(&self, rule: &BreakerRule) -> usize {
+        let probes = rule.probes.checked_shl(u32::from(self.round)).unwrap_or(rule.probes);
+        usize::try_from(probes).unwrap_or(MOST).min(MOST)
+    }
+
+    fn give_back_late(&mut self, rule: &BreakerRule, now: Timestamp) {
+        let held = |lease: &Lease| {
+            let left = lease.expires.nanos_since(now);
+            left > 0 && left <= rule.probe_ttl.saturating_mul(2)
+        };
+        let (held, late): (Vec<Lease>, Vec<Lease>) = self.under_way.iter().partition(|lease| held(lease));
+        if !late.is_empty() {
+            self.free_since = now;
+            let room = MOST.saturating_sub(self.late.len());
+            self.late.extend(late.into_iter().map(|lease| lease.mark).take(room));
+            self.under_way = held;
+        }
+        for time in [&mut self.began, &mut self.free_since] {
+            *time = (*time).min(now);
+        }
+    }
+
+    /// The part of the round's probes that failed, in millionths, by clients: by address and by key, the lower of both.
+    fn failures(&self) -> u32 {
+        let by_address = self.by(|mark| mark.address);
+        by_address.min(self.by(|mark| mark.key))
+    }
+
+    fn by(&self, name: impl Fn(&Mark) -> u32) -> u32 {
+        let mut clients: Vec<(u32, u64, u64)> = Vec::with_capacity(self.results.len());
+        for (mark, failed) in &self.results {
+            let failed = u64::from(*failed);
+            match clients.iter_mut().find(|(known, ..)| *known == name(mark)) {
+                Some((_, all, part)) => {
+                    *all = all.saturating_add(1);
+                    *part = part.saturating_add(failed);
+                }
+                None => clients.push((name(mark), 1, failed)),
+            }
+        }
+        let ratio = |(_, all, part): &(u32, u64, u64)| part.saturating_mul(1_000_000).div_ceil((*all).max(1));
+        let mean = crate::health::clients::without_the_highest(clients.iter().map(ratio));
+        u32::try_from(mean).unwrap_or(u32::MAX)
+    }
+}
+
+fn mark(from: &mut Reader<'_>) -> Mark {
+    Mark { address: from.u32(), key: from.u32() }
+}
+
+fn count(from: &mut Reader<'_>) -> usize {
+    usize::from(from.u8()).min(MOST)
+}

@@ -1,0 +1,455 @@
+//! Who had what, so that one client's trouble is one client's: however many requests it sends, it can neither trip a
+//! breaker nor a tier by itself where others are served.
+//!
+//! Each client has a row with what its own requests came to in each slot of the window. What is told of all is the mean of
+//! the clients' own ratios (or latencies) without the highest, so it is never more than the mean of the others', whichever
+//! client is looked at; where there is only one, its own counts. A cluster that fails for all fails for the others too.
+//!
+//! There are [`WAYS`] rows. A client beyond them shares the row of another, and counts together with it.
+//!
+//! A row is 60 bytes, little-endian: mark (8), weighted means to the first byte and to the end (4 each, in units of 65.5 µs),
+//! first bytes of the newest slot (4), and for each slot its requests, failures, slow and overloaded ones (1 each, all
+//! halved when one is full).
+//!
+//! Source: the trimmed mean, Tukey, "The Future of Data Analysis" (1962).
+
+use super::window::SLOTS;
+use crate::packed::{Reader, Row, Writer};
+
+/// Rows.
+pub const WAYS: usize = 32;
+
+/// Bytes of all rows.
+pub const BYTES: usize = WAYS * ROW;
+
+const ROW: usize = 60;
+const UNIT: u64 = 1 << 16;
+const WHOLE: u64 = 1_000_000;
+
+/// What one request came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// It failed.
+    pub error: bool,
+    /// It was slow.
+    pub slow: bool,
+    /// The cluster had no room for it.
+    pub overload: bool,
+}
+
+/// Which part of the requests had what trouble, in millionths, by clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// The part that failed.
+    pub errors: u32,
+    /// The part that was slow.
+    pub slow: u32,
+    /// The part that the cluster had no room for.
+    pub overloads: u32,
+}
+
+impl Shares {
+    /// The lower of each.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self {
+            errors: self.errors.min(other.errors),
+            slow: self.slow.min(other.slow),
+            overloads: self.overloads.min(other.overloads),
+        }
+    }
+}
+
+/// The rows of all clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clients {
+    rows: Row<WAYS, ROW>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Client {
+    mark: u64,
+    first_byte: u32,
+    total: u32,
+    first_bytes: u32,
+    slots: [Counts; 10],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    requests: u8,
+    errors: u8,
+    slow: u8,
+    overloads: u8,
+}
+
+impl Clients {
+    /// From a record.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        Self { rows: Row::from_bytes(stored) }
+    }
+
+    /// For a record.
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.rows.as_bytes()
+    }
+
+    /// The slot at `place` begins anew.
+    pub fn clear(&mut self, place: usize) {
+        self.each(|client| {
+            if let Some(slot) = client.slots.get_mut(place) {
+                *slot = Counts::default();
+            }
+        });
+    }
+
+    /// The newest slot is over: forgets what is kept of it alone.
+    pub fn turn(&mut self) {
+        self.each(|client| client.first_bytes = 0);
+    }
+
+    /// Counts one request of the client of `mark` in the slot at `place`, which is the newest or not, and its nanoseconds
+    /// to the first byte.
+    pub fn add(
+        &mut self,
+        mark: u64,
+        (place, is_newest): (usize, bool),
+        trouble: Trouble,
+        first_byte: Option<u64>,
+    ) {
+        let first_byte = first_byte.map(units);
+        self.change(mark, |client| {
+            if let Some(first_byte) = first_byte {
+                client.first_byte = weighted(client.first_byte, first_byte);
+                let sum = client.first_bytes.saturating_add(first_byte);
+                client.first_bytes = if is_newest { sum } else { client.first_bytes };
+            }
+            let Some(slot) = client.slots.get_mut(place) else { return };
+            if slot.requests == u8::MAX {
+                let up = u8::from(place % 2 == 0);
+                *slot = slot.halved(up);
+                client.first_bytes = if is_newest { client.first_bytes / 2 } else { client.first_bytes };
+            }
+            slot.requests = slot.requests.saturating_add(1);
+            slot.errors = slot.errors.saturating_add(u8::from(trouble.error));
+            slot.slow = slot.slow.saturating_add(u8::from(trouble.slow));
+            slot.overloads = slot.overloads.saturating_add(u8::from(trouble.overload));
+        });
+    }
+
+    /// One request of this client took so many nanoseconds in all.
+    pub fn took(&mut self, mark: u64, total: u64) {
+        self.change(mark, |client| client.total = weighted(client.total, units(total)));
+    }
+
+    /// One request of this client that was counted as a success, with `first_byte`, has failed after all.
+    pub fn broke(&mut self, mark: u64, (place, is_newest): (usize, bool), first_byte: u64) {
+        self.change(mark, |client| {
+            if let Some(slot) = client.slots.get_mut(place) {
+                slot.errors = slot.errors.saturating_add(1);
+            }
+            if is_newest {
+                client.first_bytes = client.first_bytes.saturating_sub(units(first_byte));
+            }
+        });
+    }
+
+    /// Which part of the requests in these slots (a bit for each place) had what trouble.
+    pub fn shares(&self, slots: u16) -> Shares {
+        let sums = || self.active(slots).map(|(_, sum)| sum);
+        let share = |part: fn(&Sum) -> u32| {
+            let ratio = |sum: Sum| {
+                let part = u64::from(part(&sum).min(sum.requests)).saturating_mul(WHOLE);
+                part.div_ceil(u64::from(sum.requests).max(1))
+            };
+            u32::try_from(without_the_highest(sums().map(ratio))).unwrap_or(u32::MAX)
+        };
+        Shares {
+            errors: share(|sum| sum.errors),
+            slow: share(|sum| sum.slow),
+            overloads: share(|sum| sum.overloads),
+        }
+    }
+
+    /// Nanoseconds until an answer begins and until it ends, of clients that are active in these slots; 0 if unknown.
+    pub fn latencies(&self, slots: u16) -> (u64, u64) {
+        let of = |value: fn(&Client) -> u32| {
+            let values = self.active(slots).map(|(client, _)| u64::from(value(&client)));
+            without_the_highest(values.filter(|value| *value > 0)).saturating_mul(UNIT)
+        };
+        (of(|client| client.first_byte), of(|client| client.total))
+    }
+
+    /// Nanoseconds to the first byte in the newest slot, at `place`; `None` if nobody succeeded in it.
+    pub fn newest(&self, place: usize) -> Option<u64> {
+        let mean = |client: Client| {
+            let successes = client.slots.get(place).map_or(0, Counts::successes);
+            u64::from(client.first_bytes).checked_div(u64::from(successes))
+        };
+        let mut means = self.rows.iter().map(Client::read).filter_map(mean).peekable();
+        means.peek()?;
+        Some(without_the_highest(means).saturating_mul(UNIT))
+    }
+
+    fn active(&self, slots: u16) -> impl Iterator<Item = (Client, Sum)> {
+        let clients = self.rows.iter().map(Client::read);
+        clients.map(move |client| (client, client.sum(slots))).filter(|(_, sum)| sum.requests > 0)
+    }
+
+    fn each(&mut self, change: impl Fn(&mut Client)) {
+        for way in 0..WAYS {
+            let Some(row) = self.rows.iter().nth(way) else { continue };
+            let before = Client::read(row);
+            let mut client = before;
+            change(&mut client);
+            if client != before {
+                self.rows.set(way, client.pack());
+            }
+        }
+    }
+
+    /// Changes the row of `mark`: its own, else one that nobody uses, else the one that it shares.
+    fn change(&mut self, mark: u64, change: impl FnOnce(&mut Client)) {
+        let mark = mark.max(1);
+        let own = self.rows.find(mark).map(|(way, row)| (way, Client::read(row)));
+        let free = || {
+            let idle = |row: &[u8; ROW]| Client::read(row).slots == [Counts::default(); 10];
+            let way = self.rows.iter().position(idle)?;
+            Some((way, Client { mark, ..Client::default() }))
+        };
+        let shared = || {
+            let way = usize::try_from(mark % 32).unwrap_or(0);
+            self.rows.iter().nth(way).map(|row| (way, Client::read(row)))
+        };
+        if let Some((way, mut client)) = own.or_else(free).or_else(shared) {
+            change(&mut client);
+            self.rows.set(way, client.pack());
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    requests: u32,
+    errors: u32,
+    slow: u32,
+    overloads: u32,
+}
+
+impl Client {
+    fn read(row: &[u8; ROW]) -> Self {
+        let mut from = Reader::new(row);
+        Self {
+            mark: from.u64(),
+            first_byte: from.u32(),
+            total: from.u32(),
+            first_bytes: from.u32(),
+            slots: [(); 10].map(|()| Counts {
+                requests: from.u8(),
+                errors: from.u8(),
+                slow: from.u8(),
+                overloads: from.u8(),
+            }),
+        }
+    }
+
+    fn pack(&self) -> [u8; ROW] {
+        let mut into = Writer::<ROW>::default();
+        into.put(self.mark.to_le_bytes()).put(self.first_byte.to_le_bytes());
+        into.put(self.total.to_le_bytes()).put(self.first_bytes.to_le_bytes());
+        for slot in &self.slots {
+            into.put([slot.requests, slot.errors, slot.slow, slot.overloads]);
+        }
+        into.finish()
+    }
+
+    fn sum(&self, slots: u16) -> Sum {
+        let places = (0..SLOTS).zip(&self.slots).filter(|(place, _)| slots >> place & 1 == 1);
+        places.fold(Sum::default(), |sum, (_, slot)| Sum {
+            requests: sum.requests.saturating_add(u32::from(slot.requests)),
+            errors: sum.errors.saturating_add(u32::from(slot.errors)),
+            slow: sum.slow.saturating_add(u32::from(slot.slow)),
+            overloads: sum.overloads.saturating_add(u32::from(slot.overloads)),
+        })
+    }
+}
+
+impl Counts {
+    const fn successes(&self) -> u8 {
+        self.requests.saturating_sub(self.errors).saturating_sub(self.overloads)
+    }
+
+    /// All halved, odd ones rounded up by `up`: parts of a whole stay parts of it.
+    const fn halved(self, up: u8) -> Self {
+        const fn half(count: u8, up: u8) -> u8 {
+            count.saturating_add(if count == u8::MAX { 0 } else { up }) / 2
+        }
+        Self {
+            requests: half(self.requests, up),
+            errors: half(self.errors, up),
+            slow: half(self.slow, up),
+            overloads: half(self.overloads, up),
+        }
+    }
+}
+
+/// The mean of values without the highest, rounded up; of one value, that one; of none, 0.
+pub(crate) fn without_the_highest(values: impl Iterator<Item = u64>) -> u64 {
+    let add = |(sum, highest, count): (u64, u64, u64), value: u64| {
+        (sum.saturating_add(value), highest.max(value), count.saturating_add(1))
+    };
+    match values.fold((0, 0, 0), add) {
+        (sum, _, 0 | 1) => sum,
+        (sum, highest, count) => sum.saturating_sub(highest).div_ceil(count.saturating_sub(1)),
+    }
+}
+
+fn units(nanos: u64) -> u32 {
+    u32::try_from(nanos.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+/// An exponentially weighted mean, 1/16 a sample; 0 is none yet.
+fn weighted(mean: u32, sample: u32) -> u32 {
+    let step = sample.abs_diff(mean) / 16;
+    match mean {
+        0 => sample.max(1),
+        _ if sample > mean => mean.saturating_add(step),
+        _ => mean.saturating_sub(step),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: u16 = (1 << 10) - 1;
+    const FAILED: Trouble = Trouble { error: true, slow: false, overload: false };
+    const MILLI: u64 = 1_000_000;
+
+    fn with(clients: &mut Clients, mark: u64, requests: usize, failures: usize) {
+        for n in 0..requests {
+            clients.add(mark, (n % 10, false), Trouble { error: n < failures, ..Trouble::default() }, None);
+        }
+    }
+
+    fn errors(of: &[(usize, usize)]) -> u32 {
+        let mut clients = Clients::default();
+        of.iter()
+            .zip(1..)
+            .for_each(|((requests, failures), mark)| with(&mut clients, mark, *requests, *failures));
+        clients.shares(ALL).errors
+    }
+
+    #[test]
+    fn where_there_is_one_client_its_ratio_is_the_clusters() {
+        assert_eq!((errors(&[]), errors(&[(20, 10)]), errors(&[(20, 20)])), (0, 500_000, 1_000_000));
+    }
+
+    #[test]
+    fn one_client_that_fails_beside_any_other_that_does_not_changes_nothing() {
+        assert_eq!(errors(&[(200, 200), (1, 0)]), 0);
+        assert_eq!(errors(&[(200, 200), (20, 0), (20, 0)]), 0);
+        assert_eq!(errors(&[(10, 10), (20, 1), (20, 1)]), 50_000);
+    }
+
+    #[test]
+    fn a_cluster_that_fails_for_all_fails_however_many_they_are() {
+        for clients in 1..100 {
+            assert_eq!(errors(&vec![(2, 2); clients]), 1_000_000, "{clients}");
+        }
+    }
+
+    #[test]
+    fn clients_beyond_the_rows_share_them() {
+        let mut clients = Clients::default();
+        (1..=1_000).for_each(|mark| with(&mut clients, mark, 1, usize::from(mark % 2 == 0)));
+        let share = clients.shares(ALL).errors;
+        assert!((350_000..650_000).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn a_client_that_asks_no_more_makes_room_for_another() {
+        let mut clients = Clients::default();
+        (1..=32).for_each(|mark| clients.add(mark, (3, true), FAILED, None));
+        clients.clear(3);
+        clients.add(99, (4, true), Trouble::default(), Some(7));
+        assert_eq!((clients.shares(ALL).errors, clients.rows.find(99).is_some()), (0, true));
+    }
+
+    #[test]
+    fn latency_is_that_of_the_others_too() {
+        let mut clients = Clients::default();
+        for mark in 1..=3 {
+            clients.add(mark, (0, true), Trouble::default(), Some(mark * 100 * MILLI));
+            clients.took(mark, mark * 1_000 * MILLI);
+        }
+        clients.add(9, (0, true), Trouble::default(), Some(60_000 * MILLI));
+        let (first_byte, total) = clients.latencies(ALL);
+        let near = |value: u64, wanted: u64| value.abs_diff(wanted) <= 2 * UNIT;
+        assert!(near(first_byte, 200 * MILLI) && near(total, 1_500 * MILLI), "{first_byte} {total}");
+        assert!(near(clients.newest(0).unwrap(), 200 * MILLI));
+        clients.turn();
+        assert_eq!((clients.newest(0), clients.newest(1)), (Some(0), None));
+    }
+
+    fn exact(of: &[(u8, u8)]) -> f64 {
+        let ratios: Vec<f64> =
+            of.iter().map(|(all, part)| f64::from(*part.min(all)) / f64::from(*all)).collect();
+        let highest = ratios.iter().copied().fold(0.0, f64::max);
+        match ratios.len() {
+            0 => 0.0,
+            1 => ratios[0],
+            count => (ratios.iter().sum::<f64>() - highest) / (count - 1) as f64,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_mean_of_the_clients_own_ratios_without_the_highest(
+            of in prop::collection::vec((1_u8..100, 0_u8..100), 0..32),
+        ) {
+            let counts: Vec<_> = of.iter().map(|(all, part)| (*all as usize, *part.min(all) as usize)).collect();
+            let share = f64::from(errors(&counts)) / 1e6;
+            prop_assert!((share - exact(&of)).abs() <= 3e-6, "{share} {}", exact(&of));
+        }
+
+        #[test]
+        fn no_client_adds_to_what_the_others_show(
+            of in prop::collection::vec((1_u8..100, 0_u8..100), 1..31),
+            requests in 1_usize..400, failures in 0_usize..400,
+        ) {
+            let others: Vec<_> = of.iter().map(|(all, part)| (*all as usize, *part.min(all) as usize)).collect();
+            let mean = others.iter().map(|(all, part)| *part as f64 / *all as f64).sum::<f64>() / others.len() as f64;
+            let attacked = [&others[..], &[(requests, failures)]].concat();
+            prop_assert!(f64::from(errors(&attacked)) / 1e6 <= mean + 3e-6);
+        }
+
+        #[test]
+        fn halving_keeps_the_ratio(requests in 1_usize..6_000, percent in 0_usize..=100) {
+            let mut clients = Clients::default();
+            for n in 0..requests {
+                let error = (n + 1) * percent / 100 > n * percent / 100;
+                clients.add(1, (n % 10, false), Trouble { error, ..Trouble::default() }, None);
+            }
+            let (share, wanted) = (f64::from(clients.shares(ALL).errors) / 1e6, percent as f64 / 100.0);
+            prop_assert!((share - wanted).abs() <= 0.02 + 1.0 / requests as f64, "{share} {wanted}");
+            prop_assert!(percent < 100 || share == 1.0);
+        }
+
+        #[test]
+        fn any_bytes_are_rows(bytes: Vec<u8>, mark: u64, place in 0_usize..20, slots: u16, nanos: u64) {
+            let mut clients = Clients::from_bytes(&bytes);
+            clients.add(mark, (place, true), FAILED, Some(nanos));
+            clients.took(mark, nanos);
+            clients.broke(mark, (place, false), nanos);
+            clients.clear(place);
+            clients.shares(slots);
+            clients.latencies(slots);
+            clients.newest(place);
+            clients.turn();
+            prop_assert_eq!(Clients::from_bytes(clients.as_bytes()), clients);
+        }
+    }
+}
