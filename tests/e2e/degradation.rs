@@ -1,7 +1,9 @@
 //! A cluster that fails, saturates or is late: what reaches it, and what clients get.
 
+mod blame;
 mod breaker;
 mod broken;
+mod clients;
 mod kept;
 mod late;
 mod sdk;

@@ -20,4 +20,5 @@ mod sdk;
 mod slow_client;
 mod smoke;
 mod store;
+mod streams;
 mod survival;

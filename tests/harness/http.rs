@@ -70,6 +70,14 @@ impl Connection {
         self.stream.write_all(bytes)
     }
 
+    /// Reads until `text` is in what has come of the next answer, which stays unread.
+    pub fn wait_for(&mut self, text: &[u8]) -> io::Result<()> {
+        while !self.unread.windows(text.len()).any(|window| window == text) {
+            self.fill()?;
+        }
+        Ok(())
+    }
+
     /// Reads one answer.
     pub fn receive(&mut self) -> io::Result<Answer> {
         loop {
@@ -77,10 +85,17 @@ impl Connection {
                 self.unread.drain(..length);
                 return Ok(answer);
             }
-            let mut buffer = [0; 65_536];
-            match self.stream.read(&mut buffer)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.unread.extend_from_slice(&buffer[..read]),
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 65_536];
+        match self.stream.read(&mut buffer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.unread.extend_from_slice(&buffer[..read]);
+                Ok(())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,8 +36,28 @@ pub enum Step {
     Send(Vec<u8>),
     /// Nothing for so long.
     Wait(Duration),
+    /// Nothing until the gate is open.
+    Until(Gate),
     /// The connection ends.
     Close,
+}
+
+/// Holds an upstream back until a test opens it; after a minute the connection ends instead.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    /// Lets all through.
+    pub fn open(&self) {
+        *self.0.0.lock().expect("no thread panics") = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) -> Option<()> {
+        let closed = self.0.0.lock().ok()?;
+        let waited = self.0.1.wait_timeout_while(closed, Duration::from_secs(60), |open| !*open).ok()?;
+        (!waited.1.timed_out()).then_some(())
+    }
 }
 
 type Script = dyn Fn(&Seen) -> Vec<Step> + Send + Sync;
@@ -195,6 +215,7 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
             match step {
                 Step::Send(bytes) => writer.write_all(&bytes).ok()?,
                 Step::Wait(time) => thread::sleep(time),
+                Step::Until(gate) => gate.wait()?,
                 Step::Close => return connection.shutdown(Shutdown::Both).ok(),
             }
         }

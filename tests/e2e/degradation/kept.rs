@@ -158,7 +158,10 @@ fn only_whole_answers_that_are_what_they_claim_to_be_are_kept() {
         ("compressed", sent(answer(200, &format!("{json}content-encoding: gzip\r\n"), b"{}"))),
         ("not to be stored", sent(answer(200, &format!("{json}cache-control: no-store\r\n"), b"{}"))),
         ("an error", sent(answer(200, json, br#"{"error":{"message":"busy"}}"#))),
-        ("an error in the stream", vec![streaming(), content("a"), event(r#"{"error":{}}"#), done(), end()]),
+        (
+            "an error in the stream",
+            vec![streaming(), content("a"), event(r#"{"error":{"code":500}}"#), done(), end()],
+        ),
         ("a stream without its end", vec![streaming(), content("a"), stop(), end()]),
         ("a stream that is no JSON", vec![streaming(), content("a"), event("{"), done(), end()]),
         ("a stream that is reset", vec![streaming(), content("a"), stop(), done(), Step::Close]),

@@ -101,7 +101,7 @@ fn the_tier_is_entered_by_what_is_measured_and_left_when_that_is_over() {
     let envoy = start(configuration, &upstream);
     assert_eq!(degraded(&ask(&envoy, "x")), None);
     tidegate_tests::wait_for("the tier", PATIENCE, || {
-        ask_as(&envoy, "k", "/fail", b"{}");
+        ask_as(&envoy, "Bearer sk-1", "/fail", b"{}");
         (degraded(&ask(&envoy, "x")) == Some("reduce;max_tokens=16->8")).then_some(())
     });
     tidegate_tests::wait_for("the tier to end", PATIENCE, || {
