@@ -66,7 +66,7 @@ pub fn kept(found: Found) -> Reply {
 /// To a request that wants a kept answer or none, where there is none.
 pub fn none_is_kept() -> Reply {
     let error = ErrorObject {
-        message: "No kept answer to this request is there that its cache-control allows, and only-if-cached asks for no other.",
+        message: "There is no kept answer to this request, and its cache-control (only-if-cached) asks for no other.",
         kind: "invalid_request_error",
         code: "not_cached",
         param: None,

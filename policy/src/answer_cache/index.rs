@@ -127,7 +127,7 @@ impl Index {
         let length = u32::try_from(length).ok().filter(|length| (1..=cache.max_entry).contains(length))?;
         let mut ways = self.ways();
         let mark = question.mark(named);
-        let is_same = |way: &Way| way.length > 0 && way.mark == mark && way.named == named;
+        let is_same = |way: &Way| way.length > 0 && way.mark == mark;
         let live = ways.iter().filter(|way| way.is_live(cache, now));
         let held: Vec<Asker> = live.map(|way| way.asker).collect();
         let loss = |way: &Way| match () {

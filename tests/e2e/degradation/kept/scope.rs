@@ -79,43 +79,49 @@ fn users_behind_one_key_are_told_apart_by_the_headers_that_the_scope_names() {
     )));
 }
 
-#[test]
-fn the_same_question_to_another_cluster_is_another_question() {
-    let upstreams = [Upstream::scripted(|_| said("of a")), Upstream::scripted(|_| said("of b"))];
-    let configuration = keeping(json!({ "fresh": "10m" }));
-    let mut configuration = configuration;
-    configuration["hold_headers"] = json!(true);
-    let mut filter = module("degradation.wasm", "degradation", &configuration.to_string());
-    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = json!(true);
+/// An Envoy with two clusters, `upstream` and `b`, and this route before the one to the first.
+fn routed(configuration: Value, upstreams: &[Upstream; 2], route: Value) -> Envoy {
+    let filter = filter(configuration);
     let cluster = |name: &str, upstream: &Upstream| {
         let address = json!({ "socket_address": { "address": "127.0.0.1", "port_value": upstream.port() } });
         json!({ "name": name, "connect_timeout": "1s", "load_assignment": { "cluster_name": name,
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }] } })
     };
     let clusters = [cluster("upstream", &upstreams[0]), cluster("b", &upstreams[1])];
-    let envoy = Envoy::from_bootstrap(|port| {
+    Envoy::from_bootstrap(|port| {
         let mut listener = Listener::new([filter]).to(upstreams[0].port()).resource(port);
         listener.as_object_mut().expect("an object").remove("@type");
-        let routes = &mut listener["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
-            [0]["routes"];
-        let by_pool =
-            json!({ "prefix": "/", "headers": [{ "name": "x-pool", "string_match": { "exact": "b" } }] });
-        let to_b = json!({ "match": by_pool, "route": { "cluster": "b", "timeout": "30s" } });
-        routes.as_array_mut().expect("a list").insert(0, to_b);
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        routes.as_array_mut().expect("a list").insert(0, route);
         json!({ "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
             "static_resources": { "listeners": [listener], "clusters": clusters } })
         .to_string()
-    });
+    })
+}
+
+#[test]
+fn the_same_question_to_another_cluster_is_another_question() {
+    let upstreams = [Upstream::scripted(|_| said("of a")), Upstream::scripted(|_| said("of b"))];
+    let by_pool =
+        json!({ "prefix": "/", "headers": [{ "name": "x-pool", "string_match": { "exact": "b" } }] });
+    let to_b = json!({ "match": by_pool, "route": { "cluster": "b", "timeout": "30s" } });
+    let envoy = routed(keeping(json!({ "fresh": "10m" })), &upstreams, to_b);
     let ask = |more: &[(&str, &str)]| {
-        text(
-            &envoy
-                .connect()
-                .exchange(&post(CHAT, &[&KEY[..], more].concat(), &body("x", false)))
-                .expect("an answer"),
-        )
+        let asked = post(CHAT, &[&KEY[..], more].concat(), &body("x", false));
+        text(&envoy.connect().exchange(&asked).expect("an answer"))
     };
     for _ in 0..2 {
         assert_eq!((ask(&[]), ask(&[("x-pool", "b")])), (json!("of a"), json!("of b")));
     }
     assert_eq!(upstreams.map(|upstream| upstream.seen().len()), [1, 1]);
+}
+
+#[test]
+fn what_a_route_takes_out_of_an_answer_is_not_obeyed() {
+    let upstreams = [(); 2].map(|()| Upstream::scripted(|_| good_with("cache-control: no-cache\r\n")));
+    let takes_out = json!({ "match": { "prefix": "/v1/chat/" }, "response_headers_to_remove": ["cache-control"],
+        "route": { "cluster": "b", "timeout": "30s" } });
+    let envoy = routed(keeping(json!({})), &upstreams, takes_out);
+    assert_eq!((ask(&envoy, "x").status, counter(&envoy, "kept")), (200, 1));
 }
