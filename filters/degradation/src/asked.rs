@@ -152,3 +152,40 @@ fn short(print: Fingerprint) -> u32 {
     let [a, b, c, d, ..] = print.mark.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_host::fake::FakeProxy;
+
+    fn asker(document: &str, headers: &[(&str, &str)], peer: &str) -> Asker {
+        let config = Config::read(document.as_bytes()).unwrap();
+        let mut proxy = FakeProxy::default();
+        proxy.peer = Some(peer.parse().unwrap());
+        let usual = [(":method", "POST"), (":path", "/v1/chat/completions"), ("authorization", "Bearer a")];
+        let exchange = proxy.exchange(&[&usual, headers].concat());
+        Asked::of_head(&exchange, &config).asker(&exchange)
+    }
+
+    #[test]
+    fn who_asks_is_a_client_and_the_network_that_it_is_trusted_to_come_from() {
+        let direct = r#"{"tiers":{"cached":{}}}"#;
+        let behind = r#"{"address":{"trusted_hops":1},"tiers":{"cached":{}}}"#;
+        let from = |text| [("x-forwarded-for", text)];
+        let one = asker(direct, &[], "10.0.0.1");
+        assert_eq!(one, asker(direct, &from("1.1.1.1"), "10.0.0.1"));
+        assert_eq!(one.client, asker(direct, &[], "10.0.0.2").client);
+        assert_ne!(one.network, asker(direct, &[], "10.0.0.2").network);
+        let other = asker(behind, &from("1.1.1.1"), "10.0.0.1");
+        assert_eq!(other, asker(behind, &from("1.1.1.1"), "10.0.0.2"));
+        assert_ne!(other.network, asker(behind, &from("1.1.1.2"), "10.0.0.1").network);
+    }
+
+    #[test]
+    fn clients_that_share_their_answers_have_shares_of_their_own() {
+        let shared = r#"{"client":["x-user"],"tiers":{"cached":{"scope":"shared"}}}"#;
+        let of = |user| asker(shared, &[("x-user", user)], "10.0.0.1");
+        assert_ne!(of("1").client, of("2").client);
+        assert_eq!(of("1").network, of("2").network);
+    }
+}

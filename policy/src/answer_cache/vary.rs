@@ -18,7 +18,7 @@ pub const HEADERS: [&[u8]; 7] = [
     b"access-control-request-headers",
 ];
 
-/// What a request says in [`HEADERS`], hashed one by one.
+/// What a request says in [`HEADERS`], hashed one by one; 0 for one that is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variants([u64; HEADERS.len()]);
 
@@ -32,10 +32,13 @@ impl Variants {
     where
         I: Iterator<Item = &'a [u8]>,
     {
-        Self(HEADERS.map(|name| prints.of(core::iter::once(name).chain(values(name))).mark))
+        Self(HEADERS.map(|name| {
+            let mut values = values(name).peekable();
+            if values.peek().is_none() { 0 } else { prints.of(core::iter::once(name).chain(values)).mark }
+        }))
     }
 
-    /// What the named ones tell apart; 0 for none.
+    /// What the named ones tell apart; 0 where none is there.
     pub(super) fn mark(&self, named: Named) -> u64 {
         let bits = (0..u8::BITS).map(|bit| named.0 >> bit & 1 == 1);
         self.0.iter().zip(bits).filter(|(_, named)| *named).fold(0, |mark, (print, _)| mark ^ print)
