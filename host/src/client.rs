@@ -149,6 +149,19 @@ impl ClientSources {
         self.sources.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
+    /// The headers that a client may be known by, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = &[u8]> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Header(name) => Some(name.as_slice()),
+            Source::Address => None,
+        })
+    }
+
+    /// Whether addresses are taken from a header of the request.
+    pub const fn trusts_hops(&self) -> bool {
+        self.address.trusted_hops.0 > 0
+    }
+
     /// Whether a client can be known by a key.
     pub fn have_keys(&self) -> bool {
         self.sources.iter().any(|source| *source != Source::Address)

@@ -6,13 +6,16 @@
 //! places hold and which of them is given up first. What counts is the [`entry`] itself: an index and an entry
 //! are written one after the other, and only an entry that names its whole question and client is an answer.
 
+pub mod control;
 pub mod entry;
 pub mod index;
+pub mod vary;
 
 use crate::fingerprint::Fingerprint;
 use core::fmt;
 use entry::{HEADER, Kind};
 use index::WAYS;
+use vary::{Named, Variants};
 
 /// The longest answer that can be configured, in bytes: 1 MiB.
 pub const MAX_ENTRY: u32 = 1 << 20;
@@ -30,6 +33,8 @@ pub struct Question {
     pub asked: Fingerprint,
     /// Of the client, unless all clients share their answers.
     pub client: Option<Fingerprint>,
+    /// What an answer may depend on besides.
+    pub variants: Variants,
 }
 
 /// Where answers are kept, and for how long.
@@ -74,7 +79,7 @@ pub struct Candidate {
     /// Whether a content coding was applied to it.
     pub coded: bool,
     /// Whether the request or the answer forbids it.
-    pub no_store: bool,
+    pub forbidden: bool,
     /// Whether it came to its end, and is what it claims to be.
     pub complete: bool,
     /// Its length, in bytes.
@@ -88,8 +93,8 @@ pub enum NotKept {
     Status,
     /// It is neither JSON nor SSE, or compressed.
     Kind,
-    /// It is not to be stored.
-    NoStore,
+    /// It is not to be kept.
+    Forbidden,
     /// It was cut off.
     Incomplete,
     /// It is empty.
@@ -106,11 +111,10 @@ impl Question {
         }
     }
 
-    pub(crate) const fn mark(&self) -> u64 {
-        match self.client {
-            Some(client) => self.asked.mark ^ client.mark,
-            None => self.asked.mark,
-        }
+    /// What tells it from others in its set, where its answer depends on `named` besides.
+    pub(crate) fn mark(&self, named: Named) -> u64 {
+        let client = self.client.map_or(0, |client| client.mark);
+        self.asked.mark ^ client ^ self.variants.mark(named)
     }
 }
 
@@ -157,7 +161,7 @@ impl AnswerCache {
     pub fn accepts(&self, candidate: &Candidate) -> Result<Kind, NotKept> {
         match candidate.kind {
             _ if candidate.status != 200 => Err(NotKept::Status),
-            _ if candidate.no_store => Err(NotKept::NoStore),
+            _ if candidate.forbidden => Err(NotKept::Forbidden),
             _ if candidate.length == 0 => Err(NotKept::Empty),
             _ if candidate.length > u64::from(self.max_entry) => Err(NotKept::TooLong),
             _ if !candidate.complete => Err(NotKept::Incomplete),
@@ -165,14 +169,6 @@ impl AnswerCache {
             _ => Err(NotKept::Kind),
         }
     }
-}
-
-/// Whether the value of a `cache-control` header, of a request or of an answer, forbids to store.
-pub fn forbids_storing(cache_control: &[u8]) -> bool {
-    cache_control.split(|byte| *byte == b',').any(|directive| {
-        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(b"no-store")
-    })
 }
 
 #[cfg(test)]
@@ -186,7 +182,7 @@ mod tests {
         status: 200,
         kind: Some(Kind::Json),
         coded: false,
-        no_store: false,
+        forbidden: false,
         complete: true,
         length: 65_536,
     };
@@ -214,7 +210,7 @@ mod tests {
             (Candidate { status: 206, ..GOOD }, NotKept::Status),
             (Candidate { kind: None, ..GOOD }, NotKept::Kind),
             (Candidate { coded: true, ..GOOD }, NotKept::Kind),
-            (Candidate { no_store: true, ..GOOD }, NotKept::NoStore),
+            (Candidate { forbidden: true, ..GOOD }, NotKept::Forbidden),
             (Candidate { complete: false, ..GOOD }, NotKept::Incomplete),
             (Candidate { length: 0, ..GOOD }, NotKept::Empty),
             (Candidate { length: 65_537, ..GOOD }, NotKept::TooLong),
@@ -224,21 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn no_store_is_read_however_it_is_written() {
-        for value in
-            ["no-store", "No-Store", "no-cache , no-store", "private,no-store ,max-age=0", "no-store=1"]
-        {
-            assert!(forbids_storing(value.as_bytes()), "{value}");
-        }
-        for value in ["", "no-cache", "max-age=0", "no-storey", "x=no-store"] {
-            assert!(!forbids_storing(value.as_bytes()), "{value}");
-        }
-    }
-
-    #[test]
     fn the_answers_to_what_all_clients_ask_are_spread_over_the_sets() {
         let print = |place| Fingerprint { place, mark: 1 };
-        let of = |client| Question { asked: print(7), client: Some(print(client << 58)) };
+        let of = |client| Question {
+            asked: print(7),
+            client: Some(print(client << 58)),
+            variants: Variants::default(),
+        };
         let sets: std::collections::HashSet<_> = (0..64_u64).map(|client| cache().set(&of(client))).collect();
         assert!(sets.len() > 32, "{}", sets.len());
     }
@@ -257,7 +245,7 @@ mod tests {
         #[test]
         fn every_question_has_a_set(place: u64, client: Option<u64>) {
             let print = |place| Fingerprint { place, mark: 1 };
-            let question = Question { asked: print(place), client: client.map(print) };
+            let question = Question { asked: print(place), client: client.map(print), variants: Variants::default() };
             prop_assert!(cache().set(&question) < cache().sets());
         }
     }

@@ -23,12 +23,17 @@ fn start(configuration: Value, upstream: &Upstream) -> Envoy {
     in_front_of(configuration, upstream.port())
 }
 
-fn in_front_of(mut configuration: Value, port: u16) -> Envoy {
+fn in_front_of(configuration: Value, port: u16) -> Envoy {
+    Envoy::with(Listener::new([filter(configuration)]).to(port)).workers(2).start()
+}
+
+/// The filter, which holds headers unless its configuration says otherwise.
+fn filter(mut configuration: Value) -> Value {
     let hold = configuration.as_object_mut().expect("an object").entry("hold_headers").or_insert(json!(true));
     let hold = hold.clone();
     let mut filter = module("degradation.wasm", "degradation", &configuration.to_string());
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = hold;
-    Envoy::with(Listener::new([filter]).to(port)).workers(2).start()
+    filter
 }
 
 fn counter(envoy: &Envoy, what: &str) -> u64 {

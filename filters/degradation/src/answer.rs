@@ -63,6 +63,18 @@ pub fn kept(found: Found) -> Reply {
         .with(DEGRADED, format!("cached;age={age}"))
 }
 
+/// To a request that wants a kept answer or none, where there is none.
+pub fn none_is_kept() -> Reply {
+    let error = ErrorObject {
+        message: "There is no kept answer to this request, and its cache-control (only-if-cached) asks for no other.",
+        kind: "invalid_request_error",
+        code: "not_cached",
+        param: None,
+    };
+    Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned())
+        .with("x-should-retry", "false".to_owned())
+}
+
 /// A default answer of status 200; `None` if an error is wanted, or all that is possible.
 pub fn ordinary_default(default: &Fallback, asked: &Asked, why: Why, random: u64) -> Option<Reply> {
     if default.status != Some(200) || why == Why::Path {

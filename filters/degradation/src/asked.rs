@@ -3,31 +3,23 @@
 
 use crate::config::{Config, HeaderMatch, Reduce};
 use tidegate_host::client::Client;
-use tidegate_host::exchange::Exchange;
+use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::scan::Scan;
-use tidegate_policy::answer_cache::{Question, forbids_storing};
+use tidegate_policy::answer_cache::Question;
+use tidegate_policy::answer_cache::control::RequestControl;
+use tidegate_policy::answer_cache::index::Asker;
+use tidegate_policy::answer_cache::vary::Variants;
+use tidegate_policy::api::Api;
 use tidegate_policy::fingerprint::Fingerprint;
+use tidegate_policy::identity;
 
-/// Whose shape answers have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Api {
-    /// OpenAI's chat completions.
-    Chat,
-    /// OpenAI's completions.
-    Completion,
-    /// Anthropic's messages.
-    Message,
-    /// OpenAI's responses.
-    Response,
-    /// Any other.
-    #[default]
-    Other,
-}
+/// Headers that carry a key.
+const KEYS: [&[u8]; 3] = [b"authorization", b"x-api-key", b"api-key"];
 
 /// What one request says.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// Whose shape the answer has.
+    /// Which API it is for.
     pub api: Api,
     /// Whether the whole body is known.
     pub is_read: bool,
@@ -45,6 +37,8 @@ pub struct Asked {
     pub path: Vec<u8>,
     /// Which question it is, if its answer may be kept.
     pub question: Option<Question>,
+    /// What it says of kept answers.
+    pub control: RequestControl,
     pub(crate) head: Option<Head>,
 }
 
@@ -53,18 +47,11 @@ pub struct Asked {
 pub(crate) struct Head {
     asked: Fingerprint,
     client: Option<Fingerprint>,
-}
-
-impl Api {
-    fn of(path: &[u8]) -> Self {
-        match () {
-            () if path.ends_with(b"/chat/completions") => Self::Chat,
-            () if path.ends_with(b"/completions") => Self::Completion,
-            () if path.ends_with(b"/messages") => Self::Message,
-            () if path.ends_with(b"/responses") => Self::Response,
-            () => Self::Other,
-        }
-    }
+    variants: Variants,
+    asker: u32,
+    network: Option<[u8; 16]>,
+    /// Whether it carries a key.
+    pub(crate) is_authorized: bool,
 }
 
 impl Asked {
@@ -77,11 +64,14 @@ impl Asked {
         let out = |(name, wanted): &HeaderMatch| {
             headers.all(name).any(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
         };
+        let api = Api::of(&path);
+        let control = RequestControl::read(headers.all(b"cache-control"), headers.all(b"pragma"));
         Self {
-            api: Api::of(&path),
+            api,
             refused_path: config.reduce.as_ref().is_some_and(refused),
             opted_out: config.opt_out.iter().any(out),
-            head: head(exchange, config),
+            head: (api.may_be_kept() && !control.no_store).then(|| head(exchange, config)).flatten(),
+            control,
             path: if config.timeouts.differ() { path.into_owned() } else { Vec::new() },
             ..Self::default()
         }
@@ -95,41 +85,110 @@ impl Asked {
         self.completion_tokens = facts.completion_tokens();
         self.model = facts.model().map(|model| model.name.clone());
         let plain = scan.is_complete() && facts.is_object && facts.duplicate.is_none() && !facts.repeated_key;
-        let head = self.head.filter(|_| plain);
+        let head = self.head.filter(|_| plain && facts.stands_alone());
         self.question = head.zip(scan.fingerprint()).map(|(head, body)| {
-            let parts = [head.asked.place, head.asked.mark, body.place, body.mark].map(u64::to_le_bytes);
-            let asked = exchange.fingerprinter().of(parts.iter().map(<[u8; 8]>::as_slice));
-            Question { asked, client: head.client }
+            let cluster = exchange.fact(Fact::Cluster).map(|name| name.0).unwrap_or_default();
+            let prints = [head.asked.place, head.asked.mark, body.place, body.mark].map(u64::to_le_bytes);
+            let parts = prints.iter().map(<[u8; 8]>::as_slice).chain([cluster.as_slice()]);
+            let asked = exchange.fingerprinter().of(parts);
+            Question { asked, client: head.client, variants: head.variants }
         });
+    }
+
+    /// Whether it asks for an API whose answers may be kept.
+    pub fn may_be_kept(&self, config: &Config) -> bool {
+        config.cached.is_some() && self.api.may_be_kept()
+    }
+
+    /// Who asked, as far as shares of what is kept are concerned. One host call, unless addresses are taken from a header.
+    pub fn asker(&self, exchange: &dyn Exchange) -> Asker {
+        let head = self.head.as_ref();
+        let network = head.and_then(|head| head.network);
+        let network = network.or_else(|| exchange.peer().map(identity::network)).unwrap_or_default();
+        let network = exchange.fingerprinter().of([network.as_slice()]);
+        Asker { client: head.map_or(0, |head| head.asker), network: short(network) }
     }
 }
 
 /// What the head adds to the question; `None` if its answer must not be kept. A client is known by its key, or, where no
-/// keys are looked for, by its network: whose key is ambiguous or absent is told from nobody, so nothing is kept.
+/// keys are looked for, by its network: whose key is ambiguous or absent is told from nobody, so nothing is kept. Nor is
+/// anything where a header that tells apart who shares a key is absent, or there twice.
 fn head(exchange: &dyn Exchange, config: &Config) -> Option<Head> {
     let cached = config.cached.as_ref()?;
     let headers = exchange.request_headers();
-    if headers.method() != b"POST" || headers.all(b"cache-control").any(forbids_storing) {
+    if headers.method() != b"POST" {
         return None;
     }
     let prints = exchange.fingerprinter();
-    let client = match config.clients.client(exchange) {
-        _ if cached.shared => None,
+    let client = config.clients.client(exchange);
+    let [kind, name] = client.parts();
+    let mut known = prints.start();
+    [b"degradation", kind, name].into_iter().for_each(|part| known.add(part));
+    for name in cached.scope.headers() {
+        known.add(headers.only(name).filter(|value| !value.trim_ascii().is_empty())?);
+    }
+    let known = known.finish();
+    let client = match client {
+        _ if cached.scope.is_shared() => None,
         Client::Network(_) if config.clients.have_keys() => return None,
         Client::Unknown => return None,
-        client => {
-            let [kind, name] = client.parts();
-            Some(prints.of([b"degradation".as_slice(), kind, name]))
-        }
+        Client::Key(_) | Client::Network(_) => Some(known),
     };
     let mut asked = prints.start();
-    for name in [b":authority".as_slice(), b":path", b"content-type"] {
-        asked.add(headers.only(name).unwrap_or_default());
-    }
-    for name in &cached.vary {
+    for name in &cached.asked {
         asked.add(name);
         headers.all(name).for_each(|value| asked.add(value));
         asked.add(&headers.all(name).count().to_le_bytes());
     }
-    Some(Head { asked: asked.finish(), client })
+    let network = || config.clients.network(exchange);
+    Some(Head {
+        asked: asked.finish(),
+        client,
+        variants: Variants::read(&prints, |name| headers.all(name)),
+        asker: short(known),
+        network: config.clients.trusts_hops().then(network).flatten(),
+        is_authorized: KEYS.iter().any(|name| headers.all(name).next().is_some()),
+    })
+}
+
+fn short(print: Fingerprint) -> u32 {
+    let [a, b, c, d, ..] = print.mark.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_host::fake::FakeProxy;
+
+    fn asker(document: &str, headers: &[(&str, &str)], peer: &str) -> Asker {
+        let config = Config::read(document.as_bytes()).unwrap();
+        let mut proxy = FakeProxy::default();
+        proxy.peer = Some(peer.parse().unwrap());
+        let usual = [(":method", "POST"), (":path", "/v1/chat/completions"), ("authorization", "Bearer a")];
+        let exchange = proxy.exchange(&[&usual, headers].concat());
+        Asked::of_head(&exchange, &config).asker(&exchange)
+    }
+
+    #[test]
+    fn who_asks_is_a_client_and_the_network_that_it_is_trusted_to_come_from() {
+        let direct = r#"{"tiers":{"cached":{}}}"#;
+        let behind = r#"{"address":{"trusted_hops":1},"tiers":{"cached":{}}}"#;
+        let from = |text| [("x-forwarded-for", text)];
+        let one = asker(direct, &[], "10.0.0.1");
+        assert_eq!(one, asker(direct, &from("1.1.1.1"), "10.0.0.1"));
+        assert_eq!(one.client, asker(direct, &[], "10.0.0.2").client);
+        assert_ne!(one.network, asker(direct, &[], "10.0.0.2").network);
+        let other = asker(behind, &from("1.1.1.1"), "10.0.0.1");
+        assert_eq!(other, asker(behind, &from("1.1.1.1"), "10.0.0.2"));
+        assert_ne!(other.network, asker(behind, &from("1.1.1.2"), "10.0.0.1").network);
+    }
+
+    #[test]
+    fn clients_that_share_their_answers_have_shares_of_their_own() {
+        let shared = r#"{"client":["x-user"],"tiers":{"cached":{"scope":"shared"}}}"#;
+        let of = |user| asker(shared, &[("x-user", user)], "10.0.0.1");
+        assert_ne!(of("1").client, of("2").client);
+        assert_eq!(of("1").network, of("2").network);
+    }
 }

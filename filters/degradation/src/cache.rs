@@ -5,8 +5,10 @@
 use crate::config::Cached;
 use tidegate_host::store::{Store, look, update, update_seen};
 use tidegate_policy::answer_cache::Question;
+use tidegate_policy::answer_cache::control::{Lifetime, RequestControl};
 use tidegate_policy::answer_cache::entry::{Answer, Kind};
-use tidegate_policy::answer_cache::index::{Index, Put, WAYS};
+use tidegate_policy::answer_cache::index::{Asker, Index, Offer, Put, WAYS};
+use tidegate_policy::answer_cache::vary::Named;
 use tidegate_policy::timestamp::Timestamp;
 
 /// An answer that was given before.
@@ -16,24 +18,54 @@ pub struct Found {
     pub kind: Kind,
     /// The answer.
     pub body: Vec<u8>,
-    /// Nanoseconds since it was kept.
+    /// Nanoseconds since the server made it.
     pub age: u64,
 }
 
-/// The answer to `question` that was kept at most `age` nanoseconds ago.
+/// When a kept answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// While all is well, if it was kept at most so many nanoseconds ago.
+    Well(u64),
+    /// While the cluster gives none.
+    Failing,
+}
+
+/// An answer to keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Good<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The answer.
+    pub body: &'a [u8],
+    /// Which other headers it depends on.
+    pub named: Named,
+    /// How long it may be given.
+    pub lifetime: Lifetime,
+}
+
+/// The kept answer to `question` that `control` allows on this occasion.
 pub fn find(
     store: &dyn Store,
     cached: &Cached,
-    question: &Question,
-    age: u64,
+    (question, control): (&Question, &RequestControl),
+    occasion: Occasion,
     now: Timestamp,
 ) -> Option<Found> {
+    let (within, failing) = match occasion {
+        Occasion::Well(within) => (within, false),
+        Occasion::Failing => (u64::MAX, true),
+    };
+    let ttl = cached.answers.ttl();
     let set = cached.answers.set(question);
     let seen = look::<Index>(store, &index_key(set));
     let way = seen.state.find(&cached.answers, question, now)?;
     let (entry, _) = store.load(&entry_key(set, way))?;
-    let answer = Answer::read(&entry, question, cached.answers.ttl().min(age), now)?;
-    let found = Found { kind: answer.kind, body: answer.body.to_vec(), age: answer.age(now) };
+    let answer = Answer::read(&entry, question, ttl.min(within), now)?;
+    if !control.allows(&answer.lifetime, ttl, now, failing) {
+        return None;
+    }
+    let found = Found { kind: answer.kind, body: answer.body.to_vec(), age: answer.lifetime.age(now) };
     let _ = update_seen(store, &index_key(set), seen, |index| (index.hit(way, question), ()));
     Some(found)
 }
@@ -42,19 +74,20 @@ pub fn find(
 pub fn keep(
     store: &dyn Store,
     cached: &Cached,
-    question: &Question,
-    (kind, body): (Kind, &[u8]),
+    (question, asker): (&Question, Asker),
+    good: Good<'_>,
     now: Timestamp,
 ) -> Option<Put> {
     let set = cached.answers.set(question);
-    let length = u64::try_from(body.len()).ok()?;
+    let Good { kind, body, named, lifetime } = good;
+    let offer = Offer { length: u64::try_from(body.len()).ok()?, named, asker };
     let placed = update(store, &index_key(set), |index: Index| {
         index
-            .put(&cached.answers, question, length, now)
+            .put(&cached.answers, question, offer, now)
             .map_or((None, None), |(new, put)| (Some(new), Some(put)))
     });
     let put = placed.ok().flatten()?;
-    let entry = Answer { kind, status: 200, stored_at: now, body }.pack(question)?;
+    let entry = Answer { kind, status: 200, stored_at: now, named, lifetime, body }.pack(question)?;
     let key = entry_key(set, put.way);
     let version = store.load(&key).map(|(_, version)| version);
     let _ = store.swap(&key, &entry, version);
@@ -80,6 +113,7 @@ mod tests {
     use crate::config::Config;
     use proptest::prelude::*;
     use tidegate_host::fake::FakeStore;
+    use tidegate_policy::answer_cache::vary::Variants;
     use tidegate_policy::fingerprint::Fingerprint;
 
     fn cached(document: &str) -> Cached {
@@ -89,7 +123,23 @@ mod tests {
 
     fn question([a, b, c, d]: [u64; 4]) -> Question {
         let print = |place, mark| Fingerprint { place, mark };
-        Question { asked: print(a, b), client: Some(print(c, d)) }
+        Question { asked: print(a, b), client: Some(print(c, d)), variants: Variants::default() }
+    }
+
+    fn kept(
+        store: &FakeStore,
+        cached: &Cached,
+        question: &Question,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Option<Put> {
+        let good = Good { kind: Kind::Sse, body, named: Named::default(), lifetime: Lifetime::default() };
+        keep(store, cached, (question, Asker::default()), good, now)
+    }
+
+    fn found(store: &FakeStore, cached: &Cached, question: &Question, now: Timestamp) -> Option<Vec<u8>> {
+        let asked = (question, &RequestControl::default());
+        find(store, cached, asked, Occasion::Failing, now).map(|found| found.body)
     }
 
     proptest! {
@@ -102,11 +152,11 @@ mod tests {
             prop_assume!(victim != attacker);
             let (store, cached, now) = (FakeStore::default(), cached("{}"), Timestamp::from_nanos(7));
             prop_assert_eq!(cached.answers.set(&victim), cached.answers.set(&attacker));
-            let body = |question| find(&store, &cached, question, u64::MAX, now).map(|found| found.body);
-            keep(&store, &cached, &victim, (Kind::Json, b"the victim's"), now).unwrap();
+            let body = |question| found(&store, &cached, question, now);
+            kept(&store, &cached, &victim, b"the victim's", now).unwrap();
             prop_assert_eq!(body(&attacker), None);
             prop_assert_eq!(body(&victim).unwrap(), b"the victim's");
-            keep(&store, &cached, &attacker, (Kind::Json, b"the attacker's"), now).unwrap();
+            kept(&store, &cached, &attacker, b"the attacker's", now).unwrap();
             prop_assert_eq!(body(&victim), None);
             prop_assert_eq!(body(&attacker).unwrap(), b"the attacker's");
         }
@@ -121,11 +171,11 @@ mod tests {
                 let question = question([number << 58, number / 3, number / 2, 0]);
                 let body = number.to_le_bytes();
                 if keeps {
-                    keep(&store, &cached, &question, (Kind::Sse, &body), now).unwrap();
+                    kept(&store, &cached, &question, &body, now).unwrap();
                 }
-                let found = find(&store, &cached, &question, u64::MAX, now);
+                let found = found(&store, &cached, &question, now);
                 prop_assert!(!keeps || found.is_some());
-                prop_assert!(found.is_none_or(|found| found.body == body));
+                prop_assert!(found.is_none_or(|found| found == body));
             }
             prop_assert!(store.entries() <= 16 + 2);
         }

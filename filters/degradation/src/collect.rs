@@ -1,15 +1,22 @@
-//! An answer gathered while it passes, to be kept if it is whole and what it claims to be. Gathering stops at the first
-//! byte that would be too many, for one answer or for all that a worker gathers at a time.
+//! An answer gathered while it passes, to be kept if its headers allow it, and it is whole and a good one. Gathering stops
+//! at the first byte that would be too many, for one answer or for all that a worker gathers at a time.
+//!
+//! What sets a cookie is kept for nobody: a client that got it again would lack the cookie.
 
+use crate::asked::Asked;
+use crate::cache::Good;
 use crate::config::Cached;
+use crate::good::is_good;
 use core::cell::Cell;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::rc::Rc;
 use tidegate_host::headers::HeaderMap;
 use tidegate_policy::answer::Shown;
+use tidegate_policy::answer_cache::Candidate;
+use tidegate_policy::answer_cache::control::{Dated, Lifetime, ResponseControl};
 use tidegate_policy::answer_cache::entry::Kind;
-use tidegate_policy::answer_cache::{Candidate, forbids_storing};
+use tidegate_policy::answer_cache::vary::Named;
+use tidegate_policy::api::Api;
+use tidegate_policy::timestamp::Timestamp;
 
 /// Bytes that a worker gathers at a time: 32 MiB.
 const MOST: usize = 32 << 20;
@@ -21,39 +28,50 @@ pub type Gathered = Rc<Cell<usize>>;
 #[derive(Debug)]
 pub struct Collect {
     kind: Kind,
+    api: Api,
+    named: Named,
+    lifetime: Lifetime,
     announced: Option<u64>,
     longest: usize,
     bytes: Vec<u8>,
     gathered: Gathered,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    error: Option<IgnoredAny>,
-}
-
 impl Collect {
-    /// For the answer with these headers, if it may be kept.
-    pub fn begin(headers: &HeaderMap, cached: &Cached, gathered: &Gathered) -> Option<Self> {
+    /// For the answer with these headers to what was `asked` at `asked_at`, if it may be kept.
+    pub fn begin(
+        headers: &HeaderMap,
+        cached: &Cached,
+        (asked, asked_at): (&Asked, Timestamp),
+        gathered: &Gathered,
+    ) -> Option<Self> {
         let kind = headers.only(b"content-type").and_then(Kind::of);
         let coded = headers.is_coded();
-        let private = cached.shared && headers.all(b"set-cookie").next().is_some();
-        let no_store = private || headers.all(b"cache-control").any(forbids_storing);
+        let control = ResponseControl::read(headers.all(b"cache-control"));
+        let shared = cached.scope.is_shared();
+        let authorized = asked.head.is_none_or(|head| head.is_authorized);
+        let lifetime = control.lifetime(shared, dated(headers), asked_at);
+        let sets_cookie = headers.all(b"set-cookie").next().is_some();
+        let forbidden =
+            sets_cookie || lifetime.is_over(asked_at) || !control.allows_keeping(shared, authorized);
+        let named = Named::read(headers.all(b"vary"), |name| cached.asked.contains(name))?;
         let announced = match headers.only(b"content-length") {
             Some(text) => Some(core::str::from_utf8(text).ok()?.parse().ok()?),
             None => None,
         };
         let length = announced.unwrap_or(1);
-        let candidate = Candidate { status: 200, kind, coded, no_store, complete: true, length };
+        let candidate = Candidate { status: 200, kind, coded, forbidden, complete: true, length };
         let kind = cached.answers.accepts(&candidate).ok()?;
-        let gathered = Rc::clone(gathered);
-        Some(Self { kind, announced, longest: cached.longest, bytes: Vec::new(), gathered })
-    }
-
-    /// What it claims to be.
-    pub const fn kind(&self) -> Kind {
-        self.kind
+        Some(Self {
+            kind,
+            api: asked.api,
+            named,
+            lifetime,
+            announced,
+            longest: cached.longest,
+            bytes: Vec::new(),
+            gathered: Rc::clone(gathered),
+        })
     }
 
     /// Gathers a chunk. False if it is too much.
@@ -67,16 +85,31 @@ impl Collect {
         true
     }
 
-    /// The answer, if it is whole; `shown` is what it showed while it passed, if it streamed.
-    pub fn whole(&self, shown: Option<Shown>) -> Option<&[u8]> {
+    /// The answer at its end, if it is whole and a good one; `shown` is what it showed while it passed, if it streamed.
+    pub fn good(&self, shown: Option<Shown>, now: Timestamp) -> Option<Good<'_>> {
         let length = u64::try_from(self.bytes.len()).ok()?;
-        let is_whole = match self.kind {
+        if length == 0
+            || self.lifetime.is_over(now)
+            || self.announced.is_some_and(|announced| announced != length)
+        {
+            return None;
+        }
+        let is_good = match self.kind {
             Kind::Sse => shown.is_some_and(|shown| shown.is_whole()),
-            Kind::Json => serde_json::from_slice::<Document>(&self.bytes).is_ok_and(|it| it.error.is_none()),
+            Kind::Json => is_good(self.api, &self.bytes),
         };
-        (is_whole && length > 0 && self.announced.is_none_or(|announced| announced == length))
-            .then_some(self.bytes.as_slice())
+        is_good.then_some(Good {
+            kind: self.kind,
+            body: &self.bytes,
+            named: self.named,
+            lifetime: self.lifetime,
+        })
     }
+}
+
+fn dated(headers: &HeaderMap) -> Dated<'_> {
+    let expires = headers.all(b"expires").next().map(|_| headers.only(b"expires").unwrap_or_default());
+    Dated { date: headers.only(b"date"), expires, age: headers.all(b"age").next() }
 }
 
 impl Drop for Collect {
@@ -97,7 +130,8 @@ mod tests {
         let headers: HeaderMap = [("content-type", "application/json")].into_iter().collect();
         let gathered = Gathered::default();
         let chunk = vec![b' '; 1 << 20];
-        let begin = || Collect::begin(&headers, &cached, &gathered).unwrap();
+        let asked = (&Asked::default(), Timestamp::from_nanos(0));
+        let begin = || Collect::begin(&headers, &cached, asked, &gathered).unwrap();
         let mut all: Vec<Collect> = (0..32).map(|_| begin()).collect();
         assert!(all.iter_mut().all(|collect| collect.add(&chunk)));
         assert!(!begin().add(b"x"));

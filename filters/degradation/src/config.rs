@@ -3,6 +3,7 @@
 //! error that says when to come back.
 
 use core::time::Duration;
+pub use scope::Scope;
 use std::collections::BTreeSet;
 use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, parse};
@@ -15,6 +16,7 @@ use tidegate_policy::retry_hint::{Hints, InvalidHints};
 use tidegate_policy::tier::{Switch, Tiers};
 use written::{Raw, RawBreaker, RawHeader, RawHints, RawTimeout};
 
+mod scope;
 mod tiers;
 mod written;
 
@@ -110,10 +112,10 @@ pub struct Cached {
     pub longest: usize,
     /// Nanoseconds for which they are given while the cluster is healthy, too.
     pub fresh: u64,
-    /// Whether clients share them.
-    pub shared: bool,
-    /// Headers that are part of the question.
-    pub vary: Vec<Vec<u8>>,
+    /// To whom.
+    pub scope: Scope,
+    /// Headers that are part of every question.
+    pub asked: BTreeSet<Vec<u8>>,
 }
 
 /// What is said when nothing else is left.
@@ -166,7 +168,8 @@ impl Config {
         let timeouts = timeouts(raw.timeout, raw.timeouts)?;
         let min_requests = raw.breaker.min_requests.map_or(20, |Whole(count)| count);
         let (reduce_at, reduce) = tiers::reduce(raw.tiers.reduce, min_requests)?;
-        let (cached_at, cached) = tiers::cached(raw.tiers.cached, min_requests)?;
+        let clients = ClientSources::new(raw.client, raw.address)?;
+        let (cached_at, cached) = tiers::cached(raw.tiers.cached, min_requests, &clients)?;
         let (default_at, default) = tiers::default(raw.tiers.default, min_requests)?;
         let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);
         if !(1..=MAX_HELD).contains(&max_held) {
@@ -191,7 +194,7 @@ impl Config {
             timeouts,
             models: raw.models,
             opt_out: opt_out(raw.opt_out)?,
-            clients: ClientSources::new(raw.client, raw.address)?,
+            clients,
             hold_headers: raw.hold_headers,
             max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
             shadow: raw.shadow,

@@ -16,7 +16,14 @@ impl Describe for Degradation {
         ));
         rules.extend(config.reduce.as_ref().map(|reduce| format!("a cluster in trouble: {}", less(reduce))));
         rules.extend(config.cached.as_ref().map(|cached| {
-            let whose = if cached.shared { "anybody's" } else { "the same client's" };
+            let whose = match cached.scope.headers() {
+                _ if cached.scope.is_shared() => "anybody's".to_owned(),
+                [] => "the same client's".to_owned(),
+                names => {
+                    let names: Vec<_> = names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+                    format!("the same client's, of the same {},", names.join(" and "))
+                }
+            };
             let ttl = span_text(cached.answers.ttl());
             format!("what fails: {whose} last good answer to the same question, up to {ttl} old")
         }));

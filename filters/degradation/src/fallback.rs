@@ -3,7 +3,8 @@
 //! `tidegate`, its usage is zero. The answers lie beside this file, with `$id`, `$model` and `$message` in the places
 //! of JSON strings.
 
-use crate::asked::{Api, Asked};
+use crate::asked::Asked;
+use tidegate_policy::api::Api;
 
 /// The body of an answer of status 200 that says `message`; `None` if what was asked has no such shape.
 pub fn body(asked: &Asked, message: &str, random: u64) -> Option<Vec<u8>> {
@@ -14,7 +15,7 @@ pub fn body(asked: &Asked, message: &str, random: u64) -> Option<Vec<u8>> {
         (Api::Completion, true) => include_str!("fallback/completion.sse"),
         (Api::Message, false) => include_str!("fallback/message.json"),
         (Api::Message, true) => include_str!("fallback/message.sse"),
-        (Api::Response | Api::Other, _) => return None,
+        (Api::Response | Api::Embedding | Api::Rerank | Api::Management | Api::Other, _) => return None,
     };
     let id = format!("tidegate-{random:016x}");
     let values =

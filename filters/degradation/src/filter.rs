@@ -4,6 +4,7 @@
 
 use crate::answer::Why;
 use crate::asked::Asked;
+use crate::cache::Occasion;
 use crate::caller::Caller;
 use crate::collect::Collect;
 use crate::config::Config;
@@ -227,13 +228,16 @@ impl DegradationStream {
         let fresh = worker.cached().map_or(0, |cached| cached.fresh);
         if fresh > 0
             && !self.asked.opted_out
-            && let Some(reply) = worker.kept(exchange, &self.asked, fresh)
+            && let Some(reply) = worker.kept(exchange, &self.asked, Occasion::Well(fresh))
             && let Some(reply) = self.enforce(exchange, Counter::Cached, reply)
         {
             return Flow::Reply(reply);
         }
         if !self.caller.asks_a_model && !self.is_refused_path(exchange) {
             return self.go(exchange, None, None);
+        }
+        if let Some(reply) = self.kept_or_none(exchange) {
+            return Flow::Reply(reply);
         }
         let place = worker.place(exchange, &self.asked);
         let asker = Asker { who: self.caller.who, is_short: self.is_short() };
@@ -292,7 +296,7 @@ impl DegradationStream {
             Ruling::Admit if tiers.reduce && self.asked.refused_path => self.reply(exchange, Why::Path, None),
             Ruling::Admit if tiers.default => self.reply(exchange, Why::Tier, None),
             Ruling::Admit if tiers.cached => {
-                let kept = self.worker.kept(exchange, &self.asked, u64::MAX)?;
+                let kept = self.worker.kept(exchange, &self.asked, Occasion::Failing)?;
                 self.enforce(exchange, Counter::Cached, kept)
             }
             Ruling::Admit => None,

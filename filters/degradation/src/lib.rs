@@ -4,8 +4,9 @@
 //!
 //! [`config`]: what an operator writes, and what can be enforced. [`gate`]: how the cluster is, and whether a
 //! request may reach it. [`caller`]: who asks for what, [`grpc`]: what came of a call. [`asked`]: what a request's head and
-//! body say that counts for its answer. [`reduce`], [`cache`] and
-//! [`fallback`]: the three tiers. [`answer`]: what clients are sent. [`worker`]: what all exchanges of a worker share.
+//! body say that counts for its answer. [`reduce`], [`cache`] and [`fallback`]: the three tiers. [`collect`], [`good`],
+//! [`kept`]: which answers are kept, and given again when. [`answer`]: what clients are sent. [`worker`]: what all exchanges
+//! of a worker share.
 //! [`filter`]: one exchange, and [`response`] its second half.
 
 pub mod answer;
@@ -20,7 +21,9 @@ pub mod describe;
 pub mod fallback;
 pub mod filter;
 pub mod gate;
+pub mod good;
 pub mod grpc;
+pub mod kept;
 pub mod metrics;
 pub mod reduce;
 mod response;

@@ -2,10 +2,10 @@
 //! dropped becomes `null`, which the APIs take for absent; so a member that occurs twice is reduced where it counts,
 //! in its last occurrence.
 
-use crate::asked::Api;
 use crate::config::{Extra, Reduce};
 use core::fmt::Write;
 use std::borrow::Cow;
+use tidegate_policy::api::Api;
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
 use tidegate_policy::rewrite::Edit;
 
@@ -61,7 +61,7 @@ impl Job {
         let member = match api {
             Api::Chat | Api::Completion | Api::Message => Member::MaxTokens,
             Api::Response => Member::MaxOutputTokens,
-            Api::Other => return,
+            Api::Embedding | Api::Rerank | Api::Management | Api::Other => return,
         };
         match facts.member(member) {
             Some(null) => self.replace(null, most.to_string()),

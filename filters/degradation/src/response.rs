@@ -1,6 +1,7 @@
 //! The cluster's answer: what it says of the cluster, whether it is replaced, and whether it is kept.
 
 use crate::answer::{DEGRADED, Why};
+use crate::cache::Occasion;
 use crate::collect::Collect;
 use crate::filter::{Begun, Body, DegradationStream};
 use crate::grpc;
@@ -30,7 +31,9 @@ impl DegradationStream {
         let goes_on = exchange.response_goes_on();
         let cached = config.cached.as_ref().filter(|_| goes_on && status == 200 && self.note.is_none());
         if let Some(cached) = cached.filter(|_| self.asked.question.is_some()) {
-            self.collect = Collect::begin(exchange.response_headers(), cached, &self.worker.gathered);
+            let asked_at = self.flight.map_or_else(|| exchange.now(), |flight| flight.sent_at);
+            let asked = (&self.asked, asked_at);
+            self.collect = Collect::begin(exchange.response_headers(), cached, asked, &self.worker.gathered);
         }
         if goes_on && self.caller.asks_a_model {
             self.watch = Some(Box::new(Watch::new(form(exchange))));
@@ -328,7 +331,7 @@ impl DegradationStream {
         if self.asked.opted_out {
             return Flow::Keep;
         }
-        let kept = self.worker.kept(exchange, &self.asked, u64::MAX);
+        let kept = self.worker.kept(exchange, &self.asked, Occasion::Failing);
         let reply = kept.and_then(|reply| self.enforce(exchange, Counter::Cached, reply));
         reply.map_or(Flow::Keep, Flow::Reply)
     }

@@ -3,7 +3,7 @@
 
 use crate::answer::{self, Why};
 use crate::asked::Asked;
-use crate::cache;
+use crate::cache::{self, Occasion};
 use crate::collect::{Collect, Gathered};
 use crate::config::{Cached, Config};
 use crate::gate::{Gate, Place, Standing};
@@ -77,21 +77,23 @@ impl Worker {
         }
     }
 
-    /// The kept answer to the question, if it is no older than `age` nanoseconds.
-    pub fn kept(&self, exchange: &dyn Exchange, asked: &Asked, age: u64) -> Option<Reply> {
+    /// The kept answer to the question, if it may be given on this occasion.
+    pub fn kept(&self, exchange: &dyn Exchange, asked: &Asked, occasion: Occasion) -> Option<Reply> {
         let (cached, question) = self.config.cached.as_ref().zip(asked.question.as_ref())?;
-        let found = cache::find(exchange.store(), cached, question, age, exchange.now());
+        let allowed = (question, Some(&asked.control).filter(|control| control.allows_kept())?);
+        let found = cache::find(exchange.store(), cached, allowed, occasion, exchange.now());
         count(exchange, if found.is_some() { Counter::Hits } else { Counter::Misses });
         found.map(answer::kept)
     }
 
-    /// Keeps the answer to the question, if it is whole.
+    /// Keeps the answer to the question, if it is whole and a good one.
     pub fn keep(&self, exchange: &dyn Exchange, asked: &Asked, collect: &Collect, shown: Option<Shown>) {
         let Some((cached, question)) = self.config.cached.as_ref().zip(asked.question.as_ref()) else {
             return;
         };
-        let Some(body) = collect.whole(shown) else { return };
-        let put = cache::keep(exchange.store(), cached, question, (collect.kind(), body), exchange.now());
+        let now = exchange.now();
+        let Some(good) = collect.good(shown, now) else { return };
+        let put = cache::keep(exchange.store(), cached, (question, asked.asker(exchange)), good, now);
         let Some(put) = put else { return };
         count(exchange, Counter::Kept);
         if put.evicted {
@@ -111,8 +113,7 @@ impl Worker {
         why: Why,
         wait: Option<u64>,
     ) -> (Counter, Reply) {
-        let age = self.config.cached.as_ref().map_or(0, |cached| cached.answers.ttl());
-        let kept = || self.kept(exchange, asked, age);
+        let kept = || self.kept(exchange, asked, Occasion::Failing);
         if let Some(reply) = Some(()).filter(|()| !asked.opted_out && why != Why::Path).and_then(|()| kept())
         {
             return (Counter::Cached, reply);

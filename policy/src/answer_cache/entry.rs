@@ -2,18 +2,25 @@
 //! client that it was given to (or by all, where they share) asking the very same question, and only whole, so neither
 //! an index that is behind nor one entry in another's place can make one client's answer another's.
 //!
-//! The head is 48 bytes, little-endian: version (1), kind (1), status (2), length (4), when it was stored (8), the
-//! question (16), the client (16, zeros and another version where clients share).
+//! The head is 78 bytes, little-endian: version (1), kind (1), status (2), length (4), when it was stored (8), the
+//! question (16), the client (16, zeros and another version where clients share), which other headers it depends on (1)
+//! and what they said (8), when it was asked for (8) and how old it was then (4), how long its own time lasts (4), for how long that may be over while the
+//! cluster fails (4), whether nothing else excuses it (1).
 
 use super::Question;
+use super::control::Lifetime;
+use super::vary::Named;
 use crate::fingerprint::Fingerprint;
 use crate::packed::{Reader, Writer};
 use crate::timestamp::Timestamp;
 
 /// Bytes before the answer.
-pub const HEADER: u64 = 48;
+pub const HEADER: u64 = 78;
 
-const HEAD: usize = 48;
+const HEAD: usize = 78;
+
+/// An own time that is not said.
+const UNSAID: u32 = u32::MAX;
 
 /// How far a worker's time may be behind another's, in nanoseconds: 1 s. What was stored later than that from now is
 /// from before the clock stepped back.
@@ -49,6 +56,10 @@ pub struct Answer<'a> {
     pub status: u16,
     /// When it was stored.
     pub stored_at: Timestamp,
+    /// Which other headers it depends on.
+    pub named: Named,
+    /// How long it may be given.
+    pub lifetime: Lifetime,
     /// The answer.
     pub body: &'a [u8],
 }
@@ -67,6 +78,12 @@ impl<'a> Answer<'a> {
         for print in [question.asked, question.client.unwrap_or(NOBODY)] {
             head.put(print.place.to_le_bytes()).put(print.mark.to_le_bytes());
         }
+        head.put([self.named.to_byte()]).put(question.variants.mark(self.named).to_le_bytes());
+        let Lifetime { since, age, fresh, excused, strict } = self.lifetime;
+        head.put(since.as_nanos().to_le_bytes())
+            .put(age.to_le_bytes())
+            .put(fresh.unwrap_or(UNSAID).to_le_bytes());
+        head.put(excused.to_le_bytes()).put([u8::from(strict)]);
         Some([&head.finish(), self.body].concat())
     }
 
@@ -85,25 +102,28 @@ impl<'a> Answer<'a> {
         let stored_at = Timestamp::from_nanos(from.u64());
         let mut print = || Fingerprint { place: from.u64(), mark: from.u64() };
         let same = print() == question.asked && print() == question.client.unwrap_or(NOBODY);
+        let named = Named::from_byte(from.u8());
+        let same = from.u64() == question.variants.mark(named) && same;
+        let since = Timestamp::from_nanos(from.u64());
+        let (age, fresh, excused) =
+            (from.u32(), Some(from.u32()).filter(|fresh| *fresh != UNSAID), from.u32());
+        let lifetime = Lifetime { since, age, fresh, excused, strict: from.u8() == 1 };
         let whole = u32::try_from(body.len()) == Ok(length);
         (known && same && whole && is_live(stored_at, ttl, now)).then_some(Self {
             kind,
             status,
             stored_at,
+            named,
+            lifetime,
             body,
         })
-    }
-
-    /// Nanoseconds since it was stored.
-    pub const fn age(&self, now: Timestamp) -> u64 {
-        now.nanos_since(self.stored_at)
     }
 }
 
 const NOBODY: Fingerprint = Fingerprint { place: 0, mark: 0 };
 
 const fn version(question: &Question) -> u8 {
-    if question.client.is_some() { 1 } else { 2 }
+    if question.client.is_some() { 3 } else { 4 }
 }
 
 pub(super) const fn is_live(stored_at: Timestamp, ttl: u64, now: Timestamp) -> bool {
@@ -114,6 +134,8 @@ pub(super) const fn is_live(stored_at: Timestamp, ttl: u64, now: Timestamp) -> b
 mod tests {
     #![allow(clippy::arithmetic_side_effects)]
     use super::*;
+    use crate::answer_cache::vary::Variants;
+    use crate::fingerprint::Fingerprinter;
     use proptest::prelude::*;
 
     const TTL: u64 = 1_000;
@@ -121,6 +143,14 @@ mod tests {
         kind: Kind::Sse,
         status: 200,
         stored_at: Timestamp::from_nanos(5),
+        named: Named::from_byte(8),
+        lifetime: Lifetime {
+            since: Timestamp::from_nanos(5),
+            age: 0,
+            fresh: Some(7),
+            excused: 8,
+            strict: true,
+        },
         body: b"data: [DONE]\n\n",
     };
 
@@ -129,7 +159,12 @@ mod tests {
     }
 
     fn question(asked: u64, client: Option<u64>) -> Question {
-        Question { asked: print(asked), client: client.map(print) }
+        Question { asked: print(asked), client: client.map(print), variants: from_origin("https://a") }
+    }
+
+    fn from_origin(origin: &str) -> Variants {
+        let values = |name: &'static [u8]| Some(origin.as_bytes()).filter(|_| name == b"origin").into_iter();
+        Variants::read(&Fingerprinter::new([7; 16]), values)
     }
 
     fn at(nanos: u64) -> Timestamp {
@@ -143,7 +178,9 @@ mod tests {
         let read = |now| Answer::read(&entry, &asked, TTL, at(now));
         assert_eq!(read(5 + TTL), Some(ANSWER));
         assert_eq!(read(6 + TTL), None);
-        assert_eq!(ANSWER.age(at(42)), 37);
+        let unsaid = Answer { lifetime: Lifetime { age: 3, ..Lifetime::default() }, ..ANSWER };
+        let entry = unsaid.pack(&asked).unwrap();
+        assert_eq!(Answer::read(&entry, &asked, TTL, at(5)), Some(unsaid));
     }
 
     #[test]
@@ -160,6 +197,8 @@ mod tests {
         for other in [question(2, Some(2)), question(1, Some(1)), question(2, Some(1)), question(1, None)] {
             assert_eq!(Answer::read(&entry, &other, TTL, at(5)), None);
         }
+        let elsewhere = Question { variants: from_origin("https://b"), ..question(1, Some(2)) };
+        assert_eq!(Answer::read(&entry, &elsewhere, TTL, at(5)), None);
         let shared = ANSWER.pack(&question(1, None)).unwrap();
         let zeros = Question { client: Some(NOBODY), ..question(1, None) };
         assert_eq!(Answer::read(&shared, &zeros, TTL, at(5)), None);
@@ -191,7 +230,9 @@ mod tests {
             let longer = [&entry[..], &[more]].concat();
             prop_assert_eq!(Answer::read(&longer, &asked, TTL, at(5)), None);
             let mut changed = entry.clone();
-            let place = 16 + cut.index(32);
+            // Every bit of the byte at 48 that names a header is proven by the mark after it; one names none.
+            let place = 16 + cut.index(40);
+            let place = place + usize::from(place >= 48);
             changed[place] ^= 1 << bit;
             prop_assert_eq!(Answer::read(&changed, &asked, TTL, at(5)), None);
         }

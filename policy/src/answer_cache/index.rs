@@ -1,11 +1,18 @@
-//! What the places of one set hold. A new answer takes the place of the one to the same question, else of none, else
-//! of one that is too old, else of the least valuable: the one that was asked for least often, of these the oldest. So a
-//! flood of questions that nobody repeats takes places from each other, not from those that are.
+//! What the places of one set hold. A new answer takes the place of the one to the same question, which counts as asked
+//! for once more, else of none, else of one that is too old, else of the least valuable: the one that was asked for least
+//! often, of these the oldest. So a flood of questions that nobody repeats takes places from each other, not from those
+//! that are.
 //!
-//! An index is 224 bytes, little-endian, for each place: mark (8), when it was stored (8), length (4, 0 for none), how
-//! often it was asked for (4), the longest that the place ever held (4).
+//! Whoever asks holds at most a share of a set where others' answers would be lost for more: a client [`CLIENT_SHARE`]
+//! places, a network [`NETWORK_SHARE`], so that keys without number are worth no more than one address. Beyond its share
+//! its own least valuable answer goes. Within it the first to go are the answers of those that hold more than theirs.
+//!
+//! An index is 296 bytes, little-endian, for each place: mark (8), when it was stored (8), length (4, 0 for none), how
+//! often it was asked for (4), the longest that the place ever held (4), for whom (4) and which network (4), and which
+//! other headers it depends on (1).
 
 use super::entry::is_live;
+use super::vary::Named;
 use super::{AnswerCache, Question};
 use crate::packed::{Reader, Writer};
 use crate::timestamp::Timestamp;
@@ -14,14 +21,40 @@ use crate::timestamp::Timestamp;
 pub const WAYS: u32 = 8;
 
 /// Bytes of an index.
-pub const COST: u64 = 224;
+pub const COST: u64 = 296;
 
-const BYTES: usize = 224;
+/// Places of a set that one client may hold where others' answers would be lost for more.
+pub const CLIENT_SHARE: usize = 2;
+
+/// Places of a set that one network may hold where others' answers would be lost for more.
+pub const NETWORK_SHARE: usize = 4;
+
+const BYTES: usize = 296;
 
 /// One set's index, as the bytes that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     bytes: [u8; BYTES],
+}
+
+/// Who asked, as far as shares are concerned: hashes, of which two may fall together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// The client.
+    pub client: u32,
+    /// The network that it asked from.
+    pub network: u32,
+}
+
+/// A new answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its length, in bytes.
+    pub length: u64,
+    /// Which other headers it depends on.
+    pub named: Named,
+    /// Who asked.
+    pub asker: Asker,
 }
 
 /// Where a new answer goes.
@@ -42,6 +75,8 @@ struct Way {
     length: u32,
     hits: u32,
     longest: u32,
+    asker: Asker,
+    named: Named,
 }
 
 impl Default for Index {
@@ -51,9 +86,10 @@ impl Default for Index {
 }
 
 impl Index {
-    /// From the store's bytes. What is missing is a place that holds nothing.
+    /// From the store's bytes. What is missing is a place that holds nothing; what is longer or shorter than an index is
+    /// none.
     pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { bytes: Reader::new(stored).bytes() }
+        stored.try_into().map_or_else(|_| Self::default(), |bytes| Self { bytes })
     }
 
     /// For the store.
@@ -61,10 +97,13 @@ impl Index {
         &self.bytes
     }
 
-    /// The place that seems to hold the answer to `question` at `now`: its entry tells whether it does.
+    /// The place that seems to hold the answer to `question` at `now`, the newest of several: its entry tells whether it
+    /// does.
     pub fn find(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Option<usize> {
-        let holds = |way: &Way| way.holds(question) && is_live(way.stored_at, cache.ttl(), now);
-        self.ways().iter().position(holds)
+        let holds = |way: &Way| way.holds(question) && way.is_live(cache, now);
+        let ways = self.ways();
+        let found = ways.iter().enumerate().filter(|(_, way)| holds(way));
+        found.max_by_key(|(_, way)| way.stored_at).map(|(place, _)| place)
     }
 
     /// The index after the answer in place `way` was given to `question`; `None` if it is not there any more.
@@ -75,24 +114,38 @@ impl Index {
         Some(pack(&ways))
     }
 
-    /// The index with an answer of `length` bytes to `question`, and where that is to be written once the index is;
-    /// `None` if it is longer than an entry may be, or empty.
+    /// The index with an answer to `question`, and where that is to be written once the index is; `None` if it is longer
+    /// than an entry may be, or empty.
     pub fn put(
         &self,
         cache: &AnswerCache,
         question: &Question,
-        length: u64,
+        offer: Offer,
         now: Timestamp,
     ) -> Option<(Self, Put)> {
+        let Offer { length, named, asker } = offer;
         let length = u32::try_from(length).ok().filter(|length| (1..=cache.max_entry).contains(length))?;
         let mut ways = self.ways();
-        let loss = |way: &Way| way.loss(cache, question, now);
-        let (way, old) = ways.iter_mut().enumerate().min_by_key(|(_, way)| loss(way))?;
-        let evicted = matches!(loss(old), Loss::Answer(..));
-        let hits = if old.holds(question) { old.hits } else { 0 };
+        let mark = question.mark(named);
+        let is_same = |way: &Way| way.length > 0 && way.mark == mark;
+        let live = ways.iter().filter(|way| way.is_live(cache, now));
+        let held: Vec<Asker> = live.map(|way| way.asker).collect();
+        let loss = |way: &Way| match () {
+            () if is_same(way) => Loss::Same,
+            () if way.length == 0 => Loss::Nothing,
+            () if !way.is_live(cache, now) => Loss::TooOld(way.stored_at),
+            () => {
+                let stays = !makes_room(&held, way.asker, asker);
+                Loss::Answer { stays, hits: way.hits, stored_at: way.stored_at }
+            }
+        };
+        let (place, lost) = ways.iter().map(loss).enumerate().min_by_key(|(_, loss)| *loss)?;
+        let old = ways.get_mut(place)?;
+        let evicted = matches!(lost, Loss::Answer { .. });
+        let hits = if lost == Loss::Same { old.hits.saturating_add(1) } else { 0 };
         let longest = old.longest.max(length);
-        let put = Put { way, evicted, grown: longest.saturating_sub(old.longest) };
-        *old = Way { mark: question.mark(), stored_at: now, length, hits, longest };
+        let put = Put { way: place, evicted, grown: longest.saturating_sub(old.longest) };
+        *old = Way { mark, stored_at: now, length, hits, longest, asker, named };
         Some((pack(&ways), put))
     }
 
@@ -104,6 +157,8 @@ impl Index {
             length: from.u32(),
             hits: from.u32(),
             longest: from.u32(),
+            asker: Asker { client: from.u32(), network: from.u32() },
+            named: Named::from_byte(from.u8()),
         })
     }
 }
@@ -113,6 +168,8 @@ fn pack(ways: &[Way; 8]) -> Index {
     for way in ways {
         into.put(way.mark.to_le_bytes()).put(way.stored_at.as_nanos().to_le_bytes());
         into.put(way.length.to_le_bytes()).put(way.hits.to_le_bytes()).put(way.longest.to_le_bytes());
+        into.put(way.asker.client.to_le_bytes()).put(way.asker.network.to_le_bytes());
+        into.put([way.named.to_byte()]);
     }
     Index { bytes: into.finish() }
 }
@@ -123,21 +180,27 @@ enum Loss {
     Same,
     Nothing,
     TooOld(Timestamp),
-    Answer(u32, Timestamp),
+    Answer { stays: bool, hits: u32, stored_at: Timestamp },
+}
+
+/// Whether an answer that `holder` asked for has to make room for one that `asker` did, where these `held` all places.
+fn makes_room(held: &[Asker], holder: Asker, asker: Asker) -> bool {
+    let by_client = |of: Asker| held.iter().filter(|other| other.client == of.client).count();
+    let by_network = |of: Asker| held.iter().filter(|other| other.network == of.network).count();
+    match () {
+        () if by_client(asker) >= CLIENT_SHARE => holder.client == asker.client,
+        () if by_network(asker) >= NETWORK_SHARE => holder.network == asker.network,
+        () => by_client(holder) > CLIENT_SHARE || by_network(holder) > NETWORK_SHARE,
+    }
 }
 
 impl Way {
-    const fn holds(&self, question: &Question) -> bool {
-        self.length > 0 && self.mark == question.mark()
+    fn holds(&self, question: &Question) -> bool {
+        self.length > 0 && self.mark == question.mark(self.named)
     }
 
-    fn loss(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Loss {
-        match () {
-            () if self.holds(question) => Loss::Same,
-            () if self.length == 0 => Loss::Nothing,
-            () if !is_live(self.stored_at, cache.ttl(), now) => Loss::TooOld(self.stored_at),
-            () => Loss::Answer(self.hits, self.stored_at),
-        }
+    fn is_live(&self, cache: &AnswerCache, now: Timestamp) -> bool {
+        self.length > 0 && is_live(self.stored_at, cache.ttl(), now)
     }
 }
 

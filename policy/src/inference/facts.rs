@@ -143,6 +143,13 @@ impl Facts {
         written.filter_map(number).min()
     }
 
+    /// Whether an answer says no more than this request asks: it is not made later, and nothing is added to for it.
+    pub fn stands_alone(&self) -> bool {
+        let absent = |value| matches!(value, Value::Null | Value::Bool(false));
+        let members = [Member::Background, Member::Conversation];
+        members.into_iter().all(|member| self.member(member).is_none_or(|seen| absent(seen.value)))
+    }
+
     /// A member of the top level, once it is complete.
     pub fn member(&self, member: Member) -> Option<&Seen> {
         self.members.get(member.index())?.as_ref()

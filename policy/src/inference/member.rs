@@ -81,6 +81,10 @@ members! {
     Logprobs = "logprobs",
     /// How many for each token.
     TopLogprobs = "top_logprobs",
+    /// Whether the answer is made later, and asked for with another request.
+    Background = "background",
+    /// What the request and its answer are added to.
+    Conversation = "conversation",
 }
 
 impl Member {

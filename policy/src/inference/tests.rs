@@ -76,6 +76,8 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
     prop_assert_eq!(facts.stream(), json.get("stream") == Some(&Json::Bool(true)));
     prop_assert_eq!(facts.model().map(|model| &*model.name), json.get("model").and_then(Json::as_str));
     prop_assert_eq!(facts.duplicate, None);
+    let absent = |name| matches!(json.get(name), None | Some(Json::Null | Json::Bool(false)));
+    prop_assert_eq!(facts.stands_alone(), absent("background") && absent("conversation"));
     for member in Member::ALL {
         let value = json.get(member.name());
         let seen = facts.member(member);

@@ -70,6 +70,19 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (tier("cached", json!({ "ttl": "0s" })), ["tiers.cached.ttl", "found 0", "above 0"]),
         (tier("cached", json!({ "ttl": "1s", "fresh": "2s" })), ["tiers.cached.fresh", "found 2s", "ttl"]),
         (tier("cached", json!({ "scope": "all" })), ["tiers.cached.scope", "all", "shared"]),
+        (tier("cached", json!({ "scope": 1 })), ["tiers.cached.scope", "1", "{headers: [names]}"]),
+        (
+            tier("cached", json!({ "scope": { "headers": [] } })),
+            ["tiers.cached.scope.headers", "found 0", "1 to 8"],
+        ),
+        (
+            tier("cached", json!({ "scope": { "headers": ["x", "a b"] } })),
+            ["tiers.cached.scope.headers[1]", "found 3", "header name"],
+        ),
+        (
+            tier("cached", json!({ "scope": { "header": ["x"] } })),
+            ["tiers.cached.scope", "`header`", "headers"],
+        ),
         (tier("default", json!({ "status": 404 })), ["tiers.default.status", "found 404", "200, 429"]),
         (tier("default", json!({ "message": "" })), ["tiers.default.message", "found 0", "1 to"]),
         (tier("defaults", json!({})), ["tiers", "unknown field", "default"]),
@@ -77,4 +90,20 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         let error = read(&document).unwrap_err().to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{document}: {error}");
     }
+}
+
+#[test]
+fn what_is_part_of_a_question_depends_on_who_shares_its_answer() {
+    let asked = |scope: Value| {
+        let config = read(
+            &json!({ "client": ["x-client"], "tiers": { "cached": { "scope": scope, "vary": ["X-V"] } } }),
+        );
+        let asked = config.unwrap().cached.unwrap().asked;
+        asked.into_iter().map(|name| String::from_utf8(name).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(json!("shared")), [":authority", ":path", "content-type", "x-v"]);
+    let own = ["api-key", "authorization", "content-type", "cookie", "x-api-key", "x-client"];
+    assert_eq!(asked(json!("client")), [&[":authority", ":path"], &own[..], &["x-v"]].concat());
+    let named = asked(json!({ "headers": ["X-User-Id"] }));
+    assert_eq!(named, [&[":authority", ":path"], &own[..], &["x-user-id", "x-v"]].concat());
 }

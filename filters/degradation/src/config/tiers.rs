@@ -1,10 +1,11 @@
 //! From the three tiers as written to what switches them and what each does.
 
-use super::written::{RawAt, RawCached, RawDefault, RawReduce, RawScope};
+use super::scope::Scope;
+use super::written::{RawAt, RawCached, RawDefault, RawReduce};
 use super::{Cached, Extra, Fallback, Reduce, nanos, ratio, refuse, span};
 use core::time::Duration;
 use std::collections::BTreeSet;
-use tidegate_host::client::header_name;
+use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::ConfigError;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
 use tidegate_policy::answer_cache::{AnswerCache, InvalidCache};
@@ -16,6 +17,10 @@ const MAX_LIST: usize = 64;
 const MESSAGE: &str = "The model is busy. Please try again shortly.";
 const VARY: [&str; 5] =
     ["anthropic-version", "anthropic-beta", "openai-organization", "openai-project", "openai-beta"];
+/// Headers that are part of every question.
+const ASKED: [&str; 3] = [":authority", ":path", "content-type"];
+/// And those by which servers know who asks, where an answer is for one client.
+const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "cookie"];
 
 /// What is written of a tier's switch.
 struct Written<'a> {
@@ -103,6 +108,7 @@ pub(super) fn reduce(
 pub(super) fn cached(
     raw: Option<RawCached>,
     min_requests: u32,
+    clients: &ClientSources,
 ) -> Result<(Switch, Option<Cached>), ConfigError> {
     let Some(raw) = raw else { return Ok((Switch::Never, None)) };
     let RawCached { at, leave, hold, force, .. } = raw;
@@ -132,9 +138,17 @@ pub(super) fn cached(
     let vary = vary.iter().enumerate();
     let vary: Result<Vec<_>, _> =
         vary.map(|(index, name)| header_name(name, &format!("tiers.cached.vary[{index}]"))).collect();
-    let shared = matches!(raw.scope, Some(RawScope::Shared));
+    let scope = Scope::new(raw.scope)?;
+    let mut asked: Vec<Vec<u8>> = ASKED.map(|name| name.as_bytes().to_vec()).to_vec();
+    asked.append(&mut vary?);
+    if !scope.is_shared() {
+        asked.extend(CREDENTIALS.map(|name| name.as_bytes().to_vec()));
+        asked.extend(clients.headers().map(<[u8]>::to_vec));
+        asked.extend_from_slice(scope.headers());
+    }
     let longest = usize::try_from(entry).unwrap_or(usize::MAX);
-    Ok((switch, Some(Cached { answers, longest, fresh: nanos(fresh), shared, vary: vary? })))
+    let asked = asked.into_iter().collect();
+    Ok((switch, Some(Cached { answers, longest, fresh: nanos(fresh), scope, asked })))
 }
 
 pub(super) fn default(raw: RawDefault, min_requests: u32) -> Result<(Switch, Fallback), ConfigError> {

@@ -1,5 +1,6 @@
 //! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
 
+use super::scope::RawScope;
 use serde::Deserialize;
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::notation::{Whole, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
@@ -100,14 +101,6 @@ pub(super) struct RawCached {
     pub(super) max_entry: Option<WrittenSize>,
     pub(super) scope: Option<RawScope>,
     pub(super) vary: Option<Vec<String>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(super) enum RawScope {
-    Client,
-    Shared,
 }
 
 #[derive(Default, Deserialize)]

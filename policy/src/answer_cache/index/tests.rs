@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 use super::*;
-use crate::fingerprint::Fingerprint;
+use crate::answer_cache::vary::Variants;
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 use proptest::prelude::*;
 
 const TTL: u64 = 1_000;
@@ -10,7 +11,15 @@ fn cache() -> AnswerCache {
 }
 
 fn question(mark: u64) -> Question {
-    Question { asked: Fingerprint { place: 0, mark }, client: None }
+    Question { asked: Fingerprint { place: 0, mark }, client: None, variants: Variants::default() }
+}
+
+fn offer(length: u64) -> Offer {
+    Offer { length, named: Named::default(), asker: Asker::default() }
+}
+
+fn of(client: u32, network: u32) -> Asker {
+    Asker { client, network }
 }
 
 fn at(nanos: u64) -> Timestamp {
@@ -18,7 +27,11 @@ fn at(nanos: u64) -> Timestamp {
 }
 
 fn put(index: &mut Index, mark: u64, length: u64, now: u64) -> Put {
-    let (new, put) = index.put(&cache(), &question(mark), length, at(now)).unwrap();
+    put_for(index, mark, Asker::default(), length, now)
+}
+
+fn put_for(index: &mut Index, mark: u64, asker: Asker, length: u64, now: u64) -> Put {
+    let (new, put) = index.put(&cache(), &question(mark), Offer { asker, ..offer(length) }, at(now)).unwrap();
     *index = new;
     put
 }
@@ -48,17 +61,17 @@ fn an_empty_index_holds_no_answer() {
 #[test]
 fn each_client_has_an_answer_of_its_own() {
     let of = |client| Question { client: Some(Fingerprint { place: 1, mark: client }), ..question(7) };
-    let (index, _) = Index::default().put(&cache(), &of(1), 10, at(0)).unwrap();
+    let (index, _) = Index::default().put(&cache(), &of(1), offer(10), at(0)).unwrap();
     let found = |question| index.find(&cache(), &question, at(0));
     assert_eq!((found(of(1)), found(of(2)), found(question(7))), (Some(0), None, None));
 }
 
 #[test]
-fn the_same_question_keeps_its_place_and_its_value() {
+fn the_same_question_keeps_its_place_and_is_worth_more_for_being_asked_again() {
     let mut index = full();
     hit(&mut index, 0, 8);
     assert_eq!(put(&mut index, 0, 12, 9), Put { way: 0, evicted: false, grown: 2 });
-    assert_eq!(index.ways()[0].hits, 1);
+    assert_eq!(index.ways()[0].hits, 2);
     assert_eq!(put(&mut index, 0, 5, 10).grown, 0);
 }
 
@@ -105,7 +118,8 @@ fn a_flood_of_questions_that_nobody_repeats_takes_no_place_of_those_that_are() {
 
 #[test]
 fn an_answer_that_is_as_long_as_one_may_be_fits_and_a_longer_one_does_not() {
-    let put = |length| Index::default().put(&cache(), &question(1), length, at(0)).map(|(_, put)| put.grown);
+    let put =
+        |length| Index::default().put(&cache(), &question(1), offer(length), at(0)).map(|(_, put)| put.grown);
     assert_eq!((put(100), put(101), put(0), put(u64::MAX)), (Some(100), None, None, None));
 }
 
@@ -116,6 +130,44 @@ fn an_answer_that_is_not_there_any_more_is_not_counted() {
     put(&mut index, 50, 10, 9);
     assert_eq!(index.hit(way, &question(0)), None);
     assert_eq!(index.hit(99, &question(50)), None);
+}
+
+#[test]
+fn answers_that_depend_on_another_header_lie_side_by_side_and_the_newest_that_fits_is_found() {
+    let from = |origin: &'static str| {
+        let values = |name: &'static [u8]| Some(origin.as_bytes()).filter(|_| name == b"origin").into_iter();
+        Question { variants: Variants::read(&Fingerprinter::new([7; 16]), values), ..question(1) }
+    };
+    let by_origin = Named::read([&b"origin"[..]].into_iter(), |_| false).unwrap();
+    let mut index = Index::default();
+    let mut put = |question, named, now| {
+        let (new, put) = index.put(&cache(), &question, Offer { named, ..offer(10) }, at(now)).unwrap();
+        index = new;
+        put.way
+    };
+    assert_eq!((put(from("a"), by_origin, 1), put(from("b"), by_origin, 2)), (0, 1));
+    assert_eq!(put(from("a"), by_origin, 3), 0);
+    assert_eq!(index.find(&cache(), &from("a"), at(3)), Some(0));
+    assert_eq!(index.find(&cache(), &from("b"), at(3)), Some(1));
+    assert_eq!(index.find(&cache(), &from("c"), at(3)), None);
+    let (index, put) = index.put(&cache(), &from("a"), offer(10), at(4)).unwrap();
+    assert_eq!((put.way, index.find(&cache(), &from("a"), at(4))), (2, Some(2)));
+    assert_eq!(index.find(&cache(), &from("b"), at(4)), Some(2));
+}
+
+#[test]
+fn whoever_is_alone_has_all_places_and_makes_room_for_whoever_comes() {
+    let mut index = full();
+    for mark in 0..8 {
+        hit(&mut index, mark, 8);
+    }
+    for (mark, client) in (50..).zip([1, 1, 2, 2]) {
+        assert!(put_for(&mut index, mark, of(client, 1), 10, mark).evicted);
+    }
+    assert_eq!(kept(&index, 54), [4, 5, 6, 7, 50, 51, 52, 53]);
+    put_for(&mut index, 54, of(2, 1), 10, 54);
+    put_for(&mut index, 55, of(3, 1), 10, 55);
+    assert_eq!(kept(&index, 55), [4, 5, 6, 7, 51, 53, 54, 55]);
 }
 
 proptest! {
@@ -159,11 +211,54 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_index(bytes: Vec<u8>, mark: u64, length: u64, now: u64) {
+    fn one_client_and_one_network_cost_others_no_more_than_their_share(
+        honest in prop::collection::vec((1_u32..6, 1_u32..4, 0_u64..10), 0..20),
+        flood in prop::collection::vec((0_u32..3, any::<bool>(), 0_u64..20), 1..200),
+        made_up: bool,
+    ) {
+        let (mut index, mut now) = (Index::default(), 0);
+        for (client, network, mark) in honest {
+            now += 1;
+            put_for(&mut index, mark, of(client, network), 10, now);
+        }
+        let others = |index: &Index| index.ways().iter().filter(|way| way.asker.network != 99 && way.length > 0).count();
+        let (before, share) = (others(&index), if made_up { NETWORK_SHARE } else { CLIENT_SHARE });
+        for (client, again, mark) in flood {
+            now += 1;
+            let client = if made_up { 100 + client } else { 100 };
+            let asked = 1_000 + mark;
+            put_for(&mut index, asked, of(client, 99), 10, now);
+            if again {
+                hit(&mut index, asked, now);
+            }
+            let lost = before - others(&index);
+            prop_assert!(lost <= share, "{} of {} lost", lost, before);
+        }
+    }
+
+    #[test]
+    fn what_its_holder_asks_for_again_outlives_any_flood_that_nobody_repeats(
+        clients in prop::collection::vec(any::<u32>(), 1..100), network: u32, held in 0_u64..7,
+    ) {
+        let mut index = Index::default();
+        for mark in (0..held).chain(0..held) {
+            put_for(&mut index, mark, of(7, 7), 10, mark);
+        }
+        for (mark, client) in (100..).zip(clients) {
+            put_for(&mut index, mark, of(client, network), 10, mark);
+        }
+        let mine = kept(&index, 300);
+        prop_assert!(mine.len() as u64 >= held.min(8 - NETWORK_SHARE as u64));
+        prop_assert!(held > CLIENT_SHARE as u64 || mine.len() as u64 == held, "{:?}", mine);
+    }
+
+    #[test]
+    fn any_bytes_are_an_index(bytes in prop_oneof![prop::collection::vec(any::<u8>(), BYTES), any::<Vec<u8>>()], mark: u64, length: u64, now: u64) {
         let index = Index::from_bytes(&bytes);
         index.find(&cache(), &question(mark), at(now));
         prop_assert_eq!(pack(&index.ways()), index.clone());
-        if let Some((new, put)) = index.put(&cache(), &question(mark), length, at(now)) {
+        prop_assert!(bytes.len() == BYTES || index == Index::default());
+        if let Some((new, put)) = index.put(&cache(), &question(mark), offer(length), at(now)) {
             prop_assert!(put.way < 8);
             prop_assert!(new.find(&cache(), &question(mark), at(now)).is_some());
         }

@@ -1,0 +1,109 @@
+//! To whom a kept answer is given. Where a gateway sends one key for all its users, or an open server is asked with a
+//! made-up one, the key tells no two of them apart: then headers that the gateway sets do.
+
+use super::refuse;
+use core::fmt;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use tidegate_host::client::header_name;
+use tidegate_host::config::ConfigError;
+
+const MAX_HEADERS: usize = 8;
+
+/// To whom a kept answer is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// To whoever asks.
+    Shared,
+    /// To the client that it was given to, and, of those that share its key, to whom all of these headers say the same.
+    Client(Vec<Vec<u8>>),
+}
+
+/// As written: `client`, `shared`, or `{headers: [...]}`.
+#[derive(Clone, Debug)]
+pub(super) enum RawScope {
+    Client,
+    Shared,
+    Headers(Vec<String>),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Named {
+    Client,
+    Shared,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    headers: Vec<String>,
+}
+
+impl Scope {
+    /// Whether all clients share.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared)
+    }
+
+    /// The headers that tell apart who shares a key, in lower case.
+    pub fn headers(&self) -> &[Vec<u8>] {
+        match self {
+            Self::Shared => &[],
+            Self::Client(headers) => headers,
+        }
+    }
+
+    pub(super) fn new(raw: Option<RawScope>) -> Result<Self, ConfigError> {
+        let names = match raw {
+            Some(RawScope::Shared) => return Ok(Self::Shared),
+            Some(RawScope::Client) | None => return Ok(Self::Client(Vec::new())),
+            Some(RawScope::Headers(names)) => names,
+        };
+        let path = "tiers.cached.scope.headers";
+        if !(1..=MAX_HEADERS).contains(&names.len()) {
+            let problem = format!("found {}, accepted are 1 to {MAX_HEADERS} header names", names.len());
+            return Err(refuse(path, problem));
+        }
+        let names = names.iter().enumerate();
+        let names = names.map(|(index, name)| header_name(name, &format!("{path}[{index}]")));
+        names.collect::<Result<_, _>>().map(Self::Client)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawScope {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = RawScope;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("client, shared, or {headers: [names]}")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<RawScope, E> {
+                Named::deserialize(StrDeserializer::new(name)).map(|name| match name {
+                    Named::Client => RawScope::Client,
+                    Named::Shared => RawScope::Shared,
+                })
+            }
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RawScope, M::Error> {
+                Own::deserialize(MapAccessDeserializer::new(map)).map(|own| RawScope::Headers(own.headers))
+            }
+        }
+        from.deserialize_any(Written)
+    }
+}
+
+#[cfg(feature = "describe")]
+impl schemars::JsonSchema for RawScope {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let name = schemars::json_schema!({ "type": "string", "enum": ["client", "shared"] });
+        let names = schemars::json_schema!({
+            "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": MAX_HEADERS
+        });
+        tidegate_host::describe::text_or_object(name, "headers", names)
+    }
+}
