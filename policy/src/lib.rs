@@ -15,6 +15,7 @@
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
+//! - [`voucher`]: which returns are paid for, since we refused them before.
 //! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
@@ -53,3 +54,4 @@ pub mod slots;
 pub mod sse;
 pub mod tier;
 pub mod timestamp;
+pub mod voucher;
