@@ -16,6 +16,7 @@ mod model;
 mod reference;
 mod reload;
 mod retry_budget;
+mod returns;
 mod sdk;
 mod slow_client;
 mod smoke;

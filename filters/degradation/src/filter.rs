@@ -11,6 +11,7 @@ use crate::metrics::{self, Counter};
 use crate::reduce::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
+use tidegate_host::attempt::{RetryHeaders, Return};
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
@@ -36,6 +37,7 @@ pub struct Degradation {
 pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
+    returning: Return,
     has_head: bool,
     pub(crate) has_body: bool,
     body: Body,
@@ -110,6 +112,7 @@ impl Filter for Degradation {
         DegradationStream {
             worker: Rc::clone(&self.worker),
             asked: Asked::default(),
+            returning: Return::default(),
             has_head: false,
             has_body: false,
             body: Body::None,
@@ -203,6 +206,7 @@ impl Stream for DegradationStream {
 impl DegradationStream {
     fn read_head(&mut self, exchange: &dyn Exchange) {
         self.asked = Asked::of_head(exchange, &self.worker.config);
+        self.returning = Return::of(exchange, &self.worker.config.clients, &RetryHeaders::default());
         self.has_head = true;
     }
 
@@ -259,7 +263,11 @@ impl DegradationStream {
 
     pub(crate) fn reply(&self, exchange: &dyn Exchange, why: Why, wait: Option<u64>) -> Option<Reply> {
         let (counter, reply) = self.worker.instead(exchange, &self.asked, why, wait);
-        self.enforce(exchange, counter, reply)
+        let reply = self.enforce(exchange, counter, reply)?;
+        if matches!(why, Why::Open | Why::Tier) {
+            self.returning.refused(exchange, &reply);
+        }
+        Some(reply)
     }
 
     pub(crate) fn enforce(&self, exchange: &dyn Exchange, counter: Counter, reply: Reply) -> Option<Reply> {

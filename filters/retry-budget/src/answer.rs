@@ -5,6 +5,7 @@
 
 use crate::accounts::Refusal;
 use core::time::Duration;
+use tidegate_host::attempt;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::reply::{ErrorObject, Reply};
@@ -23,6 +24,33 @@ pub const fn is_retried(status: u16) -> bool {
 pub fn status(exchange: &dyn Exchange) -> u16 {
     let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
     u16::try_from(status).unwrap_or(0)
+}
+
+/// Whose answer a failed response is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The cluster's, or Envoy's own: nobody has said yet when to come back.
+    Cluster,
+    /// One of our filters': the cluster has not seen the request.
+    Refused,
+    /// One of our filters' in the place of the cluster's.
+    Replaced,
+}
+
+impl Origin {
+    /// Of the response that is about to leave. One of ours that does not say when to come back, or to stop, counts as
+    /// Envoy's. One host call, and one more if it is ours.
+    pub fn of(exchange: &dyn Exchange) -> Self {
+        let details = exchange.fact(Fact::ResponseDetails).map(|details| details.0).unwrap_or_default();
+        let says = |name: &str| exchange.response_headers().all(name.as_bytes()).next().is_some();
+        match () {
+            () if !details.starts_with(b"tidegate.") || !(says(MILLIS) || says(SHOULD_RETRY)) => {
+                Self::Cluster
+            }
+            () if attempt::is_refusal(&details) => Self::Refused,
+            () => Self::Replaced,
+        }
+    }
 }
 
 /// What a failed response asks for: a wait in nanoseconds, if it names one, and whether it tells clients to stop.
