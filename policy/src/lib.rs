@@ -16,7 +16,7 @@
 //! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
 //! - [`voucher`]: which returns are paid for, since we refused them before.
-//! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
+//! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: whether requests reach the cluster.
@@ -33,6 +33,7 @@ pub mod body_rate;
 pub mod breaker;
 pub mod bucket;
 pub mod connections;
+pub mod date;
 pub mod denied_text;
 pub mod fingerprint;
 pub mod headers;

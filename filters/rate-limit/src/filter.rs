@@ -7,7 +7,7 @@
 //! against it.
 
 use crate::admission::{admit, refund};
-use crate::answer::{level_headers, throttled, undecided};
+use crate::answer::{level_headers, names_a_tighter_limit, throttled, undecided};
 use crate::charges::Later;
 use crate::config::Config;
 use crate::model::Named;
@@ -172,7 +172,8 @@ impl Stream for RateLimitStream {
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        if let Some(level) = self.level.filter(|_| self.worker.config.headers_on_admitted) {
+        let level = self.level.filter(|_| self.worker.config.headers_on_admitted);
+        if let Some(level) = level.filter(|level| !names_a_tighter_limit(exchange, *level)) {
             for (name, value) in level_headers(level) {
                 exchange.set_response_header(name, &value);
             }

@@ -181,10 +181,11 @@ impl Stream for RetryBudgetStream {
             self.failed(exchange);
         }
         if !worker.config.shadow && origin == Origin::Cluster {
-            let (asked, stop) = wishes(exchange.response_headers());
-            let hint = worker.hint(exchange, self.attempt, asked);
+            let (asked, stop) = wishes(exchange);
+            let hint = worker.hint(exchange, self.attempt, asked.wait());
+            let hint = Hint { should_retry: hint.should_retry && !stop, ..hint };
             self.expect(exchange, hint);
-            tell(exchange, Hint { should_retry: hint.should_retry && !stop, ..hint });
+            tell(exchange, asked, hint);
         }
         Flow::Keep
     }
