@@ -140,6 +140,9 @@ pub trait Exchange: Proxy {
     /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
     fn response_headers(&self) -> &HeaderMap;
 
+    /// The first value of a response's header, where one is enough: one host call, and none once all have been read.
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
+
     /// The response's trailers; none where it ended without any. One host call the first time; only in
     /// [`Stream::on_response_end`].
     fn response_trailers(&self) -> &HeaderMap;

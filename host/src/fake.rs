@@ -26,6 +26,8 @@ mod store;
 pub struct FakeProxy {
     /// What its clock says.
     pub now: Cell<u64>,
+    /// What the clock on the wall says.
+    pub wall_clock: Cell<u64>,
     /// What its random source says next.
     pub random: Cell<u64>,
     /// What all workers share.
@@ -107,6 +109,11 @@ impl Proxy for FakeProxy {
     fn clock(&self) -> Timestamp {
         self.calls.make();
         Timestamp::from_nanos(self.now.get())
+    }
+
+    fn wall_clock(&self) -> u64 {
+        self.calls.make();
+        self.wall_clock.get()
     }
 
     fn random(&self) -> u64 {

@@ -1,8 +1,9 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`protocol`], [`scan`]) and answers ([`reply`]), what a network filter does ([`connection`]), and what
+//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`scan`]) and answers ([`reply`], [`wait`]), what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
+pub mod attempt;
 pub mod client;
 pub mod config;
 pub mod connection;
@@ -20,3 +21,4 @@ pub mod route;
 pub mod scan;
 pub mod shadow;
 pub mod store;
+pub mod wait;

@@ -33,6 +33,9 @@ pub trait Proxy {
     /// The time by that clock now. One host call each.
     fn clock(&self) -> Timestamp;
 
+    /// Nanoseconds since 1970 by the clock on the wall, which may step. One host call each.
+    fn wall_clock(&self) -> u64;
+
     /// 64 random bits, unknown to clients.
     fn random(&self) -> u64;
 
@@ -67,6 +70,10 @@ macro_rules! proxy_by {
 
             fn clock(&self) -> ::tidegate_policy::timestamp::Timestamp {
                 self.$field.clock()
+            }
+
+            fn wall_clock(&self) -> u64 {
+                self.$field.wall_clock()
             }
 
             fn random(&self) -> u64 {

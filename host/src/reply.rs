@@ -53,6 +53,12 @@ impl Reply {
         self
     }
 
+    /// Whether it tells its client to come back: after a wait, and not to stop.
+    pub fn invites(&self) -> bool {
+        let says = |wanted: &str| self.headers.iter().any(|(name, _)| *name == wanted);
+        says("retry-after-ms") && !says("x-should-retry")
+    }
+
     /// With the time after which to come back.
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {

@@ -143,6 +143,13 @@ impl Exchange for WasmExchange<'_> {
         self.response_headers.get_or_init(|| hostcalls::headers(MapType::HttpResponseHeaders))
     }
 
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        match self.response_headers.get() {
+            Some(headers) => headers.all(name.as_bytes()).next().map(<[u8]>::to_vec),
+            None => hostcalls::header(MapType::HttpResponseHeaders, name),
+        }
+    }
+
     fn response_trailers(&self) -> &HeaderMap {
         self.response_trailers.get_or_init(|| match self.callback.has_trailers {
             true => hostcalls::headers(MapType::HttpResponseTrailers),

@@ -13,6 +13,9 @@ use proxy_wasm::types::{BufferType, MapType};
 /// What the host answers when all is well.
 const OK: u32 = 0;
 
+/// WASI's clock on the wall.
+const CLOCK_REALTIME: u32 = 0;
+
 /// WASI's monotonic clock.
 const CLOCK_MONOTONIC: u32 = 1;
 
@@ -172,8 +175,17 @@ pub fn random_bytes() -> Option<[u8; 16]> {
 
 /// Nanoseconds on the host's monotonic clock; `None` if it has none.
 pub fn monotonic_nanos() -> Option<u64> {
+    nanos(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds since 1970 on the host's wall clock; `None` if it has none.
+pub fn wall_nanos() -> Option<u64> {
+    nanos(CLOCK_REALTIME)
+}
+
+fn nanos(clock: u32) -> Option<u64> {
     let mut nanos = 0;
-    let status = unsafe { clock_time_get(CLOCK_MONOTONIC, 1, &mut nanos) };
+    let status = unsafe { clock_time_get(clock, 1, &mut nanos) };
     (status == 0).then_some(nanos)
 }
 

@@ -55,6 +55,11 @@ pub fn now() -> Timestamp {
     Timestamp::from_nanos(ffi::monotonic_nanos().unwrap_or(0))
 }
 
+/// Nanoseconds since 1970.
+pub fn wall_clock() -> u64 {
+    ffi::wall_nanos().unwrap_or(0)
+}
+
 /// 64 random bits.
 pub fn random_seed() -> u64 {
     let bytes = ffi::random_bytes().unwrap_or_default();
@@ -86,6 +91,11 @@ pub fn headers(map: MapType) -> HeaderMap {
 /// Whether a header is there, in a map that is.
 pub fn has_header(map: MapType, name: &str) -> bool {
     ffi::header(map, name.as_bytes()).is_some()
+}
+
+/// The first value of a header, if it is there.
+pub fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
+    ffi::header(map, name.as_bytes())
 }
 
 /// Sets a header, replacing what is there.

@@ -35,6 +35,10 @@ impl Proxy for WasmProxy<'_> {
         hostcalls::now()
     }
 
+    fn wall_clock(&self) -> u64 {
+        hostcalls::wall_clock()
+    }
+
     fn random(&self) -> u64 {
         self.worker.random()
     }

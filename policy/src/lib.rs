@@ -15,7 +15,8 @@
 //! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
 //! - [`retry_budget`]: how many retries first attempts pay for.
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
-//! - [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
+//! - [`voucher`]: which returns are paid for, since we refused them before.
+//! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: whether requests reach the cluster.
@@ -33,6 +34,7 @@ pub mod body_rate;
 pub mod breaker;
 pub mod bucket;
 pub mod connections;
+pub mod date;
 pub mod denied_text;
 pub mod fingerprint;
 pub mod headers;
@@ -53,3 +55,4 @@ pub mod rewrite;
 pub mod slots;
 pub mod tier;
 pub mod timestamp;
+pub mod voucher;

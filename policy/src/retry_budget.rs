@@ -4,13 +4,19 @@
 //! min_retries_per_second * t + 1 retries, counting the first attempts of the window and of the ttl before it; whenever
 //! deposits pay for a retry, those of the ttl that ends there are enough for all retries in it.
 //!
+//! Where a cluster has a budget beside those of its clients, a client draws on it at most its share
+//! ([`Budget::withdraw_share`]): what its own first attempts pay for, and of the reserve a part as large as its part of
+//! the first attempts, at least a quarter. Whoever has made no first attempt draws nothing, but for one that was told to
+//! come back when that would be past the ttl ([`Budget::expect`]).
+//!
 //! Retries that are known only once they are made (Envoy's own) may overdraw it. That debt is paid by what the budget
 //! earns before anything else is admitted, and remembered up to what six ttl earn: traffic that has become less is
 //! not held for long to a debt that more had made.
 //!
 //! Source: Finagle's `RetryBudget` (deposit, withdraw, ttl, reserve), with exact fractions; the reserve is GCRA.
 
-use crate::bucket::{Bucket, Rate, Take};
+use crate::bucket::{Bucket, Rate};
+use crate::refused::MAX_RETRY;
 use crate::timestamp::Timestamp;
 use core::fmt;
 use core::time::Duration;
@@ -25,6 +31,12 @@ mod set;
 
 /// How many ttl's earnings of debt are remembered.
 const REMEMBERED_TTLS: u64 = 6;
+
+/// One in so many of the reserve's retries is the least that a client has of a cluster's.
+const LEAST_SHARE: u64 = 4;
+
+/// The longest time for which a client is expected, in nanoseconds.
+const MOST_EXPECTED: u64 = 2 * MAX_RETRY;
 
 /// A budget that can be enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +76,7 @@ pub struct Withdrawal {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Paid {
-    Reserve,
+    Reserve { interval: u64 },
     Deposits { slot: Timestamp },
 }
 
@@ -105,27 +117,59 @@ impl Budget {
         ledger
     }
 
+    /// The ledger without the first attempt of `made_at`, which did not get as far as the cluster.
+    #[must_use]
+    pub fn take_back(&self, ledger: Ledger, made_at: Timestamp, now: Timestamp) -> Ledger {
+        let mut ledger = self.settled(ledger, now);
+        ledger.take_back(made_at, self.slot);
+        ledger
+    }
+
+    /// The ledger of a client that was told at `now` to come back in `wait` nanoseconds: until a ttl after that, it
+    /// need not have made a first attempt to draw on its cluster's budget.
+    #[must_use]
+    pub fn expect(&self, ledger: Ledger, wait: u64, now: Timestamp) -> Ledger {
+        let mut ledger = self.settled(ledger, now);
+        let until = now.plus(wait.saturating_add(self.ttl()).min(MOST_EXPECTED));
+        ledger.expected = ledger.expected(now).max(until);
+        ledger
+    }
+
     /// The ledger after one retry at `now`, if there is balance for it.
     pub fn withdraw(&self, ledger: Ledger, now: Timestamp) -> Result<(Ledger, Withdrawal), Exhausted> {
-        let mut ledger = self.settled(ledger, now);
-        if let Some(Take::Now { tat }) = self.reserve.map(|reserve| reserve.take(Some(ledger.reserve), now)) {
-            ledger.reserve = tat;
-            return Ok((ledger, Withdrawal { paid: Paid::Reserve }));
-        }
-        if self.balance(&ledger) == 0 || ledger.withdraw(1) == 0 {
+        self.take(self.settled(ledger, now), self.reserve(), now)
+    }
+
+    /// The ledger of a client after one retry at `now`, if it has balance for it and that is within its share of what
+    /// its `cluster` has. That budget is the next to ask.
+    pub fn withdraw_share(
+        &self,
+        ledger: Ledger,
+        cluster: Ledger,
+        now: Timestamp,
+    ) -> Result<(Ledger, Withdrawal), Exhausted> {
+        let (ledger, cluster) = (self.settled(ledger, now), cluster.rolled(self.slot, now));
+        if ledger.deposits() == 0 && ledger.expected(now) <= now {
             return Err(Exhausted);
         }
-        Ok((ledger, Withdrawal { paid: Paid::Deposits { slot: ledger.begin } }))
+        self.take(ledger, self.share(&ledger, &cluster), now)
+    }
+
+    /// Nanoseconds in which at least one retry comes that needs no first attempt but one to begin with; `None` if none
+    /// does.
+    pub fn slowest_share(&self) -> Option<u64> {
+        Some(self.reserve()?.saturating_mul(LEAST_SHARE).min(self.ttl()))
     }
 
     /// The ledger without a withdrawal, which another budget has refused.
     #[must_use]
     pub fn give_back(&self, ledger: Ledger, withdrawal: Withdrawal, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
-        match (withdrawal.paid, self.reserve) {
-            (Paid::Reserve, Some(reserve)) => ledger.reserve = reserve.give_back(ledger.reserve),
-            (Paid::Reserve, None) => {}
-            (Paid::Deposits { slot }, _) => ledger.give_back(slot, self.slot),
+        match withdrawal.paid {
+            Paid::Reserve { interval } => {
+                ledger.reserve = Timestamp::from_nanos(ledger.reserve.as_nanos().saturating_sub(interval));
+            }
+            Paid::Deposits { slot } => ledger.give_back(slot, self.slot),
         }
         ledger
     }
@@ -152,9 +196,34 @@ impl Budget {
     /// spent. 0 if it says nothing that a missing one does not.
     pub fn loss(&self, ledger: Ledger, now: Timestamp) -> u64 {
         let ledger = self.settled(ledger, now);
-        let reserve = u64::from(ledger.reserve > now);
+        let reserve = u64::from(ledger.reserve > now).saturating_add(u64::from(ledger.expected(now) > now));
         let spent = ledger.withdrawals().saturating_add(u64::from(ledger.debt)).saturating_add(reserve);
         self.ratio.of(ledger.all_deposits()).saturating_add(spent.saturating_mul(ratio::WHOLE))
+    }
+
+    /// From a reserve that makes one retry in so many nanoseconds, else from deposits.
+    fn take(
+        &self,
+        mut ledger: Ledger,
+        reserve: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(Ledger, Withdrawal), Exhausted> {
+        if let Some(interval) = reserve.filter(|_| ledger.reserve <= now) {
+            ledger.reserve = now.plus(interval);
+            return Ok((ledger, Withdrawal { paid: Paid::Reserve { interval } }));
+        }
+        if self.balance(&ledger) == 0 || ledger.withdraw(1) == 0 {
+            return Err(Exhausted);
+        }
+        Ok((ledger, Withdrawal { paid: Paid::Deposits { slot: ledger.begin } }))
+    }
+
+    /// In how many nanoseconds the part of the cluster's reserve that is a client's makes one retry.
+    fn share(&self, ledger: &Ledger, cluster: &Ledger) -> Option<u64> {
+        let (whole, least) = (self.reserve()?, self.slowest_share()?);
+        let all = u128::from(whole).saturating_mul(u128::from(cluster.deposits()));
+        let own = all.checked_div(u128::from(ledger.deposits())).unwrap_or(u128::MAX);
+        Some(u64::try_from(own).unwrap_or(u64::MAX).max(whole).min(least.max(whole)))
     }
 
     /// Debt takes all that is there, so there is balance only when none is left.

@@ -13,7 +13,7 @@ use crate::timestamp::Timestamp;
 use core::fmt;
 use core::time::Duration;
 
-pub use asked::{MAX_ASKED, asked};
+pub use asked::{Asked, MAX_ASKED, asked, reset};
 
 mod asked;
 

@@ -11,6 +11,11 @@ pub fn run(sdk: &str, envoy: &Envoy, calls: usize) -> Value {
     script(&[sdk, &format!("http://{}", envoy.front()), &calls.to_string()])
 }
 
+/// What came of a crowd of `keys` clients of the OpenAI SDK, with so many calls of each at once.
+pub fn crowd(envoy: &Envoy, keys: usize, calls: usize) -> Value {
+    script(&["crowd", &format!("http://{}", envoy.front()), &keys.to_string(), &calls.to_string()])
+}
+
 fn script(arguments: &[&str]) -> Value {
     let output = Command::new(checkout().join("tests/sdk/run.sh"))
         .args(arguments)

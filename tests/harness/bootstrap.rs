@@ -36,6 +36,20 @@ pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
     wasm("http", product, root_id, configuration)
 }
 
+/// These filters as one chain in their order and one in the opposite order. With `COMPOSITE` in the environment, all in
+/// the composite module, which has an order of its own.
+pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
+    if env::var_os("COMPOSITE").is_some() {
+        let documents = filters.iter().map(|(name, document)| (name.replace('-', "_"), document.clone()));
+        let document = Value::Object(documents.collect());
+        return vec![vec![wasm("http", "tidegate.wasm", "tidegate", &document.to_string())]];
+    }
+    let chain =
+        filters.iter().map(|(name, document)| module(&format!("{name}.wasm"), name, &document.to_string()));
+    let chain: Vec<Value> = chain.collect();
+    vec![chain.clone(), chain.into_iter().rev().collect()]
+}
+
 /// How Envoy's log begins to say that `root_id` has refused a configuration, for this reason.
 pub fn refusal(root_id: &str, reason: &str) -> String {
     if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {

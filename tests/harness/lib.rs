@@ -1,5 +1,5 @@
 //! What the end-to-end tests stand on: a real Envoy as a child process ([`envoy`]), what it is configured with
-//! ([`bootstrap`], [`reference`]), clients that send any bytes and count what they get ([`http`], [`http2`],
+//! ([`bootstrap`], [`reference`]), clients that send any bytes and count what they get ([`http`], [`http2`], [`polite`],
 //! [`load`]), and an upstream that remembers what it saw ([`upstream`]). Everything binds free ports on 127.0.0.1
 //! and ends with its test.
 
@@ -8,6 +8,7 @@ pub mod envoy;
 pub mod http;
 pub mod http2;
 pub mod load;
+pub mod polite;
 pub mod reference;
 pub mod upstream;
 

@@ -3,7 +3,7 @@
 
 A storm: clients call at a steady pace that the server can well serve; for a while it fails half of what it serves.
 Every attempt costs it the same, so retries alone can drive it beyond what it can take, and keep it there after it has
-recovered. A wave: a crowd is refused within one second, and the question is when it comes back.
+recovered. Behind a limit that refuses most of them, what may come back is bounded all the same. A wave: a crowd is refused within one second, and the question is when it comes back.
 Ends with 0 when every bound was kept.
 """
 
@@ -27,8 +27,9 @@ LIKE = 200
 REAL = 4
 CALM, FAILING, AFTER = 10, 20, 30
 CROWD = 1_000
-BUDGET = {"per": ["client", "cluster"]}
-EACH = {"per": ["client"]}
+BUDGET = {"retry-budget": {"per": ["client", "cluster"]}}
+EACH = {"retry-budget": {"per": ["client"]}}
+TIGHT = {"limits": [{"name": "per-client", "per": ["client"], "requests": {"rate": "1/s", "burst": 1}}]}
 STATISTICS = ("first_attempts", "attempts", "client_retries.admitted", "client_retries.refused", "contended")
 
 
@@ -45,18 +46,18 @@ class Upstream:
         return json.loads(self._process.communicate()[0])
 
 
-def envoy(stack: ExitStack, binary: Path, directory: Path, upstream: int, budget: dict | None) -> Gateway:
-    filters = [] if budget is None else [wasm("retry-budget", budget)]
-    gateway = Gateway(binary, directory / "envoy", bootstrap(upstream, *filters))
+def envoy(stack: ExitStack, binary: Path, directory: Path, upstream: int, filters: dict) -> Gateway:
+    chain = [wasm(root_id, document) for root_id, document in filters.items()]
+    gateway = Gateway(binary, directory / "envoy", bootstrap(upstream, *chain))
     stack.callback(gateway.stop)
     return gateway
 
 
-def storm(binary: Path, sdk: str, name: str, budget: dict | None) -> Storm:
+def storm(binary: Path, sdk: str, name: str, filters: dict) -> Storm:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         upstream = Upstream(stack)
-        gateway = envoy(stack, binary, directory, upstream.port, budget)
+        gateway = envoy(stack, binary, directory, upstream.port, filters)
         seconds = CALM + FAILING + AFTER
         begin = time.monotonic() + 3
         recovery = begin + CALM + FAILING
@@ -68,11 +69,11 @@ def storm(binary: Path, sdk: str, name: str, budget: dict | None) -> Storm:
         return Storm(name, calls, upstream.arrivals(), begin, begin + CALM, recovery, begin + seconds, stats)
 
 
-def wave(binary: Path, name: str, budget: dict | None) -> Wave:
+def wave(binary: Path, name: str, filters: dict) -> Wave:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         upstream = Upstream(stack)
-        gateway = envoy(stack, binary, directory, upstream.port, budget)
+        gateway = envoy(stack, binary, directory, upstream.port, filters)
         begin = time.monotonic() + 2
         upstream.fail(begin, begin + 3600, 1)
         return Wave(
@@ -90,8 +91,12 @@ def main() -> int:
         binary = find_envoy()
         python_sh = [ROOT / "envoy/python.sh", "sdk", ROOT / "tests/sdk/requirements.txt"]
         sdk = subprocess.run(python_sh, check=True, capture_output=True, text=True).stdout.strip()
-        storms = [storm(binary, sdk, "Envoy alone", None), storm(binary, sdk, "retry-budget", BUDGET)]
-        waves = [wave(binary, "Envoy alone", None), wave(binary, "retry-budget", EACH)]
+        storms = [
+            storm(binary, sdk, "Envoy alone", {}),
+            storm(binary, sdk, "retry-budget", BUDGET),
+            storm(binary, sdk, "behind a tight rate-limit", {"rate-limit": TIGHT} | BUDGET),
+        ]
+        waves = [wave(binary, "Envoy alone", {}), wave(binary, "retry-budget", EACH)]
     except (Failure, subprocess.CalledProcessError) as error:
         print(f"storm: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ use crate::metrics::{self, Counter};
 use crate::reduce::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
+use tidegate_host::attempt::{RetryHeaders, Return};
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
@@ -44,6 +45,7 @@ pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
     pub(crate) caller: Caller,
+    returning: Return,
     has_head: bool,
     pub(crate) body: Body,
     pub(crate) flight: Option<Flight>,
@@ -121,6 +123,7 @@ impl Filter for Degradation {
             worker: Rc::clone(&self.worker),
             asked: Asked::default(),
             caller: Caller::default(),
+            returning: Return::default(),
             has_head: false,
             body: Body::None,
             flight: None,
@@ -220,6 +223,7 @@ impl Stream for DegradationStream {
 impl DegradationStream {
     fn read_head(&mut self, exchange: &dyn Exchange) {
         self.asked = Asked::of_head(exchange, &self.worker.config);
+        self.returning = Return::of(exchange, &self.worker.config.clients, &RetryHeaders::default());
         self.has_head = true;
     }
 
@@ -305,7 +309,11 @@ impl DegradationStream {
 
     pub(crate) fn reply(&self, exchange: &dyn Exchange, why: Why, wait: Option<u64>) -> Option<Reply> {
         let (counter, reply) = self.worker.instead(exchange, &self.asked, why, wait);
-        self.enforce(exchange, counter, reply)
+        let reply = self.enforce(exchange, counter, reply)?;
+        if matches!(why, Why::Open | Why::Tier) {
+            self.returning.refused(exchange, &reply);
+        }
+        Some(reply)
     }
 
     pub(crate) fn enforce(&self, exchange: &dyn Exchange, counter: Counter, reply: Reply) -> Option<Reply> {

@@ -9,11 +9,11 @@ use crate::metrics::Counter;
 use crate::worker::count;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
 use tidegate_host::protocol::Protocol;
+use tidegate_host::wait;
 use tidegate_policy::answer::blame::Blame;
 use tidegate_policy::answer::{First, Form, Watch};
 use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::{Ending, Outcome};
-use tidegate_policy::retry_hint;
 use tidegate_policy::tier::Switch;
 
 /// Bytes after which a stream is not waited with any longer, whatever it says: Envoy holds only so much.
@@ -314,9 +314,7 @@ impl DegradationStream {
         if self.worker.config.switches.default == Switch::Forced(false) {
             return self.kept_instead(exchange);
         }
-        let headers = exchange.response_headers();
-        let asked = retry_hint::asked(headers.all(b"retry-after-ms"), headers.all(b"retry-after"));
-        self.reply(exchange, why, asked).map_or(Flow::Keep, Flow::Reply)
+        self.reply(exchange, why, wait::asked(exchange).wait()).map_or(Flow::Keep, Flow::Reply)
     }
 
     /// The same where the answer is held, or else passes.

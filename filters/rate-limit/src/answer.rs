@@ -1,20 +1,42 @@
 //! What a refused client is told: which limit, how large it is, and when to come back, in the words and headers
 //! that its SDK acts on.
 
+use core::cmp::Ordering;
 use core::time::Duration;
+use tidegate_host::exchange::Exchange;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
 use tidegate_policy::admission::Undecided;
 use tidegate_policy::bucket::Level;
+use tidegate_policy::retry_hint;
 
 const SECOND: u64 = 1_000_000_000;
+
+const REMAINING: &str = "x-ratelimit-remaining-requests";
+const RESET: &str = "x-ratelimit-reset-requests";
 
 /// The headers by which a client sees how full its bucket is.
 pub fn level_headers(level: Level) -> [(&'static str, String); 3] {
     [
         ("x-ratelimit-limit-requests", level.capacity.to_string()),
-        ("x-ratelimit-remaining-requests", level.remaining.to_string()),
-        ("x-ratelimit-reset-requests", reset_time(level.reset)),
+        (REMAINING, level.remaining.to_string()),
+        (RESET, reset_time(level.reset)),
     ]
+}
+
+/// Whether the response names a limit of its own that is at least as tight: with fewer requests left, or as many for
+/// longer. One host call, and two more if it has just as many.
+pub fn names_a_tighter_limit(exchange: &dyn Exchange, level: Level) -> bool {
+    let remaining = exchange.response_header(REMAINING);
+    let remaining = remaining.and_then(|text| core::str::from_utf8(&text).ok()?.trim().parse::<u64>().ok());
+    match remaining.map(|remaining| remaining.cmp(&u64::from(level.remaining))) {
+        Some(Ordering::Less) => true,
+        Some(Ordering::Equal) => {
+            let reset = exchange.response_header(RESET);
+            let reset = reset.and_then(|text| retry_hint::reset(&text, exchange.wall_clock()));
+            reset.is_some_and(|reset| reset > level.reset)
+        }
+        Some(Ordering::Greater) | None => false,
+    }
 }
 
 /// 429: the limit `name`, described by `text`, admits again after `wait`.

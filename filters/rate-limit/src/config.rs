@@ -5,6 +5,7 @@ use crate::identity::{Identity, Part};
 use crate::model::Models;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use tidegate_host::attempt::RetryHeaders;
 use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
@@ -43,6 +44,8 @@ pub struct Config {
     pub failure_mode: FailureMode,
     /// Whether admitted answers carry the `x-ratelimit-*` headers.
     pub headers_on_admitted: bool,
+    /// Where clients say which attempt a request is.
+    pub retry_headers: RetryHeaders,
 }
 
 /// One limit.
@@ -125,6 +128,7 @@ impl Config {
             hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
+            retry_headers: RetryHeaders::new(raw.retry_headers)?,
         })
     }
 }

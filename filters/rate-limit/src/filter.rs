@@ -2,15 +2,19 @@
 //!
 //! What the head decides is charged at once, so that a flood costs no look at its bodies. Where a limit counts by the
 //! model, nothing of the body goes on before that is known; if it is refused then, what was charged is given back.
+//!
+//! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
+//! against it.
 
 use crate::admission::{admit, refund};
-use crate::answer::{level_headers, throttled, undecided};
+use crate::answer::{level_headers, names_a_tighter_limit, throttled, undecided};
 use crate::charges::Later;
 use crate::config::Config;
 use crate::model::Named;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
+use tidegate_host::attempt::Return;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
@@ -55,6 +59,8 @@ pub struct RateLimitStream {
     body: Body,
     is_limited: bool,
     delayed_until: Option<Timestamp>,
+    /// Whose return is paid for, where the head could go on before all was decided.
+    returning: Return,
 }
 
 /// What is known of a body whose model is awaited.
@@ -102,6 +108,7 @@ impl Filter for RateLimit {
             body: Body::Empty,
             is_limited: false,
             delayed_until: None,
+            returning: Return::default(),
         }
     }
 }
@@ -116,8 +123,13 @@ impl Stream for RateLimitStream {
         if !self.later.is_empty() {
             let coded = exchange.request_headers().is_coded();
             self.body = if coded { Body::Coded } else { Body::Empty };
+            self.returning = self.worker.returning(exchange);
         }
-        self.charge(exchange, due.charges)
+        let flow = self.charge(exchange, due.charges);
+        if let Flow::Reply(reply) = &flow {
+            self.worker.returning(exchange).refused(exchange, reply);
+        }
+        flow
     }
 
     fn on_request_body(&mut self, _: &dyn Exchange, arrived: usize) -> Flow {
@@ -140,10 +152,18 @@ impl Stream for RateLimitStream {
             Body::Coded => Named::Unreadable,
             Body::Read => exchange.scan().map_or(Named::Unreadable, Named::of),
         };
-        let config = &self.worker.config;
+        let worker = Rc::clone(&self.worker);
+        let config = &worker.config;
         let charges = later.iter().filter_map(|later| config.charge(later, &model, exchange.fingerprinter()));
         let charges = charges.collect();
-        self.charge(exchange, charges)
+        let flow = self.charge(exchange, charges);
+        if let Flow::Reply(reply) = &flow {
+            match config.hold_headers {
+                true => self.returning.refused(exchange, reply),
+                false => self.returning.refused_late(exchange, reply),
+            }
+        }
+        flow
     }
 
     fn on_alarm(&mut self, _: &dyn Exchange) -> Flow {
@@ -152,7 +172,8 @@ impl Stream for RateLimitStream {
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        if let Some(level) = self.level.filter(|_| self.worker.config.headers_on_admitted) {
+        let level = self.level.filter(|_| self.worker.config.headers_on_admitted);
+        if let Some(level) = level.filter(|level| !names_a_tighter_limit(exchange, *level)) {
             for (name, value) in level_headers(level) {
                 exchange.set_response_header(name, &value);
             }
@@ -235,6 +256,10 @@ impl RateLimitStream {
 impl Worker {
     fn new(config: Config) -> Self {
         Self { config, refused: RefCell::default(), delayed: Cell::default() }
+    }
+
+    fn returning(&self, exchange: &dyn Exchange) -> Return {
+        Return::of(exchange, &self.config.clients, &self.config.retry_headers)
     }
 
     fn recall(&self, charges: &[Charge], now: Timestamp) -> Option<Refusal> {

@@ -1,17 +1,17 @@
 //! The budgets that one exchange draws on, in the shared store: its client's, its cluster's, or both. A retry needs
-//! balance in each; what one has paid is given back when the next refuses. A client that is refused by its own budget
-//! costs one read of the store, and nothing of anybody else's.
+//! balance in each; what one has paid is given back when the next refuses. Where both are kept, a client draws on its
+//! cluster's at most its share. One that is refused by its own budget costs a read of each, and nothing of anybody else's.
 
 use crate::config::Config;
 use core::convert::Infallible;
 use tidegate_host::exchange::{Exchange, Fact};
-use tidegate_host::store::{Contended, State, Store, update};
+use tidegate_host::store::{Contended, Seen, State, Store, look, update_seen};
 use tidegate_policy::fingerprint::Fingerprint;
-use tidegate_policy::retry_budget::{Budget, Exhausted, Ledger, LedgerSet};
+use tidegate_policy::retry_budget::{Budget, Exhausted, Ledger, LedgerSet, Withdrawal};
 use tidegate_policy::slots::{Place, Table};
 use tidegate_policy::timestamp::Timestamp;
 
-const PREFIX: &[u8] = b"tidegate.rb.";
+const PREFIX: &[u8] = b"tidegate.rt.";
 
 /// The budgets of one exchange, at most two.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,13 @@ pub struct Balance {
     pub evicted: u32,
     /// How many of them could not be looked at, because every race for them was lost.
     pub contended: u32,
+}
+
+/// What one retry was paid with, for [`Accounts::give_back`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    client: Option<Withdrawal>,
+    cluster: Option<Withdrawal>,
 }
 
 /// Why a retry is not admitted.
@@ -74,6 +81,24 @@ impl Balance {
     }
 }
 
+impl Balance {
+    /// Adds what became of one budget; gives what it paid with, if it could be looked at.
+    fn join(
+        &mut self,
+        withdrawn: Result<Result<(Withdrawal, Self), Exhausted>, Contended>,
+        lenient: bool,
+    ) -> Result<Option<Withdrawal>, Refusal> {
+        let (withdrawal, after) = match withdrawn {
+            Ok(Ok((withdrawal, after))) => (Some(withdrawal), after),
+            Ok(Err(Exhausted)) => return Err(Refusal::Exhausted),
+            Err(Contended) if lenient => (None, Self::CONTENDED),
+            Err(Contended) => return Err(Refusal::Contended),
+        };
+        *self = self.and(after);
+        Ok(withdrawal)
+    }
+}
+
 impl Accounts {
     /// Those of this request. One host call for the cluster's.
     pub fn of(exchange: &dyn Exchange, config: &Config) -> Self {
@@ -97,6 +122,18 @@ impl Accounts {
         self.change(store, budget, now, |ledger| budget.spend(ledger, retries, now))
     }
 
+    /// Takes a first attempt of `made_at` out of each, since it did not get as far as the cluster.
+    pub fn take_back(&self, store: &dyn Store, budget: &Budget, made_at: Timestamp, now: Timestamp) {
+        self.change(store, budget, now, |ledger| budget.take_back(ledger, made_at, now));
+    }
+
+    /// Remembers that the client was told to come back in `wait` nanoseconds, where its share depends on that.
+    pub fn expect(&self, store: &dyn Store, budget: &Budget, wait: u64, now: Timestamp) {
+        if let (Some(client), Some(_)) = (&self.client, &self.cluster) {
+            client.change(store, budget, now, |ledger| budget.expect(ledger, wait, now));
+        }
+    }
+
     /// Withdraws one retry from each, or from none. One that could not be looked at lets it pass if `lenient`.
     pub fn withdraw(
         &self,
@@ -104,30 +141,38 @@ impl Accounts {
         budget: &Budget,
         now: Timestamp,
         lenient: bool,
-    ) -> Result<Balance, Refusal> {
-        let mut balance = Balance::UNBOUND;
-        let mut paid = None;
-        for account in self.iter() {
-            let withdrawn = account.update(store, budget, now, |ledger| budget.withdraw(ledger, now));
-            let refusal = match withdrawn {
-                Ok(Ok((withdrawal, after))) => {
-                    paid = Some((account, withdrawal));
-                    balance = balance.and(after);
-                    continue;
-                }
-                Err(Contended) if lenient => {
-                    balance = balance.and(Balance::CONTENDED);
-                    continue;
-                }
-                Ok(Err(Exhausted)) => Refusal::Exhausted,
-                Err(Contended) => Refusal::Contended,
+    ) -> Result<(Balance, Receipt), Refusal> {
+        let (mut balance, mut receipt) = (Balance::UNBOUND, Receipt::default());
+        let cluster = self.cluster.as_ref().map(|account| (account, account.look(store)));
+        if let Some(client) = &self.client {
+            let all = cluster.as_ref().map(|(account, seen)| seen.state.0.find(account.mark));
+            let decide = |ledger| match all {
+                Some(all) => budget.withdraw_share(ledger, all, now),
+                None => budget.withdraw(ledger, now),
             };
-            if let Some((account, withdrawal)) = paid {
-                account.change(store, budget, now, |ledger| budget.give_back(ledger, withdrawal, now));
-            }
-            return Err(refusal);
+            let withdrawn = client.update(store, client.look(store), budget, now, decide);
+            receipt.client = balance.join(withdrawn, lenient)?;
         }
-        Ok(balance)
+        if let Some((account, seen)) = cluster {
+            let withdrawn = account.update(store, seen, budget, now, |ledger| budget.withdraw(ledger, now));
+            match balance.join(withdrawn, lenient) {
+                Ok(withdrawal) => receipt.cluster = withdrawal,
+                Err(refusal) => {
+                    self.give_back(store, budget, receipt, now);
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok((balance, receipt))
+    }
+
+    /// Gives back what a retry was paid with.
+    pub fn give_back(&self, store: &dyn Store, budget: &Budget, receipt: Receipt, now: Timestamp) {
+        let paid = [(&self.client, receipt.client), (&self.cluster, receipt.cluster)];
+        for (account, withdrawal) in paid.into_iter().filter_map(|(account, paid)| account.as_ref().zip(paid))
+        {
+            account.change(store, budget, now, |ledger| budget.give_back(ledger, withdrawal, now));
+        }
     }
 
     fn change(
@@ -162,22 +207,29 @@ impl Account {
         now: Timestamp,
         change: impl Fn(Ledger) -> Ledger,
     ) -> Balance {
-        let changed = self.update(store, budget, now, |ledger| Ok::<_, Infallible>((change(ledger), ())));
+        let seen = self.look(store);
+        let changed =
+            self.update(store, seen, budget, now, |ledger| Ok::<_, Infallible>((change(ledger), ())));
         match changed {
             Ok(Ok(((), after))) => after,
             Err(Contended) => Balance::CONTENDED,
         }
     }
 
+    fn look(&self, store: &dyn Store) -> Seen<Ledgers> {
+        look(store, &self.key)
+    }
+
     /// A refusal writes nothing.
     fn update<T, E>(
         &self,
         store: &dyn Store,
+        seen: Seen<Ledgers>,
         budget: &Budget,
         now: Timestamp,
         decide: impl Fn(Ledger) -> Result<(Ledger, T), E>,
     ) -> Result<Result<(T, Balance), E>, Contended> {
-        update(store, &self.key, |Ledgers(mut set)| match decide(set.find(self.mark)) {
+        update_seen(store, &self.key, seen, |Ledgers(mut set)| match decide(set.find(self.mark)) {
             Ok((ledger, answer)) => {
                 let evicted = u32::from(set.put(self.mark, ledger, budget, now));
                 let allowance = budget.allowance(ledger, now);

@@ -1,14 +1,16 @@
 //! What clients are told whose request failed: when to come back, spread over the crowd, or to stop. All four SDKs
-//! retry what is told here (408, 409, 429 and all 5xx) and do as they are told; what an upstream or another filter says
-//! counts if it is a number, or `x-should-retry: false`, and is replaced otherwise, since its own `true` would make
-//! them retry without end, and 0 at once.
+//! retry what is told here (408, 409, 429 and all 5xx) and do as they are told. The wait that an upstream names comes
+//! first, and `x-should-retry: false` stays; what names no wait is replaced, since its `true` would make them retry
+//! without end, and 0 at once. What names one that cannot be read here is left to them. An answer that another filter of
+//! ours has given says all this already.
 
 use crate::accounts::Refusal;
 use core::time::Duration;
+use tidegate_host::attempt;
 use tidegate_host::exchange::{Exchange, Fact};
-use tidegate_host::headers::HeaderMap;
 use tidegate_host::reply::{ErrorObject, Reply};
-use tidegate_policy::retry_hint::{Hint, asked};
+use tidegate_host::wait;
+use tidegate_policy::retry_hint::{Asked, Hint};
 
 const MILLIS: &str = "retry-after-ms";
 const SECONDS: &str = "retry-after";
@@ -25,18 +27,48 @@ pub fn status(exchange: &dyn Exchange) -> u16 {
     u16::try_from(status).unwrap_or(0)
 }
 
-/// What a failed response asks for: a wait in nanoseconds, if it names one, and whether it tells clients to stop.
-pub fn wishes(headers: &HeaderMap) -> (Option<u64>, bool) {
-    let wait = asked(headers.all(MILLIS.as_bytes()), headers.all(SECONDS.as_bytes()));
-    (wait, headers.all(SHOULD_RETRY.as_bytes()).any(|value| value == b"false"))
+/// Whose answer a failed response is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The cluster's, or Envoy's own: nobody has said yet when to come back.
+    Cluster,
+    /// One of our filters': the cluster has not seen the request.
+    Refused,
+    /// One of our filters' in the place of the cluster's.
+    Replaced,
 }
 
-/// Puts `hint` in the place of what the response says.
-pub fn tell(exchange: &dyn Exchange, hint: Hint) {
-    let wait = Duration::from_nanos(hint.wait);
-    let [millis, seconds] = [1_000_000, 1_000_000_000].map(|unit| wait.as_nanos().div_ceil(unit).to_string());
-    exchange.set_response_header(MILLIS, &millis);
-    exchange.set_response_header(SECONDS, &seconds);
+impl Origin {
+    /// Of the response that is about to leave. One of ours that does not say when to come back, or to stop, counts as
+    /// Envoy's. One host call, and one or two more if it is ours.
+    pub fn of(exchange: &dyn Exchange) -> Self {
+        let details = exchange.fact(Fact::ResponseDetails).map(|details| details.0).unwrap_or_default();
+        let says = |name| exchange.response_header(name).is_some();
+        match () {
+            () if !details.starts_with(b"tidegate.") || !(says(MILLIS) || says(SHOULD_RETRY)) => {
+                Self::Cluster
+            }
+            () if attempt::is_refusal(&details) => Self::Refused,
+            () => Self::Replaced,
+        }
+    }
+}
+
+/// What a failed response asks for, and whether it tells clients to stop.
+pub fn wishes(exchange: &dyn Exchange) -> (Asked, bool) {
+    let mut says = exchange.response_headers().all(SHOULD_RETRY.as_bytes());
+    (wait::asked(exchange), says.any(|value| value == b"false"))
+}
+
+/// Puts `hint` in the place of what the response says; but for its wait, if that is not to be read.
+pub fn tell(exchange: &dyn Exchange, asked: Asked, hint: Hint) {
+    if asked != Asked::Unreadable {
+        let wait = Duration::from_nanos(hint.wait);
+        let [millis, seconds] =
+            [1_000_000, 1_000_000_000].map(|unit| wait.as_nanos().div_ceil(unit).to_string());
+        exchange.set_response_header(MILLIS, &millis);
+        exchange.set_response_header(SECONDS, &seconds);
+    }
     if !hint.should_retry {
         exchange.set_response_header(SHOULD_RETRY, "false");
     } else if exchange.response_headers().all(SHOULD_RETRY.as_bytes()).next().is_some() {

@@ -3,15 +3,15 @@
 //! proxy's own retries are left as its routes say unless `upstream` is written.
 
 use core::time::Duration;
+use tidegate_host::attempt::RetryHeaders;
 use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, parse};
-use tidegate_host::headers::HeaderMap;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
 use tidegate_policy::attempt;
 use tidegate_policy::retry_budget::{self, Budget, InvalidBudget};
 use tidegate_policy::retry_hint::{Hints, InvalidHints};
 use tidegate_policy::slots::Table;
-use written::{Raw, RawHints, RawRetryHeader, RawSilentRetries, RawUpstream};
+use written::{Raw, RawHints, RawSilentRetries, RawUpstream};
 
 mod written;
 
@@ -19,7 +19,6 @@ const MAX_MEMORY: u64 = 1 << 30;
 const MIN_MEMORY: u64 = 64 << 10;
 const MEMORY: WrittenSize = WrittenSize(16 << 20);
 const FAILURES_MEMORY: WrittenSize = WrittenSize(4 << 20);
-const MAX_RETRY_HEADERS: usize = 8;
 const MAX_SILENT_WINDOW: Duration = Duration::from_secs(600);
 const DEFAULT_RATIO: &str = "0.2";
 
@@ -52,7 +51,7 @@ pub struct Config {
     /// What clients are told.
     pub hints: Hints,
     /// Where clients say which attempt a request is.
-    pub retry_headers: Vec<RetryHeader>,
+    pub retry_headers: RetryHeaders,
     /// How retries are known of clients that do not say so, if they are.
     pub silent_retries: Option<SilentRetries>,
     /// How clients are told apart.
@@ -83,15 +82,6 @@ impl Upstream {
     }
 }
 
-/// A header in which clients count their attempts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryHeader {
-    /// In lower case.
-    pub name: Vec<u8>,
-    /// What it says of the first attempt: 0 or 1.
-    pub first: u16,
-}
-
 /// How retries are known of clients that do not say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SilentRetries {
@@ -104,12 +94,6 @@ pub struct SilentRetries {
 }
 
 impl Config {
-    /// Which attempt a request is as its headers say, if they do; 0 is the first.
-    pub fn claimed(&self, headers: &HeaderMap) -> Option<u16> {
-        let claims = self.retry_headers.iter();
-        claims.filter_map(|header| attempt::claimed(headers.all(&header.name), header.first)).max()
-    }
-
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
@@ -130,7 +114,7 @@ impl Config {
             per_cluster,
             upstream: raw.upstream.map(upstream).transpose()?,
             hints: hints(raw.hints)?,
-            retry_headers: retry_headers(raw.retry_headers)?,
+            retry_headers: RetryHeaders::new(raw.retry_headers)?,
             silent_retries: raw.silent_retries.map(silent_retries).transpose()?,
             clients: ClientSources::new(raw.client, raw.address)?,
             table: table(raw.memory.unwrap_or(MEMORY), retry_budget::SET_BYTES, "memory")?,
@@ -199,30 +183,6 @@ fn hints(raw: RawHints) -> Result<Hints, ConfigError> {
         InvalidHints::Max => refuse("hints.max", format!("found {max:?}, {invalid}")),
         InvalidHints::Attempts => refuse("hints.attempts", format!("found {attempts}, {invalid}")),
     })
-}
-
-fn retry_headers(written: Option<Vec<RawRetryHeader>>) -> Result<Vec<RetryHeader>, ConfigError> {
-    let Some(written) = written else {
-        return Ok(vec![RetryHeader { name: b"x-stainless-retry-count".to_vec(), first: 0 }]);
-    };
-    if written.len() > MAX_RETRY_HEADERS {
-        let problem = format!("found {} headers, accepted are at most {MAX_RETRY_HEADERS}", written.len());
-        return Err(refuse("retry_headers", problem));
-    }
-    let mut headers: Vec<RetryHeader> = Vec::with_capacity(written.len());
-    for (index, raw) in written.into_iter().enumerate() {
-        let path = format!("retry_headers[{index}]");
-        let name = header_name(&raw.name, &format!("{path}.name"))?;
-        if headers.iter().any(|known| known.name == name) {
-            let problem = format!("found {:?} a second time, accepted is each once", raw.name);
-            return Err(refuse(format!("{path}.name"), problem));
-        }
-        let first = u16::try_from(raw.first.0).ok().filter(|first| *first <= 1).ok_or_else(|| {
-            refuse(format!("{path}.first"), format!("found {}, accepted is 0 or 1", raw.first.0))
-        })?;
-        headers.push(RetryHeader { name, first });
-    }
-    Ok(headers)
 }
 
 fn silent_retries(raw: RawSilentRetries) -> Result<SilentRetries, ConfigError> {

@@ -1,19 +1,26 @@
 //! One exchange against the budgets: first attempts pay in, retries draw, and whoever is told of a failure is told
 //! when to come back. What the proxy retried itself is known only once it has answered, and drawn then; what it may
 //! retry is bounded before by the balance that there is.
+//!
+//! What another filter of ours refused and told to come back is no retry of a failure: it has left a voucher, and the
+//! return counts as the first attempt that the cluster has not seen. Where that filter stands behind this one, what the
+//! request has paid or taken here is undone.
 
-use crate::accounts::{Accounts, Balance, Refusal};
-use crate::answer::{is_retried, refused, status, tell, wishes};
+use crate::accounts::{Accounts, Balance, Receipt, Refusal};
+use crate::answer::{Origin, is_retried, refused, status, tell, wishes};
 use crate::config::Config;
 use crate::silent::Silent;
 use core::cell::Cell;
 use std::rc::Rc;
+use tidegate_host::attempt;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::retry_hint::{Crowd, Hint};
+use tidegate_policy::timestamp::Timestamp;
 
 const FIRST_ATTEMPTS: usize = 0;
 const ATTEMPTS: usize = 1;
@@ -23,7 +30,8 @@ const UPSTREAM: usize = 4;
 const SHADOWED: usize = 5;
 const CONTENDED: usize = 6;
 const EVICTED: usize = 7;
-const NAMES: [&str; 8] = [
+const RETURNS: usize = 8;
+const NAMES: [&str; 9] = [
     "first_attempts",
     "attempts",
     "client_retries.admitted",
@@ -32,6 +40,7 @@ const NAMES: [&str; 8] = [
     "shadowed",
     "contended",
     "evicted",
+    "returns",
 ];
 
 const MAX_DEPTH: u8 = 128;
@@ -57,9 +66,22 @@ pub struct RetryBudgetStream {
     worker: Rc<Worker>,
     accounts: Accounts,
     attempt: u16,
+    paid: Paid,
     is_repeatable: bool,
     may_be_retried: bool,
     silent: Silent,
+}
+
+/// What a request has paid or taken here.
+#[derive(Clone, Copy, Debug, Default)]
+enum Paid {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It is a first attempt, for which a voucher of this client was taken if it is a return.
+    First { at: Timestamp, voucher: Option<Fingerprint> },
+    /// It is a retry.
+    Retry { receipt: Receipt },
 }
 
 impl Plugin for RetryBudget {
@@ -87,6 +109,7 @@ impl Filter for RetryBudget {
             worker: Rc::clone(&self.worker),
             accounts: Accounts::default(),
             attempt: 0,
+            paid: Paid::Nothing,
             is_repeatable: false,
             may_be_retried: false,
             silent: Silent::default(),
@@ -104,7 +127,7 @@ impl Stream for RetryBudgetStream {
         let has = |name: &[u8]| headers.all(name).next().is_some();
         let upstream = config.upstream.as_ref();
         self.is_repeatable = upstream.is_some_and(|upstream| upstream.is_repeatable(headers.method(), has));
-        match (config.claimed(headers), config.silent_retries) {
+        match (config.retry_headers.claimed(headers), config.silent_retries) {
             (None, Some(silent)) if exchange.request_goes_on() => {
                 self.silent = Silent::of(exchange, &config.clients);
                 if silent.hold_headers {
@@ -113,7 +136,14 @@ impl Stream for RetryBudgetStream {
                 self.bound(exchange, 0);
                 Flow::Continue
             }
-            (claimed, _) => self.decide(exchange, claimed.unwrap_or(0)),
+            (None | Some(0), _) => self.decide(exchange, 0, None),
+            (Some(claimed), _) => {
+                let client = attempt::client(exchange, &config.clients);
+                match attempt::take(exchange, client) {
+                    true => self.decide(exchange, 0, Some(client)),
+                    false => self.decide(exchange, claimed, None),
+                }
+            }
         }
     }
 
@@ -126,7 +156,7 @@ impl Stream for RetryBudgetStream {
             return Flow::Keep;
         };
         let attempt = self.silent.read(exchange, silent);
-        self.decide(exchange, attempt)
+        self.decide(exchange, attempt, None)
     }
 
     fn wants_scan(&self) -> bool {
@@ -134,30 +164,39 @@ impl Stream for RetryBudgetStream {
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let worker = &self.worker;
+        let worker = Rc::clone(&self.worker);
         if self.may_be_retried {
             let attempts = exchange.fact(Fact::Attempts).map_or(0, |attempts| attempts.number());
             let retries = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
             worker.spend(exchange, &self.accounts, retries);
         }
-        if worker.is_idle_on_responses() || !is_retried(status(exchange)) {
+        if !is_retried(status(exchange)) {
             return Flow::Keep;
         }
-        self.failed(exchange);
-        if !worker.config.shadow {
-            let (asked, stop) = wishes(exchange.response_headers());
-            let hint = worker.hint(exchange, self.attempt, asked);
-            tell(exchange, Hint { should_retry: hint.should_retry && !stop, ..hint });
+        let origin = Origin::of(exchange);
+        if origin == Origin::Refused {
+            self.undo(exchange);
+        }
+        if origin != Origin::Refused || self.attempt > 0 {
+            self.failed(exchange);
+        }
+        if !worker.config.shadow && origin == Origin::Cluster {
+            let (asked, stop) = wishes(exchange);
+            let hint = worker.hint(exchange, self.attempt, asked.wait());
+            let hint = Hint { should_retry: hint.should_retry && !stop, ..hint };
+            self.expect(exchange, hint);
+            tell(exchange, asked, hint);
         }
         Flow::Keep
     }
 }
 
 impl RetryBudgetStream {
-    fn decide(&mut self, exchange: &dyn Exchange, attempt: u16) -> Flow {
+    /// A first attempt if it is attempt 0, which a voucher of this client may have made of a return.
+    fn decide(&mut self, exchange: &dyn Exchange, attempt: u16, voucher: Option<Fingerprint>) -> Flow {
         self.attempt = attempt;
         let worker = Rc::clone(&self.worker);
-        let allowance = match self.settle(exchange) {
+        let allowance = match self.settle(exchange, voucher) {
             Ok(balance) => worker.count(exchange, balance),
             Err(_) if worker.config.shadow => {
                 exchange.count(SHADOWED, 1);
@@ -173,16 +212,50 @@ impl RetryBudgetStream {
         Flow::Continue
     }
 
-    fn settle(&self, exchange: &dyn Exchange) -> Result<Balance, Refusal> {
+    fn settle(&mut self, exchange: &dyn Exchange, voucher: Option<Fingerprint>) -> Result<Balance, Refusal> {
         let Config { budget, failure_mode, .. } = &self.worker.config;
-        let (store, now) = (exchange.store(), exchange.now());
+        let (store, at) = (exchange.store(), exchange.now());
         if self.attempt == 0 {
             exchange.count(FIRST_ATTEMPTS, 1);
-            return Ok(self.accounts.deposit(store, budget, now));
+            if voucher.is_some() {
+                exchange.count(RETURNS, 1);
+            }
+            self.paid = Paid::First { at, voucher };
+            return Ok(self.accounts.deposit(store, budget, at));
         }
-        let balance = self.accounts.withdraw(store, budget, now, *failure_mode == FailureMode::Allow)?;
+        let lenient = *failure_mode == FailureMode::Allow;
+        let (balance, receipt) = self.accounts.withdraw(store, budget, at, lenient)?;
+        self.paid = Paid::Retry { receipt };
         exchange.count(ADMITTED, 1);
         Ok(balance)
+    }
+
+    /// It was refused before the cluster has seen it: it has paid for nothing, and its return may take what it took.
+    fn undo(&mut self, exchange: &dyn Exchange) {
+        let budget = &self.worker.config.budget;
+        let (store, now) = (exchange.store(), exchange.now());
+        match core::mem::take(&mut self.paid) {
+            Paid::Nothing => {}
+            Paid::First { at, voucher } => {
+                self.accounts.take_back(store, budget, at, now);
+                voucher.into_iter().for_each(|client| attempt::leave(exchange, client));
+            }
+            Paid::Retry { receipt } => self.accounts.give_back(store, budget, receipt, now),
+        }
+    }
+
+    /// It is told to come back; what its first attempt has paid may not last until then.
+    fn expect(&self, exchange: &dyn Exchange, hint: Hint) {
+        let (budget, now) = (&self.worker.config.budget, exchange.now());
+        let back_after = |since: Timestamp| now.nanos_since(since).saturating_add(hint.wait);
+        let lasts = match self.paid {
+            Paid::First { at, .. } => back_after(at) < budget.ttl() / 2,
+            Paid::Retry { .. } => false,
+            Paid::Nothing => true,
+        };
+        if hint.should_retry && !lasts {
+            self.accounts.expect(exchange.store(), budget, hint.wait, now);
+        }
     }
 
     fn failed(&self, exchange: &dyn Exchange) {
@@ -209,10 +282,6 @@ impl RetryBudgetStream {
 }
 
 impl Worker {
-    fn is_idle_on_responses(&self) -> bool {
-        self.config.shadow && self.config.silent_retries.is_none()
-    }
-
     fn refuse(&self, exchange: &dyn Exchange, why: Refusal, attempt: u16) -> Reply {
         exchange.count(REFUSED, 1);
         if why == Refusal::Contended {
@@ -233,7 +302,9 @@ impl Worker {
     /// Nobody is invited to come back before the reserve has made the retry that this would take.
     fn hint(&self, exchange: &dyn Exchange, attempt: u16, asked: Option<u64>) -> Hint {
         let (_, longest, _) = self.config.hints.parts();
-        let asked = asked.max(self.config.budget.reserve().map(|reserve| reserve.min(longest / 2)));
+        let Config { budget, per_client, per_cluster, .. } = &self.config;
+        let reserve = if *per_client && *per_cluster { budget.slowest_share() } else { budget.reserve() };
+        let asked = asked.max(reserve.map(|reserve| reserve.min(longest / 2)));
         let mut crowd = self.crowd.get();
         let (now, random) = (exchange.now(), exchange.random());
         let hint = self.config.hints.hint(&mut crowd, u32::from(attempt), asked, now, random);

@@ -71,6 +71,10 @@ impl Exchange for ReplyView<'_> {
         &self.headers
     }
 
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.headers.all(name.as_bytes()).next().map(<[u8]>::to_vec)
+    }
+
     fn response_trailers(&self) -> &HeaderMap {
         &self.trailers
     }

@@ -35,6 +35,10 @@ impl Proxy for View<'_> {
         self.whole.clock()
     }
 
+    fn wall_clock(&self) -> u64 {
+        self.whole.wall_clock()
+    }
+
     fn random(&self) -> u64 {
         self.whole.random()
     }
@@ -113,6 +117,10 @@ impl Exchange for View<'_> {
 
     fn response_headers(&self) -> &HeaderMap {
         self.whole.response_headers()
+    }
+
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.whole.response_header(name)
     }
 
     fn response_trailers(&self) -> &HeaderMap {

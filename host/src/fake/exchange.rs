@@ -183,6 +183,11 @@ impl Exchange for FakeExchange<'_> {
         &self.answer
     }
 
+    fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.proxy.calls.make();
+        self.answer.all(name.as_bytes()).next().map(<[u8]>::to_vec)
+    }
+
     fn response_trailers(&self) -> &HeaderMap {
         self.proxy.calls.make();
         &self.trailers

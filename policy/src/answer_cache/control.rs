@@ -5,8 +5,7 @@
 //!
 //! Source: RFC 9111, sections 3, 3.5, 4.2, 5.1 to 5.4; RFC 5861, section 4.
 
-mod date;
-
+use crate::date;
 use crate::timestamp::Timestamp;
 
 const SECOND: u64 = 1_000_000_000;
@@ -180,8 +179,8 @@ impl Lifetime {
 impl Dated<'_> {
     /// Seconds from when it was made until its time is over; 0 where that cannot be read.
     fn span(&self) -> Option<u32> {
-        let until = date::seconds(self.expires?);
-        let span = until.zip(self.date.and_then(date::seconds)).map(|(end, made)| end.saturating_sub(made));
+        let until = instant(self.expires?);
+        let span = until.zip(self.date.and_then(instant)).map(|(end, made)| end.saturating_sub(made));
         Some(u32::try_from(span.unwrap_or(0)).unwrap_or(u32::MAX))
     }
 }
@@ -249,6 +248,11 @@ fn seconds(text: &[u8]) -> Option<u32> {
 
 fn nanos(seconds: u32) -> u64 {
     u64::from(seconds).saturating_mul(SECOND)
+}
+
+/// Seconds since 1970 of a date of HTTP.
+fn instant(date: &[u8]) -> Option<u64> {
+    date::http(date).map(|nanos| nanos / 1_000_000_000)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! What a budget remembers: 64 bytes, however many requests there were. First attempts and retries are counted by
+//! What a budget remembers: 72 bytes, however many requests there were. First attempts and retries are counted by
 //! slots of a tenth of the ttl. First attempts count while their whole slot lies within the ttl (10 slots), retries
 //! until their whole slot lies outside (11), so both err on the side of fewer retries, by at most a slot. A count that
 //! has reached its end, 65,535 in a slot, stays there: what comes on top earns nothing, and is not admitted.
 //!
-//! Little-endian: when the newest slot began (8), TAT of the reserve (8), debt (4), first attempts and retries of
-//! each slot (2 + 2), newest first. A time that lies further ahead than two of its windows (the clock stepped back)
+//! Little-endian: when the newest slot began (8), TAT of the reserve (8), until when its client is expected (8), debt
+//! (4), first attempts and retries of each slot (2 + 2), newest first. A time that lies further ahead than two of its windows (the clock stepped back)
 //! is replaced by now, so it locks nobody out, and no count is dropped for it.
 
 use crate::timestamp::Timestamp;
@@ -19,13 +19,14 @@ const SLOTS: usize = EARNING + 1;
 /// Bytes of a ledger.
 pub(super) const BYTES: usize = HEAD + 4 * SLOTS;
 
-const HEAD: usize = 20;
+const HEAD: usize = 28;
 
 /// What a budget remembers. The default is one that nobody has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub(super) begin: Timestamp,
     pub(super) reserve: Timestamp,
+    pub(super) expected: Timestamp,
     pub(super) debt: u32,
     slots: [Slot; SLOTS],
 }
@@ -46,9 +47,10 @@ impl Ledger {
     pub fn to_bytes(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         let (head, slots) = bytes.split_at_mut(HEAD);
-        let times =
-            self.begin.as_nanos().to_le_bytes().into_iter().chain(self.reserve.as_nanos().to_le_bytes());
-        head.iter_mut().zip(times.chain(self.debt.to_le_bytes())).for_each(|(place, byte)| *place = byte);
+        let times = [self.begin, self.reserve, self.expected].map(|time| time.as_nanos().to_le_bytes());
+        head.iter_mut()
+            .zip(times.into_iter().flatten().chain(self.debt.to_le_bytes()))
+            .for_each(|(place, byte)| *place = byte);
         for (place, slot) in slots.chunks_exact_mut(4).zip(&self.slots) {
             let both = u32::from(slot.withdrawals) << 16 | u32::from(slot.deposits);
             place.copy_from_slice(&both.to_le_bytes());
@@ -59,6 +61,7 @@ impl Ledger {
     fn read(stored: &[u8]) -> Option<Self> {
         let (begin, rest) = stored.split_first_chunk()?;
         let (reserve, rest) = rest.split_first_chunk()?;
+        let (expected, rest) = rest.split_first_chunk()?;
         let (debt, mut rest) = rest.split_first_chunk()?;
         let mut slots = [Slot::default(); SLOTS];
         for slot in &mut slots {
@@ -73,6 +76,7 @@ impl Ledger {
         Some(Self {
             begin: Timestamp::from_nanos(u64::from_le_bytes(*begin)),
             reserve: Timestamp::from_nanos(u64::from_le_bytes(*reserve)),
+            expected: Timestamp::from_nanos(u64::from_le_bytes(*expected)),
             debt: u32::from_le_bytes(*debt),
             slots,
         })
@@ -98,6 +102,20 @@ impl Ledger {
     pub(super) fn deposit(&mut self) {
         let [newest, ..] = &mut self.slots;
         newest.deposits = newest.deposits.saturating_add(1);
+    }
+
+    /// Until when its client is expected; `now` at the latest if that lies further ahead than it can.
+    pub(super) fn expected(&self, now: Timestamp) -> Timestamp {
+        let plausible = self.expected.nanos_since(now) <= super::MOST_EXPECTED;
+        if plausible { self.expected } else { now }
+    }
+
+    /// Takes one first attempt out of the slot in which it was made, if that still counts.
+    pub(super) fn take_back(&mut self, made_at: Timestamp, slot: u64) {
+        let age = self.begin.nanos_since(made_at).div_ceil(slot);
+        if let Some(slot) = usize::try_from(age).ok().and_then(|age| self.slots.get_mut(age)) {
+            slot.deposits = slot.deposits.saturating_sub(1);
+        }
     }
 
     /// Counts `retries` as withdrawn, or as many as can be counted, and gives their number.

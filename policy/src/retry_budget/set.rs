@@ -5,7 +5,7 @@
 //! retry from a fresh reserve, which a name of its own would have given it as well. One who makes up names crowds out
 //! names of that kind, which have earned little, before clients that send much.
 //!
-//! A record is 72 bytes: mark (8), ledger (64). A set is stored whole from the start.
+//! A record is 80 bytes: mark (8), ledger (72). A set is stored whole from the start.
 
 use super::Budget;
 use super::ledger::{BYTES as LEDGER, Ledger};
@@ -18,7 +18,7 @@ pub const WAYS: usize = 8;
 const RECORD: usize = 8 + LEDGER;
 
 /// Bytes of a set.
-pub const SET_BYTES: u64 = 576;
+pub const SET_BYTES: u64 = 640;
 
 /// One set, as the bytes that the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -170,6 +170,78 @@ fn a_count_that_has_reached_its_end_earns_no_more_and_admits_no_more() {
     assert_eq!(drained(&budget, next, TTL + SECOND).1, 65_535);
 }
 
+/// Withdraws a client's share until there is no more of it.
+fn drained_share(budget: &Budget, mut ledger: Ledger, cluster: Ledger, now: u64) -> (Ledger, u32) {
+    let mut count = 0;
+    while let Ok((next, _)) = budget.withdraw_share(ledger, cluster, at(now)) {
+        (ledger, count) = (next, count + 1);
+    }
+    (ledger, count)
+}
+
+#[test]
+fn a_first_attempt_that_did_not_reach_the_cluster_pays_for_nothing() {
+    let budget = budget("1", 0);
+    let made_at = [TTL, TTL + SECOND - 1, TTL + SECOND, TTL + 5 * SECOND + 1];
+    let ledger = made_at.iter().fold(Ledger::default(), |ledger, now| budget.deposit(ledger, at(*now)));
+    for taken in made_at {
+        let left = budget.take_back(ledger, at(taken), at(TTL + 6 * SECOND));
+        assert_eq!(budget.allowance(left, at(TTL + 6 * SECOND)), 3);
+        let expected = made_at.iter().filter(|now| **now != taken);
+        let never = expected.fold(Ledger::default(), |ledger, now| budget.deposit(ledger, at(*now)));
+        assert_eq!(left.deposits(), never.deposits());
+        assert_eq!(budget.take_back(Ledger::default(), at(taken), at(TTL)).deposits(), 0);
+    }
+    let late = budget.deposit(Ledger::default(), at(TTL + 20 * SECOND));
+    assert_eq!(budget.take_back(late, at(TTL), at(TTL + 20 * SECOND)), late);
+}
+
+#[test]
+fn whoever_made_no_first_attempt_draws_nothing_on_a_clusters_budget() {
+    let budget = budget("1", 10);
+    let cluster = deposited(&budget, 1_000, TTL);
+    assert_eq!(budget.withdraw_share(Ledger::default(), cluster, at(TTL)), Err(Exhausted));
+    let gone = deposited(&budget, 5, TTL);
+    assert_eq!(budget.withdraw_share(gone, cluster, at(2 * TTL + SECOND)), Err(Exhausted));
+}
+
+#[test]
+fn a_client_that_is_alone_has_the_whole_reserve_and_one_among_many_a_quarter() {
+    let budget = budget("0", 10);
+    for (own, others, interval) in [(10, 0, SECOND / 10), (10, 10, SECOND / 5), (1, 1_000, 4 * SECOND / 10)] {
+        let cluster = deposited(&budget, own + others, TTL);
+        let (ledger, count) = drained_share(&budget, deposited(&budget, own, TTL), cluster, TTL);
+        assert_eq!(count, 1);
+        assert_eq!(drained_share(&budget, ledger, cluster, TTL + interval - 1).1, 0);
+        assert_eq!(drained_share(&budget, ledger, cluster, TTL + interval).1, 1);
+    }
+    assert_eq!(budget.slowest_share(), Some(4 * SECOND / 10));
+}
+
+#[test]
+fn a_share_that_the_cluster_refused_is_given_back_whole() {
+    let budget = budget("0", 10);
+    let cluster = deposited(&budget, 100, TTL);
+    let before = deposited(&budget, 1, TTL);
+    let (after, withdrawal) = budget.withdraw_share(before, cluster, at(TTL)).unwrap();
+    let returned = budget.give_back(after, withdrawal, at(TTL));
+    assert_eq!(drained_share(&budget, returned, cluster, TTL).1, 1);
+}
+
+#[test]
+fn whoever_was_told_to_come_back_late_is_expected_until_a_ttl_after_that() {
+    let budget = budget("0", 10);
+    let cluster = deposited(&budget, 100, TTL);
+    let told = budget.expect(deposited(&budget, 1, TTL), 20 * SECOND, at(2 * TTL));
+    for (now, count) in [(4 * TTL, 1), (5 * TTL - 1, 1), (5 * TTL, 0)] {
+        assert_eq!(drained_share(&budget, told, cluster, now).1, count, "at {now}");
+    }
+    assert!(budget.loss(told, at(5 * TTL - 1)) > 0);
+    assert_eq!(budget.loss(told, at(5 * TTL)), 0);
+    let stepped = budget.expect(Ledger::default(), 0, at(1_000 * TTL));
+    assert_eq!(drained_share(&budget, stepped, cluster, TTL).1, 0);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     First(u32),
@@ -235,7 +307,7 @@ proptest! {
                     let made = within(&retries, now.checked_sub(TTL), now) * 1_000_000;
                     let earned = millionths * within(&firsts, now.checked_sub(TTL), now);
                     let most = earned + (u64::from(min) * TTL / SECOND + 1) * 1_000_000;
-                    let by_deposits = withdrawal.paid != Paid::Reserve;
+                    let by_deposits = matches!(withdrawal.paid, Paid::Deposits { .. });
                     prop_assert!(made <= most || !by_deposits, "{made} of {most} at {now}");
                 },
             }
@@ -286,19 +358,63 @@ proptest! {
     }
 
     #[test]
+    fn no_client_draws_more_than_its_own_first_attempts_and_its_part_of_the_reserve_pay_for(
+        millionths in ratios(), min in 0_u32..30, start in TTL..5 * TTL, crowd in prop_oneof![Just(0_u32), Just(3)],
+        steps in prop::collection::vec((gaps(), 0..3_usize, 1_u32..10), 1..100),
+    ) {
+        // Whenever the client makes a first attempt, a crowd makes so many: with three, its part is a quarter.
+        let budget = rule(millionths, min);
+        let (mut now, mut client, mut cluster) = (start, Ledger::default(), Ledger::default());
+        let (mut firsts, mut retries) = (vec![], vec![]);
+        for (gap, what, count) in steps {
+            now += gap;
+            for _ in 0..count {
+                match what {
+                    0 => {
+                        client = budget.deposit(client, at(now));
+                        cluster = (0..=crowd).fold(cluster, |cluster, _| budget.deposit(cluster, at(now)));
+                        firsts.push(now);
+                    }
+                    1 => cluster = budget.withdraw(cluster, at(now)).map_or(cluster, |(cluster, _)| cluster),
+                    _ => {
+                        let Ok((next, withdrawal)) = budget.withdraw_share(client, cluster, at(now)) else { break };
+                        prop_assert!(within(&firsts, now.checked_sub(TTL), now) > 0, "it draws without a first attempt");
+                        match budget.withdraw(cluster, at(now)) {
+                            Ok((rest, _)) => {
+                                (client, cluster) = (next, rest);
+                                retries.push(now);
+                            }
+                            Err(Exhausted) => client = budget.give_back(next, withdrawal, at(now)),
+                        }
+                    }
+                }
+            }
+        }
+        for (index, begin) in retries.iter().enumerate() {
+            for (more, end) in retries.iter().skip(index).enumerate() {
+                let drawn = (more as u64 + 1) * 1_000_000;
+                let paid = millionths * within(&firsts, begin.checked_sub(TTL), *end);
+                let reserve = u64::from(min) * (end - begin) / 1_000 / u64::from(crowd + 1) + 1_000_000;
+                prop_assert!(drawn <= paid + reserve, "{drawn} of {paid} + {reserve} in {begin}..={end}");
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_are_a_ledger_and_no_time_overflows_it(
         bytes: Vec<u8>, whole: [u8; 32], now: u64, then: u64, ratio in ratios(), min in 0_u32..10_000, spent: u32,
     ) {
         let budget = rule(ratio, min);
-        for stored in [bytes, [whole, whole].concat()] {
+        for stored in [bytes, [whole, whole, whole].concat()] {
             let ledger = Ledger::from_bytes(&stored);
             prop_assert_eq!(Ledger::from_bytes(&ledger.to_bytes()), ledger);
             let ledger = budget.spend(budget.deposit(ledger, at(now)), spent, at(then));
             if let Ok((ledger, withdrawal)) = budget.withdraw(ledger, at(now)) {
                 let _ = budget.give_back(ledger, withdrawal, at(then));
             }
-            budget.loss(ledger, at(now));
-            prop_assert!(stored.len() < 64 || Ledger::from_bytes(&stored).to_bytes() == stored[..64]);
+            let _ = budget.withdraw_share(ledger, Ledger::from_bytes(&stored), at(then));
+            budget.loss(budget.expect(budget.take_back(ledger, at(then), at(now)), spent.into(), at(now)), at(now));
+            prop_assert!(stored.len() < 72 || Ledger::from_bytes(&stored).to_bytes() == stored[..72]);
         }
     }
 
@@ -307,7 +423,7 @@ proptest! {
         whole: [u8; 32], now in 0..u64::MAX / 2, min in 1_u32..100,
     ) {
         let budget = rule(200_000, min);
-        let mut ledger = budget.deposit(Ledger::from_bytes(&[whole, whole].concat()), at(now));
+        let mut ledger = budget.deposit(Ledger::from_bytes(&[whole, whole, whole].concat()), at(now));
         for second in 1..=90 {
             ledger = budget.deposit(ledger, at(now + second * SECOND));
         }

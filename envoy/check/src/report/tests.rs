@@ -126,7 +126,7 @@ fn whose_document_it_is_must_be_clear() {
 fn host_calls_are_what_the_readme_says() {
     let limit = json!({ "name": "a", "per": ["client"], "requests": { "rate": "1/s", "burst": 3 } });
     let one = trial("rate-limit", &json!({ "limits": [limit] }));
-    assert_eq!(one.admitted[0].1.all, 5 + 3);
+    assert_eq!(one.admitted[0].1.all, 5 + 4);
     let (before, refused) = one.refused.unwrap();
     assert_eq!((before, refused.all, refused.writes), (3, 6, 0));
     let bare = trial("rate-limit", &json!({ "limits": [limit], "headers_on_admitted": false }));

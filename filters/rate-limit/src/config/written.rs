@@ -4,6 +4,7 @@ use core::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use tidegate_host::attempt::RawRetryHeader;
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
@@ -24,6 +25,7 @@ pub(super) struct Raw {
     pub(super) failure_mode: FailureMode,
     #[serde(default = "yes")]
     pub(super) headers_on_admitted: bool,
+    pub(super) retry_headers: Option<Vec<RawRetryHeader>>,
 }
 
 #[derive(Deserialize)]

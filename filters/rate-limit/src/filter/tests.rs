@@ -7,6 +7,7 @@ use crate::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidegate_host::attempt;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
@@ -85,6 +86,64 @@ fn an_admitted_answer_tells_the_level_and_an_unlimited_one_does_not() {
     assert_eq!(told("/v1/chat"), ["2", "1", "1s"].map(|value| Some(value.to_owned())));
     assert_eq!(told("/health"), [None, None, None]);
     assert_eq!((proxy.store.loads(), proxy.store.swaps()), (1, 1));
+}
+
+#[test]
+fn a_tighter_limit_of_the_upstream_is_left_as_it_is() {
+    let filter = one(|_| {});
+    let told = |remaining: &str, reset: &str| {
+        let proxy = FakeProxy::default();
+        let mut exchange = proxy.exchange(&[(":path", "/v1/"), ("x-api-key", "k")]);
+        let mut stream = filter.stream();
+        assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+        exchange
+            .respond(&[("x-ratelimit-remaining-requests", remaining), ("x-ratelimit-reset-requests", reset)]);
+        stream.on_response_headers(&exchange);
+        exchange.response_header("x-ratelimit-remaining-requests")
+    };
+    let ours = Some("1".to_owned());
+    for (remaining, reset, told_is) in [
+        ("0", "1ms", None),
+        ("1", "1m0s", None),
+        ("1", "1s", ours.clone()),
+        ("1", "?", ours.clone()),
+        ("2", "1h0m0s", ours.clone()),
+        ("-1", "1h0m0s", ours.clone()),
+    ] {
+        assert_eq!(told(remaining, reset), told_is, "{remaining} left, {reset}");
+    }
+}
+
+fn returns(proxy: &FakeProxy) -> usize {
+    let exchange = proxy.exchange(&[("x-api-key", "k")]);
+    let client = attempt::client(&exchange, &one(|_| {}).worker.config.clients);
+    (0..100).take_while(|_| attempt::take(&exchange, client)).count()
+}
+
+#[test]
+fn a_first_attempt_that_is_refused_leaves_a_voucher_and_nothing_else_costs_a_look_at_the_store() {
+    for (attempt, vouchers) in [(Some("0"), 3), (Some("1"), 0), (None, 0)] {
+        let filter = one(|_| {});
+        let proxy = FakeProxy::default();
+        let headers = [("x-api-key", "k"), ("x-stainless-retry-count", attempt.unwrap_or_default())];
+        let headers = &headers[..1 + usize::from(attempt.is_some())];
+        let ask = || filter.stream().on_request_headers(&proxy.exchange(headers));
+        assert!((0..2).all(|_| ask() == Flow::Continue));
+        let refused = (0..3).filter(|_| ask() != Flow::Continue).count();
+        assert_eq!((refused, proxy.store.swaps()), (3, 2 + vouchers), "{attempt:?}");
+        assert_eq!(returns(&proxy), usize::try_from(vouchers).unwrap(), "{attempt:?}");
+    }
+}
+
+#[test]
+fn the_header_in_which_attempts_are_counted_may_be_another() {
+    let filter = one(|d| d["retry_headers"] = json!([{ "name": "x-attempt", "first": 1 }]));
+    let proxy = FakeProxy::default();
+    for _ in 0..3 {
+        let said = [("x-api-key", "k"), ("x-attempt", "1")];
+        let _ = filter.stream().on_request_headers(&proxy.exchange(&said));
+    }
+    assert_eq!(returns(&proxy), 1);
 }
 
 #[test]

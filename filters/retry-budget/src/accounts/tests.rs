@@ -39,9 +39,9 @@ fn a_retry_that_the_cluster_refuses_costs_its_client_nothing() {
         other.deposit(&proxy.store, budget, NOW);
     }
     let withdraw = |accounts: &Accounts| accounts.withdraw(&proxy.store, budget, NOW, false);
-    assert_eq!(withdraw(&mine).map(|balance| balance.allowance), Ok(0));
+    assert_eq!(withdraw(&mine).map(|(balance, _)| balance.allowance), Ok(0));
     assert_eq!(withdraw(&mine), Err(Refusal::Exhausted));
-    assert_eq!(withdraw(&other).map(|balance| balance.allowance), Ok(1));
+    assert_eq!(withdraw(&other).map(|(balance, _)| balance.allowance), Ok(1));
     other.spend(&proxy.store, budget, 0, NOW);
     let elsewhere = of(&proxy, &config, "b", "cpu");
     assert_eq!(withdraw(&elsewhere), Err(Refusal::Exhausted));
@@ -72,7 +72,7 @@ fn where_failure_means_allow_the_other_budget_still_holds() {
         accounts.deposit(&proxy.store, budget, NOW);
     }
     contend(&proxy, accounts.cluster.as_ref());
-    let passed = accounts.withdraw(&proxy.store, budget, NOW, true);
+    let passed = accounts.withdraw(&proxy.store, budget, NOW, true).map(|(balance, _)| balance);
     assert_eq!(passed, Ok(Balance { allowance: 0, evicted: 0, contended: 1 }));
     contend(&proxy, accounts.cluster.as_ref());
     assert_eq!(accounts.withdraw(&proxy.store, budget, NOW, true), Err(Refusal::Exhausted));
@@ -96,7 +96,7 @@ fn a_refusal_writes_nothing() {
     let (proxy, config) = (FakeProxy::default(), config(0));
     let accounts = of(&proxy, &config, "a", "gpu");
     assert_eq!(accounts.withdraw(&proxy.store, &config.budget, NOW, false), Err(Refusal::Exhausted));
-    assert_eq!((proxy.store.loads(), proxy.store.swaps(), proxy.store.entries()), (1, 0, 0));
+    assert_eq!((proxy.store.loads(), proxy.store.swaps(), proxy.store.entries()), (2, 0, 0));
 }
 
 proptest! {

@@ -27,7 +27,12 @@ fn a_status_is_read_or_is_none() {
 
 #[test]
 fn only_a_plain_false_means_stop() {
-    let stops = |values: &[&str]| wishes(&values.iter().map(|value| (SHOULD_RETRY, *value)).collect()).1;
+    let proxy = FakeProxy::default();
+    let stops = |values: &[&str]| {
+        let mut exchange = proxy.exchange(&[]);
+        exchange.respond(&values.iter().map(|value| (SHOULD_RETRY, *value)).collect::<Vec<_>>());
+        wishes(&exchange).1
+    };
     assert!(stops(&["false"]) && stops(&["true", "false"]));
     assert!(!stops(&[]) && !stops(&["true"]) && !stops(&["False"]) && !stops(&["0"]));
 }
@@ -37,14 +42,42 @@ fn a_hint_replaces_what_the_response_says() {
     let proxy = FakeProxy::default();
     let mut exchange = proxy.exchange(&[]);
     exchange.respond(&[(":status", "503"), ("retry-after", "0"), ("x-should-retry", "true")]);
-    tell(&exchange, Hint { wait: 1_200 * MILLISECOND + 1, should_retry: true });
+    tell(&exchange, Asked::Nothing, Hint { wait: 1_200 * MILLISECOND + 1, should_retry: true });
     assert_eq!(exchange.response_header("retry-after-ms").as_deref(), Some("1201"));
     assert_eq!(exchange.response_header("retry-after").as_deref(), Some("2"));
     assert!(exchange.response_header_removed("x-should-retry"));
-    tell(&exchange, Hint { wait: 1, should_retry: false });
+    tell(&exchange, Asked::Nothing, Hint { wait: 1, should_retry: false });
     assert_eq!(exchange.response_header("retry-after-ms").as_deref(), Some("1"));
     assert_eq!(exchange.response_header("retry-after").as_deref(), Some("1"));
     assert_eq!(exchange.response_header("x-should-retry").as_deref(), Some("false"));
+}
+
+#[test]
+fn a_wait_that_cannot_be_read_is_left_to_its_client() {
+    let proxy = FakeProxy::default();
+    let mut exchange = proxy.exchange(&[]);
+    exchange.respond(&[(":status", "503"), ("retry-after", "2 minutes"), ("x-should-retry", "true")]);
+    tell(&exchange, wishes(&exchange).0, Hint { wait: MILLISECOND, should_retry: true });
+    assert_eq!([MILLIS, SECONDS].map(|name| exchange.response_header(name)), [None, None]);
+    assert!(!exchange.response_header_removed(SECONDS) && exchange.response_header_removed(SHOULD_RETRY));
+}
+
+#[test]
+fn an_answer_of_ours_is_known_by_its_details_and_by_what_it_says() {
+    let proxy = FakeProxy::default();
+    let of = |details: &str, headers: &[(&str, &str)]| {
+        let mut exchange = proxy.exchange(&[]);
+        exchange.respond(headers);
+        exchange.know(Fact::ResponseDetails, details.as_bytes());
+        Origin::of(&exchange)
+    };
+    let told = [("retry-after-ms", "1")];
+    assert_eq!(of("tidegate.rate_limit.a", &told), Origin::Refused);
+    assert_eq!(of("tidegate.rate_limit.a", &[("x-should-retry", "false")]), Origin::Refused);
+    assert_eq!(of("tidegate.degradation.breaker", &told), Origin::Refused);
+    assert_eq!(of("tidegate.degradation.failure", &told), Origin::Replaced);
+    assert_eq!(of("tidegate.slow_client.rate", &[]), Origin::Cluster);
+    assert_eq!(of("via_upstream", &told), Origin::Cluster);
 }
 
 #[test]

@@ -25,8 +25,7 @@ fn the_configuration_of_the_design_is_accepted_and_is_the_default() {
     assert_eq!(written.upstream.map(|upstream| upstream.retry_on).as_deref(), Some(DEFAULT_RETRY_ON));
     assert_eq!((default.upstream, default.silent_retries), (None, None));
     assert_eq!((default.failure_mode, default.shadow), (FailureMode::Deny, false));
-    let header = RetryHeader { name: b"x-stainless-retry-count".to_vec(), first: 0 };
-    assert_eq!(default.retry_headers, [header]);
+    assert_eq!(default.retry_headers, RetryHeaders::default());
 }
 
 #[test]
@@ -66,8 +65,9 @@ fn both_budgets_and_all_else_can_be_written() {
     }))
     .unwrap();
     assert_eq!((config.per_client, config.per_cluster), (true, true));
-    assert_eq!(config.retry_headers[0], RetryHeader { name: b"x-retry-count".to_vec(), first: 0 });
-    assert_eq!(config.retry_headers[1].first, 1);
+    let headers: Vec<_> =
+        config.retry_headers.iter().map(|header| (header.name.as_slice(), header.first)).collect();
+    assert_eq!(headers, [(b"x-retry-count".as_slice(), 0), (b"x-attempt".as_slice(), 1)]);
     assert_eq!(config.silent_retries.map(|silent| silent.window), Some(60_000_000_000));
     assert_eq!(config.upstream.map(|upstream| upstream.retry_on).as_deref(), Some("5xx,reset"));
     assert_eq!((config.failure_mode, config.shadow), (FailureMode::Allow, true));

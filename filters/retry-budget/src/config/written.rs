@@ -1,6 +1,7 @@
 //! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
 
 use serde::Deserialize;
+use tidegate_host::attempt::RawRetryHeader;
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
@@ -44,15 +45,6 @@ pub(super) struct RawHints {
     pub(super) base: Option<WrittenSpan>,
     pub(super) max: Option<WrittenSpan>,
     pub(super) attempts: Option<Whole>,
-}
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawRetryHeader {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) first: Whole,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tidegate_host::attempt::Return;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
+use tidegate_host::reply::ErrorObject;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -194,12 +196,113 @@ fn the_upstreams_own_hint_is_kept_if_it_is_one() {
         assert!(millis.unwrap() >= value.parse::<u64>().unwrap() * 1_000, "{value}");
         assert_eq!(should_retry.as_deref(), stop, "{value}");
     }
+    proxy.wall_clock.set(1_445_412_480 * SECOND);
     for value in ["0", "-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT"] {
         let (millis, ..) = of("retry-after", value);
         assert!(millis.unwrap() <= 5_000, "{value}");
     }
+    for (value, stop) in
+        [("Wed, 21 Oct 2015 07:28:20 GMT", None), ("Wed, 21 Oct 2015 07:33:00 GMT", Some("false"))]
+    {
+        let (millis, _, should_retry) = of("retry-after", value);
+        assert!(millis.unwrap() >= 20_000, "{value}");
+        assert_eq!(should_retry.as_deref(), stop, "{value}");
+    }
+    let (millis, ..) = of("x-ratelimit-reset-requests", "9s");
+    assert!(millis.unwrap() >= 9_000);
+    assert_eq!(of("retry-after", "2 minutes"), (None, None, None));
     assert_eq!(of("x-should-retry", "false").2.as_deref(), Some("false"));
     assert_eq!(of("x-should-retry", "true").2, None);
+}
+
+fn refuse_first(proxy: &FakeProxy, clients: &RetryBudget, attempt: &str) {
+    let exchange = proxy.exchange(&[("x-api-key", "k"), ("x-stainless-retry-count", attempt)]);
+    let config = &clients.worker.config;
+    let reply = Reply::error(429, NO_ERROR, String::new()).retry_after(core::time::Duration::from_secs(1));
+    let returning = Return::of(&exchange, &config.clients, &config.retry_headers);
+    returning.refused(&exchange, &reply);
+}
+
+const NO_ERROR: ErrorObject<'static> = ErrorObject { message: "", kind: "", param: None, code: "" };
+
+#[test]
+fn the_return_of_what_another_filter_refused_is_a_first_attempt_and_pays_as_one() {
+    let filter = scarce(json!({}));
+    let proxy = proxy(&filter);
+    refuse_first(&proxy, &filter, "0");
+    refuse_first(&proxy, &filter, "1");
+    assert_eq!(["2", "1"].map(|number| attempt(&filter, &proxy, number)), [200, 429]);
+    refuse_first(&proxy, &filter, "0");
+    assert_eq!(["1", "1", "1"].map(|number| attempt(&filter, &proxy, number)), [200, 200, 429]);
+    let counter = |what: &str| proxy.counter(&format!("tidegate.retry_budget.{what}"));
+    assert_eq!(
+        (counter("first_attempts"), counter("returns"), counter("client_retries.admitted")),
+        (2, 2, 1)
+    );
+}
+
+/// Sends an attempt that a filter behind this one then refuses.
+fn refused_behind(filter: &RetryBudget, proxy: &FakeProxy, attempt: &str, details: &str) {
+    let (mut stream, mut exchange, flow) = send(filter, proxy, &[("x-stainless-retry-count", attempt)]);
+    assert_eq!(flow, Flow::Continue);
+    let headers = [(":status", "503"), ("retry-after-ms", "1500"), ("retry-after", "2")];
+    exchange.respond(&headers);
+    exchange.know(Fact::ResponseDetails, details.as_bytes());
+    stream.on_response_headers(&exchange);
+    assert_eq!(told(&exchange), (None, None, None), "one wait is put on an answer once");
+}
+
+#[test]
+fn what_a_filter_behind_refused_has_paid_for_nothing_and_lost_nothing() {
+    for per in [json!(["client"]), json!(["client", "cluster"])] {
+        let filter = scarce(json!({ "per": per }));
+        let proxy = proxy(&filter);
+        (0..4).for_each(|_| refused_behind(&filter, &proxy, "0", "tidegate.degradation.breaker"));
+        assert_eq!(attempt(&filter, &proxy, "1"), 429, "they paid for a retry");
+        assert!((0..2).all(|_| attempt(&filter, &proxy, "0") == 200));
+        refused_behind(&filter, &proxy, "1", "tidegate.rate_limit.cluster");
+        assert_eq!(attempt(&filter, &proxy, "2"), 200, "the retry that was refused had spent the budget");
+        refuse_first(&proxy, &filter, "0");
+        refused_behind(&filter, &proxy, "1", "tidegate.degradation.breaker");
+        assert_eq!(
+            ["2", "3"].map(|number| attempt(&filter, &proxy, number)),
+            [200, 429],
+            "the voucher was lost"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_takes_the_place_of_a_failure_is_one() {
+    let filter = scarce(json!({}));
+    let proxy = proxy(&filter);
+    (0..2).for_each(|_| refused_behind(&filter, &proxy, "0", "tidegate.degradation.failure"));
+    assert_eq!(["1", "1"].map(|number| attempt(&filter, &proxy, number)), [200, 429]);
+}
+
+#[test]
+fn one_that_made_no_first_attempt_leaves_the_clusters_reserve_to_others() {
+    let filter = filter(json!({ "per": ["client", "cluster"] }));
+    let proxy = proxy(&filter);
+    assert_eq!(attempt(&filter, &proxy, "1"), 429);
+    assert_eq!(["0", "1", "1"].map(|number| attempt(&filter, &proxy, number)), [200, 200, 429]);
+}
+
+#[test]
+fn whoever_is_told_to_come_back_after_the_ttl_may_and_so_may_one_that_failed_late() {
+    for (late, asked) in [(0, "25"), (60, "1")] {
+        let filter = filter(json!({ "per": ["client", "cluster"] }));
+        let proxy = proxy(&filter);
+        let headers = [("x-stainless-retry-count", "0")];
+        let (mut stream, mut exchange, _) = send(&filter, &proxy, &headers);
+        proxy.advance(late * SECOND);
+        exchange.respond(&[(":status", "503"), ("retry-after", asked)]);
+        stream.on_response_headers(&exchange);
+        proxy.advance(told(&exchange).0.unwrap() * 1_000_000);
+        assert_eq!(attempt(&filter, &proxy, "1"), 200);
+        proxy.advance(30 * SECOND);
+        assert_eq!(attempt(&filter, &proxy, "1"), 429);
+    }
 }
 
 #[test]
@@ -238,7 +341,10 @@ proptest! {
         exchange.respond(&[(":status", &status), ("retry-after", &own), ("retry-after-ms", &own), ("x-should-retry", &own)]);
         stream.on_response_headers(&exchange);
         let (millis, seconds, should_retry) = told(&exchange);
-        let (millis, seconds) = (millis.unwrap(), seconds.unwrap());
+        let Some((millis, seconds)) = millis.zip(seconds) else {
+            prop_assert!(own.bytes().any(|byte| byte.is_ascii_digit()) && millis == seconds, "{:?}", own);
+            return Ok(());
+        };
         prop_assert!(millis >= 1 && seconds == millis.div_ceil(1_000));
         prop_assert!(millis <= 60_000 || should_retry.as_deref() == Some("false"));
     }

@@ -184,3 +184,21 @@ fn a_delay_goes_on_until_its_time_whichever_of_it_and_the_body_comes_first() {
     assert_eq!(late.stream.on_alarm(&late.exchange), GO);
     assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 3);
 }
+
+#[test]
+fn a_return_that_is_refused_for_its_model_has_lost_no_voucher_that_others_have_taken_for_it() {
+    for (hold_headers, vouchers) in [(true, 1), (false, 2)] {
+        let filter = one(|d| {
+            d["limits"][0]["per"] = json!(["client", "model"]);
+            d["hold_headers"] = json!(hold_headers);
+        });
+        let proxy = FakeProxy::running(&filter);
+        let send = |attempt: &str| {
+            let said = [("x-api-key", "k"), ("x-stainless-retry-count", attempt)];
+            send_with(&filter, &proxy, &said, &naming("a"))
+        };
+        assert_eq!([send("0"), send("0")], [GO, GO]);
+        assert_eq!([send("0"), send("1")].map(|flow| reply(flow).status), [429, 429]);
+        assert_eq!(returns(&proxy), vouchers, "hold_headers: {hold_headers}");
+    }
+}

@@ -1,0 +1,251 @@
+//! Which attempt a request is, as its headers say, and what filters tell each other of it: one that refuses a first
+//! attempt and tells it to come back leaves a voucher, by which the budget of retries knows the return for what it is.
+//! All filters keep them in one table of a fixed size, under the client's name.
+
+use crate::client::{ClientSources, header_name};
+use crate::config::ConfigError;
+use crate::exchange::Exchange;
+use crate::headers::HeaderMap;
+use crate::notation::Whole;
+use crate::reply::Reply;
+use crate::store::{State, update};
+use serde::Deserialize;
+use tidegate_policy::attempt;
+use tidegate_policy::fingerprint::Fingerprint;
+use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::voucher::{SET_BYTES, VoucherSet};
+
+const PREFIX: &[u8] = b"tidegate.rv.";
+const MEMORY: u64 = 1 << 20;
+const MAX_HEADERS: usize = 8;
+
+/// Response code details of the answers that refuse a request before the cluster has seen it, and may tell it to come
+/// back. What is not here counts as a failure of the cluster.
+const REFUSALS: [&[u8]; 3] =
+    [b"tidegate.rate_limit.", b"tidegate.degradation.breaker", b"tidegate.degradation.default"];
+
+/// One header as written.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawRetryHeader {
+    name: String,
+    #[serde(default)]
+    first: Whole,
+}
+
+/// A header in which clients count their attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryHeader {
+    /// In lower case.
+    pub name: Vec<u8>,
+    /// What it says of the first attempt: 0 or 1.
+    pub first: u16,
+}
+
+/// Where clients say which attempt a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryHeaders(Vec<RetryHeader>);
+
+impl Default for RetryHeaders {
+    fn default() -> Self {
+        Self(vec![RetryHeader { name: b"x-stainless-retry-count".to_vec(), first: 0 }])
+    }
+}
+
+impl RetryHeaders {
+    /// As written under `retry_headers`: by default the header of the SDKs.
+    pub fn new(written: Option<Vec<RawRetryHeader>>) -> Result<Self, ConfigError> {
+        let Some(written) = written else { return Ok(Self::default()) };
+        if written.len() > MAX_HEADERS {
+            let problem = format!("found {} headers, accepted are at most {MAX_HEADERS}", written.len());
+            return Err(ConfigError::new("retry_headers", problem));
+        }
+        let mut headers: Vec<RetryHeader> = Vec::with_capacity(written.len());
+        for (index, raw) in written.into_iter().enumerate() {
+            let path = format!("retry_headers[{index}]");
+            let name = header_name(&raw.name, &format!("{path}.name"))?;
+            if headers.iter().any(|known| known.name == name) {
+                let problem = format!("found {:?} a second time, accepted is each once", raw.name);
+                return Err(ConfigError::new(format!("{path}.name"), problem));
+            }
+            let first = u16::try_from(raw.first.0).ok().filter(|first| *first <= 1).ok_or_else(|| {
+                let problem = format!("found {}, accepted is 0 or 1", raw.first.0);
+                ConfigError::new(format!("{path}.first"), problem)
+            })?;
+            headers.push(RetryHeader { name, first });
+        }
+        Ok(Self(headers))
+    }
+
+    /// In the order written.
+    pub fn iter(&self) -> impl Iterator<Item = &RetryHeader> {
+        self.0.iter()
+    }
+
+    /// Which attempt a request is as its headers say, if they do; 0 is the first.
+    pub fn claimed(&self, headers: &HeaderMap) -> Option<u16> {
+        let claims = self.0.iter();
+        claims.filter_map(|header| attempt::claimed(headers.all(&header.name), header.first)).max()
+    }
+}
+
+/// Whose return is paid for, should its request be refused. Made while the request's headers are there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Return {
+    client: Option<Fingerprint>,
+    is_first: bool,
+}
+
+impl Return {
+    /// Of this request. Nobody's where it does not say which attempt it is, since its return would not either.
+    pub fn of(exchange: &dyn Exchange, clients: &ClientSources, retry_headers: &RetryHeaders) -> Self {
+        let claimed = retry_headers.claimed(exchange.request_headers());
+        let client = claimed.map(|_| client(exchange, clients));
+        Self { client, is_first: claimed == Some(0) }
+    }
+
+    /// It is refused with `reply` before a filter behind this one has seen it: a first attempt that is told to come
+    /// back leaves a voucher. What says that it is a retry has one already, or is one of something that failed. Two host
+    /// calls, where it leaves one.
+    pub fn refused(self, exchange: &dyn Exchange, reply: &Reply) {
+        if self.is_first {
+            self.refused_late(exchange, reply);
+        }
+    }
+
+    /// The same, where filters behind this one have seen its head: whatever it is, it may have paid for it there.
+    pub fn refused_late(self, exchange: &dyn Exchange, reply: &Reply) {
+        if let Some(client) = self.client.filter(|_| reply.invites()) {
+            leave(exchange, client);
+        }
+    }
+}
+
+/// The fingerprint under which a client's vouchers are kept.
+pub fn client(exchange: &dyn Exchange, clients: &ClientSources) -> Fingerprint {
+    exchange.fingerprinter().of(clients.client(exchange).parts())
+}
+
+/// Leaves a voucher for `client`. Two host calls; losing every race leaves none.
+pub fn leave(exchange: &dyn Exchange, client: Fingerprint) {
+    let now = exchange.now();
+    let _ = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+        let left = set.leave(client.mark, now);
+        (left.then_some(Vouchers(set)), ())
+    });
+}
+
+/// Takes one of `client`'s vouchers, if it has any: one host call, and one more if it has. Losing every race takes none.
+pub fn take(exchange: &dyn Exchange, client: Fingerprint) -> bool {
+    let now = exchange.now();
+    let taken = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+        let taken = set.take(client.mark, now);
+        (taken.then_some(Vouchers(set)), taken)
+    });
+    taken.unwrap_or(false)
+}
+
+/// Whether these response code details are of an answer by which a filter of ours refused a request before the cluster
+/// has seen it.
+pub fn is_refusal(details: &[u8]) -> bool {
+    REFUSALS.iter().any(|refusal| details.starts_with(refusal))
+}
+
+/// A set of vouchers, as the store holds it.
+#[derive(Default)]
+struct Vouchers(VoucherSet);
+
+impl State for Vouchers {
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(VoucherSet::from_bytes(&bytes))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn key(client: Fingerprint) -> Vec<u8> {
+    let mut key = PREFIX.to_vec();
+    let place = Table::of_sets(SET_BYTES, MEMORY).map(|table| table.set(client.place));
+    if let Some(Place::Set(index)) = place {
+        key.extend_from_slice(&index.to_le_bytes());
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{FakeExchange, FakeProxy};
+    use crate::reply::ErrorObject;
+    use core::time::Duration;
+
+    fn reply(wait: u64) -> Reply {
+        let error = ErrorObject { message: "m", kind: "k", param: None, code: "c" };
+        Reply::error(429, error, String::new()).retry_after(Duration::from_secs(wait))
+    }
+
+    fn clients() -> ClientSources {
+        ClientSources::new(None, None).expect("the default")
+    }
+
+    fn asks<'a>(proxy: &'a FakeProxy, key: &str, attempt: &str) -> FakeExchange<'a> {
+        proxy.exchange(&[("x-api-key", key), ("x-stainless-retry-count", attempt)])
+    }
+
+    fn refuse(proxy: &FakeProxy, key: &str, attempt: &str, reply: &Reply) {
+        let exchange = asks(proxy, key, attempt);
+        Return::of(&exchange, &clients(), &RetryHeaders::default()).refused(&exchange, reply);
+    }
+
+    fn returns(proxy: &FakeProxy, key: &str) -> bool {
+        let exchange = asks(proxy, key, "1");
+        take(&exchange, client(&exchange, &clients()))
+    }
+
+    #[test]
+    fn each_first_attempt_that_is_told_to_come_back_pays_for_one_return() {
+        let proxy = FakeProxy::default();
+        (0..2).for_each(|_| refuse(&proxy, "a", "0", &reply(60)));
+        assert_eq!(["b", "a", "a", "a"].map(|key| returns(&proxy, key)), [false, true, true, false]);
+    }
+
+    #[test]
+    fn what_is_told_to_stop_or_is_a_retry_or_says_nothing_pays_for_none_and_costs_nothing() {
+        let proxy = FakeProxy::default();
+        refuse(&proxy, "a", "0", &reply(61));
+        refuse(&proxy, "a", "0", &reply(1).with("x-should-retry", "false".to_owned()));
+        refuse(&proxy, "a", "1", &reply(1));
+        refuse(&proxy, "a", "", &reply(1));
+        assert_eq!((proxy.store.loads(), proxy.store.swaps()), (0, 0));
+        assert!(!returns(&proxy, "a"));
+    }
+
+    #[test]
+    fn a_retry_that_is_refused_when_others_have_seen_it_pays_for_its_return() {
+        let proxy = FakeProxy::default();
+        let exchange = asks(&proxy, "a", "2");
+        Return::of(&exchange, &clients(), &RetryHeaders::default()).refused_late(&exchange, &reply(1));
+        assert!(returns(&proxy, "a") && !returns(&proxy, "a"));
+    }
+
+    #[test]
+    fn made_up_names_take_a_fixed_amount_of_memory() {
+        let proxy = FakeProxy::default();
+        (0..20_000).for_each(|n| refuse(&proxy, &n.to_string(), "0", &reply(1)));
+        let sets = Table::of_sets(SET_BYTES, MEMORY).expect("a table").sets();
+        assert!(proxy.store.entries() <= usize::try_from(sets).expect("small"));
+    }
+
+    #[test]
+    fn only_what_the_cluster_has_not_seen_is_a_refusal() {
+        for details in ["tidegate.rate_limit.per-client", "tidegate.degradation.breaker"] {
+            assert!(is_refusal(details.as_bytes()));
+        }
+        for details in ["", "via_upstream", "tidegate.degradation.failure", "tidegate.degradation.timeout"] {
+            assert!(!is_refusal(details.as_bytes()));
+        }
+    }
+}
