@@ -139,14 +139,12 @@ pub fn act_for(id: u32) -> bool {
     sdk::set_effective_context(id).is_ok()
 }
 
-/// Lets the paused request of the current stream go on.
-pub fn resume_request() {
-    let _ = sdk::resume_http_request();
-}
-
-/// Lets the paused response of the current stream go on.
-pub fn resume_response() {
-    let _ = sdk::resume_http_response();
+/// Lets the paused request, or response, of the current stream go on.
+pub fn resume(side: Body) {
+    let _ = match side {
+        Body::Request => sdk::resume_http_request(),
+        Body::Response => sdk::resume_http_response(),
+    };
 }
 
 /// Asks for a tick in every `period`, zero for none.

@@ -23,20 +23,26 @@ const CONTENT_LENGTH: &str = "content-length";
 /// The context that the SDK owns.
 pub struct HttpStream<S: Stream + 'static> {
     inner: Rc<Inner<S>>,
-    request_held_back: usize,
-    response_held_back: usize,
 }
 
 struct Inner<S> {
     id: u32,
     filter: RefCell<S>,
     worker: Rc<Worker>,
-    request_held: Cell<bool>,
-    response_held: Cell<bool>,
+    request: Direction,
+    response: Direction,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
     scan: Cell<Option<Box<Scan>>>,
     is_unread: Cell<bool>,
+}
+
+/// How a request, or its response, stands with the host.
+#[derive(Default)]
+struct Direction {
+    held: Cell<bool>,
+    /// How many bytes of its body the host holds back: what it counts again in the next callback of that body.
+    held_back: Cell<usize>,
 }
 
 impl<S: Stream + 'static> HttpStream<S> {
@@ -46,27 +52,27 @@ impl<S: Stream + 'static> HttpStream<S> {
             id,
             filter: RefCell::new(filter),
             worker,
-            request_held: Cell::default(),
-            response_held: Cell::default(),
+            request: Direction::default(),
+            response: Direction::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
             scan: Cell::default(),
             is_unread: Cell::default(),
         };
-        Self { inner: Rc::new(inner), request_held_back: 0, response_held_back: 0 }
+        Self { inner: Rc::new(inner) }
     }
 
-    /// The host tells of a body of which `size` bytes are there, `held_back` of them since before. Gives how many it
-    /// will hold back, and what to tell the host.
+    /// The host tells of a body of which `size` bytes are there, those among them that it held back before.
     fn body(
         &self,
         body: Body,
-        (held_back, size): (usize, usize),
+        size: usize,
         end: bool,
         arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
         finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
-    ) -> (usize, Action) {
-        let arrived = size.saturating_sub(held_back);
+    ) -> Action {
+        let held_back = &self.inner.direction(body).held_back;
+        let arrived = size.saturating_sub(held_back.get());
         let range = size.saturating_sub(arrived)..size;
         let callback = Callback { goes_on: !end, body: Some((body, range)), ..Callback::default() };
         let action =
@@ -75,15 +81,12 @@ impl<S: Stream + 'static> HttpStream<S> {
                 flow if !end => flow,
                 flow => Some(finish(filter, exchange)).filter(|end| *end != Flow::Keep).unwrap_or(flow),
             });
-        (if action == Action::Pause { size } else { 0 }, action)
+        held_back.set(if action == Action::Pause { size } else { 0 });
+        action
     }
 
-    fn trailers(
-        &self,
-        body: Body,
-        held_back: usize,
-        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
-    ) -> Action {
+    fn trailers(&self, body: Body, finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
+        let held_back = self.inner.direction(body).held_back.get();
         let body_so_far = Some((body, held_back..held_back));
         let callback = Callback { body: body_so_far, has_trailers: true, ..Callback::default() };
         self.inner.ask(body, callback, finish)
@@ -114,11 +117,15 @@ impl<S: Stream + 'static> Inner<S> {
                 self.scan.set(exchange.into_scan());
             }
         }
-        let stops = match side {
-            Body::Request => self.request_held.get() || self.replied.get(),
-            Body::Response => self.response_held.get(),
-        };
-        if stops { Action::Pause } else { Action::Continue }
+        let replied = side == Body::Request && self.replied.get();
+        if replied || self.direction(side).held.get() { Action::Pause } else { Action::Continue }
+    }
+
+    const fn direction(&self, side: Body) -> &Direction {
+        match side {
+            Body::Request => &self.request,
+            Body::Response => &self.response,
+        }
     }
 
     /// What has been read of the request's body, with what this callback brings of it.
@@ -169,14 +176,18 @@ impl<S: Stream + 'static> Inner<S> {
     }
 
     fn hold(&self, side: Body, hold: bool) {
-        match side {
-            Body::Response => self.response_held.set(hold),
-            Body::Request => {
-                let held = &self.worker.held;
-                let others = held.get().saturating_sub(usize::from(self.request_held.replace(hold)));
-                held.set(others.saturating_add(usize::from(hold)));
-            }
+        let before = self.direction(side).held.replace(hold);
+        if side == Body::Request {
+            let held = &self.worker.held;
+            let others = held.get().saturating_sub(usize::from(before));
+            held.set(others.saturating_add(usize::from(hold)));
         }
+    }
+
+    /// Lets what was paused go on outside of its own callbacks, with the bytes that the host held back of it.
+    fn resume(&self, side: Body) {
+        self.direction(side).held_back.set(0);
+        hostcalls::resume(side);
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
@@ -198,18 +209,17 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
         if !hostcalls::act_for(self.id) {
             return;
         }
-        let (request, response) = (self.request_held.get(), self.response_held.get());
-        let side = if response { Body::Response } else { Body::Request };
+        let held = [Body::Response, Body::Request].map(|side| (side, self.direction(side).held.get()));
+        let side = if self.response.held.get() { Body::Response } else { Body::Request };
         let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
         self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
         if self.replied.get() {
             return;
         }
-        if response && !self.response_held.get() {
-            hostcalls::resume_response();
-        }
-        if request && !self.request_held.get() {
-            hostcalls::resume_request();
+        for (side, was_held) in held {
+            if was_held && !self.direction(side).held.get() {
+                self.resume(side);
+            }
         }
     }
 }
@@ -234,14 +244,11 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let sizes = (self.request_held_back, size);
-        let (held_back, action) = self.body(Body::Request, sizes, end, S::on_request_body, S::on_request_end);
-        self.request_held_back = held_back;
-        action
+        self.body(Body::Request, size, end, S::on_request_body, S::on_request_end)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Request, self.request_held_back, S::on_request_end)
+        self.trailers(Body::Request, S::on_request_end)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
@@ -250,15 +257,11 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let sizes = (self.response_held_back, size);
-        let (held_back, action) =
-            self.body(Body::Response, sizes, end, S::on_response_body, S::on_response_end);
-        self.response_held_back = held_back;
-        action
+        self.body(Body::Response, size, end, S::on_response_body, S::on_response_end)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Response, self.response_held_back, S::on_response_end)
+        self.trailers(Body::Response, S::on_response_end)
     }
 }
 

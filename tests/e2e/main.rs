@@ -15,6 +15,7 @@ mod memory;
 mod model;
 mod reference;
 mod reload;
+mod resumed;
 mod retry_budget;
 mod sdk;
 mod slow_client;
