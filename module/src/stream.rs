@@ -3,6 +3,9 @@
 //! A request that is held is paused at its headers and, should the host go on with the body all the same (it does
 //! where `allow_on_headers_stop_iteration` is set), at its body and trailers too; a response likewise. An alarm reaches
 //! a stream outside of its own callbacks, and then acts through the host's effective context.
+//!
+//! A tunnel is cut off here, for all filters: they see its handshake as a request without a body, and nothing of what
+//! flows through it once the upstream has opened it.
 
 use crate::exchange::{Callback, WasmExchange};
 use crate::hostcalls::{self, Body};
@@ -13,8 +16,10 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
+use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::rewrite;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -29,6 +34,8 @@ struct Inner<S> {
     id: u32,
     filter: RefCell<S>,
     worker: Rc<Worker>,
+    protocol: Cell<Protocol>,
+    tunnel: Cell<Tunnel>,
     request: Direction,
     response: Direction,
     replied: Cell<bool>,
@@ -52,6 +59,8 @@ impl<S: Stream + 'static> HttpStream<S> {
             id,
             filter: RefCell::new(filter),
             worker,
+            protocol: Cell::default(),
+            tunnel: Cell::default(),
             request: Direction::default(),
             response: Direction::default(),
             replied: Cell::default(),
@@ -71,6 +80,9 @@ impl<S: Stream + 'static> HttpStream<S> {
         arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
         finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
+        if self.inner.flows_through_tunnel(body) {
+            return self.inner.action(body);
+        }
         let held_back = &self.inner.direction(body).held_back;
         let arrived = size.saturating_sub(held_back.get());
         let range = size.saturating_sub(arrived)..size;
@@ -86,6 +98,9 @@ impl<S: Stream + 'static> HttpStream<S> {
     }
 
     fn trailers(&self, body: Body, finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
+        if self.inner.flows_through_tunnel(body) {
+            return self.inner.action(body);
+        }
         let held_back = self.inner.direction(body).held_back.get();
         let body_so_far = Some((body, held_back..held_back));
         let callback = Callback { body: body_so_far, has_trailers: true, ..Callback::default() };
@@ -101,6 +116,7 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
+        let callback = Callback { protocol: self.protocol.get(), ..callback };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
@@ -117,6 +133,10 @@ impl<S: Stream + 'static> Inner<S> {
                 self.scan.set(exchange.into_scan());
             }
         }
+        self.action(side)
+    }
+
+    fn action(&self, side: Body) -> Action {
         let replied = side == Body::Request && self.replied.get();
         if replied || self.direction(side).held.get() { Action::Pause } else { Action::Continue }
     }
@@ -125,6 +145,14 @@ impl<S: Stream + 'static> Inner<S> {
         match side {
             Body::Request => &self.request,
             Body::Response => &self.response,
+        }
+    }
+
+    /// Whether what comes is no part of a body. A handshake that is refused has an answer like any other.
+    fn flows_through_tunnel(&self, side: Body) -> bool {
+        match side {
+            Body::Request => self.tunnel.get().is_any(),
+            Body::Response => self.tunnel.get().is_open(),
         }
     }
 
@@ -170,7 +198,7 @@ impl<S: Stream + 'static> Inner<S> {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
                 self.replied.set(true);
-                hostcalls::reply(reply);
+                hostcalls::reply(reply, self.protocol.get());
             }
         }
     }
@@ -239,7 +267,16 @@ impl<S: Stream + 'static> Context for HttpStream<S> {}
 
 impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let callback = Callback { goes_on: !end, ..Callback::default() };
+        let headers = (!end).then(|| hostcalls::headers(MapType::HttpRequestHeaders));
+        if let Some(headers) = &headers {
+            self.inner.protocol.set(Protocol::of(headers));
+            self.inner.tunnel.set(Tunnel::of(headers));
+        }
+        let callback = Callback {
+            goes_on: !end && !self.inner.tunnel.get().is_any(),
+            headers: headers.map(|headers| (Body::Request, headers)),
+            ..Callback::default()
+        };
         self.inner.ask(Body::Request, callback, |filter, exchange| filter.on_request_headers(exchange))
     }
 
@@ -252,8 +289,20 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let callback = Callback { goes_on: !end, ..Callback::default() };
-        self.inner.ask(Body::Response, callback, |filter, exchange| filter.on_response_headers(exchange))
+        let tunnel = &self.inner.tunnel;
+        let headers = tunnel.get().is_any().then(|| hostcalls::headers(MapType::HttpResponseHeaders));
+        if let Some(headers) = &headers {
+            tunnel.set(tunnel.get().answered(headers));
+        }
+        let headers = headers.map(|headers| (Body::Response, headers));
+        let callback = Callback { goes_on: !end, headers, ..Callback::default() };
+        let ask = |filter: &mut S, exchange: &dyn Exchange| filter.on_response_headers(exchange);
+        let action = self.inner.ask(Body::Response, callback, ask);
+        if !tunnel.get().is_open() {
+            return action;
+        }
+        self.inner.hold(Body::Response, false);
+        self.inner.action(Body::Response)
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
@@ -269,7 +318,8 @@ impl<S: Stream + 'static> Drop for HttpStream<S> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;
-        let exchange = WasmExchange::new(&inner.worker, Callback::default(), &no_alarm);
+        let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
+        let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
         if let Ok(mut filter) = inner.filter.try_borrow_mut() {
             filter.on_gone(&exchange);
         }

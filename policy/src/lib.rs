@@ -34,6 +34,7 @@ pub mod bucket;
 pub mod connections;
 pub mod denied_text;
 pub mod fingerprint;
+pub mod grpc;
 pub mod headers;
 pub mod health;
 pub mod identity;

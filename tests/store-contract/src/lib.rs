@@ -41,6 +41,7 @@ impl Stream for StoreContract {
             status,
             headers: Vec::new(),
             body: body.as_bytes().to_vec(),
+            message: body.to_owned(),
             details: "tidegate.store_contract".to_owned(),
         })
     }

@@ -184,3 +184,20 @@ fn a_delay_goes_on_until_its_time_whichever_of_it_and_the_body_comes_first() {
     assert_eq!(late.stream.on_alarm(&late.exchange), GO);
     assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 3);
 }
+
+#[test]
+fn a_grpc_call_is_charged_at_once_as_one_that_may_name_any_model() {
+    let filter = one(|d| {
+        d["limits"][0]["when"] = json!({ "model": ["r1", "big-*"] });
+        d["hold_headers"] = json!(true);
+    });
+    let proxy = FakeProxy::default();
+    let headers = [(":method", "POST"), ("content-type", "application/grpc"), ("x-api-key", "k")];
+    for flow in [GO, GO] {
+        let mut call = Chat::new(&filter, &proxy, &headers);
+        assert_eq!(call.begin(), flow);
+        assert_eq!(call.stream.on_request_body(&call.exchange, 9), Flow::Keep);
+        assert!(!call.stream.wants_scan());
+    }
+    assert_eq!(reply(Chat::new(&filter, &proxy, &headers).begin()).status, 429);
+}
