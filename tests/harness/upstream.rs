@@ -38,6 +38,8 @@ pub enum Step {
     Wait(Duration),
     /// The connection ends.
     Close,
+    /// The connection belongs to this function, and ends when that does.
+    Hand(fn(&mut dyn BufRead, &mut dyn Write) -> Option<()>),
 }
 
 type Script = dyn Fn(&Seen) -> Vec<Step> + Send + Sync;
@@ -196,6 +198,7 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
                 Step::Send(bytes) => writer.write_all(&bytes).ok()?,
                 Step::Wait(time) => thread::sleep(time),
                 Step::Close => return connection.shutdown(Shutdown::Both).ok(),
+                Step::Hand(serve) => return serve(&mut reader, &mut writer),
             }
         }
     }
