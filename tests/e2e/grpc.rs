@@ -155,6 +155,7 @@ fn a_refusal_of_rate_limit_is_resource_exhausted_and_says_when_to_come_back() {
                     told("retry-after-ms").is_some_and(|millis| millis.parse().is_ok_and(|n: u64| n > 0))
                 );
                 assert_eq!(told("x-ratelimit-limit-requests").as_deref(), Some("1"));
+                assert!(told("grpc-retry-pushback-ms").is_some(), "{refused}");
             }
             assert_eq!(envoy.counter("throttled"), 2);
         }

@@ -234,24 +234,46 @@ fn what_a_client_sends_before_its_tunnel_is_open_reaches_no_server() {
 }
 
 /// As shipped, but for the lines that `hardening.md` says to write.
-#[test]
-fn a_session_lives_through_the_reference_configuration_once_websockets_are_allowed() {
-    let upstream = echo();
+fn reference_with_websockets(changes: &[(&str, &str)]) -> Envoy {
     let [upgrades, allowed] = reference::block("envoy.yaml", "upgrade_configs:");
     let [no_route, route] = reference::block("envoy.yaml", "- match: { path: /v1/realtime }");
-    let changes = [
-        (upgrades.as_str(), allowed.as_str()),
-        (&no_route, &route),
+    let lines = [(upgrades.as_str(), allowed.as_str()), (&no_route, &route)];
+    reference::start(&echo(), &[&lines, changes].concat())
+}
+
+#[test]
+fn a_session_lives_through_the_reference_configuration_once_websockets_are_allowed() {
+    let envoy = reference_with_websockets(&[
         ("allow_connect: false", "allow_connect: true"),
         (r#""grace": "5s""#, r#""grace": "1s""#),
-    ];
-    let envoy = reference::start(&upstream, &changes);
+    ]);
     let name = "the reference";
     Session::open(&envoy, name).live(name);
     live_over_http2(name, &envoy);
     let elsewhere = envoy.connect().exchange(&handshake("GET", "/v1/chat/completions", &[]));
     assert_eq!(elsewhere.expect("an answer").status, 403, "a route that has no sessions");
     envoy.assert_no_vm_restarted();
+}
+
+#[test]
+fn sessions_are_bounded_by_their_silence_and_their_number_by_the_address() {
+    let envoy = reference_with_websockets(&[
+        (r#""max_connections_per_address": 128"#, r#""max_connections_per_address": 2"#),
+        (
+            "idle_timeout: 300s\n                  max_stream",
+            "idle_timeout: 2s\n                  max_stream",
+        ),
+    ]);
+    let mut sessions = [(); 2].map(|()| Session::open(&envoy, "the reference"));
+    let one_more = envoy.connect().exchange(&handshake("GET", REALTIME, &[]));
+    assert!(one_more.is_err(), "{one_more:?}");
+    for session in &mut sessions {
+        assert!(session.0.receive_exact(1).is_err(), "it was silent and stayed");
+    }
+    wait_for("their places", PATIENCE, || {
+        let answer = envoy.connect().exchange(&handshake("GET", REALTIME, &[]));
+        answer.is_ok_and(|answer| answer.status == 101).then_some(())
+    });
 }
 
 #[test]
