@@ -1,4 +1,4 @@
-//! A delay that ends in the middle of a body: what the server gets after it is what the filters have seen.
+//! A delay or a hold that an alarm ends in the middle of a body: what goes on after it is what the filters have seen.
 
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -93,5 +93,21 @@ fn chunks_behind_a_delay_count_for_slow_client_with_all_their_bytes() {
     assert_eq!(connection.receive().expect("an answer").status, 200);
     assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.tiny_chunks"), 0);
     assert_eq!(upstream.seen().last().expect("a request").body.len(), 2_700);
+    envoy.assert_no_vm_restarted();
+}
+
+#[test]
+fn an_answer_that_an_alarm_lets_go_in_the_middle_is_shown_whole_to_the_filter() {
+    let upstream = Upstream::scripted(|_| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n";
+        let first = [head.as_bytes(), &[b'a'; 1_000]].concat();
+        vec![Step::Send(first), Step::Wait(Duration::from_secs(2)), Step::Send(vec![b'b'; 1_000])]
+    });
+    let mut filter = module("tests/store-contract.wasm", "store-contract", "{}");
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).workers(2).start();
+    let answer = envoy.connect().exchange(&get("/held", &[])).expect("an answer");
+    assert_eq!(answer.body, [[b'a'; 1_000], [b'b'; 1_000]].concat());
+    assert_eq!(envoy.stat("wasmcustom.tidegate.store_contract.shown"), 2_000);
     envoy.assert_no_vm_restarted();
 }
