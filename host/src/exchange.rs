@@ -3,6 +3,7 @@
 
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
+use crate::protocol::Protocol;
 use crate::reply::Reply;
 use crate::scan::{Scan, ScanNeeds};
 use tidegate_policy::inference::TextSink;
@@ -105,6 +106,10 @@ pub trait Exchange: Proxy {
     /// [`Stream::on_request_headers`].
     fn request_headers(&self) -> &HeaderMap;
 
+    /// What the exchange is, known in every callback. Of a tunnel a filter sees the handshake, as a request without a body,
+    /// and its answer; what flows through it is shown to nobody.
+    fn protocol(&self) -> Protocol;
+
     /// Sets a header of a request whose headers have not gone on, replacing what is there. One host call.
     fn set_request_header(&self, name: &str, value: &[u8]);
 
@@ -163,6 +168,8 @@ pub trait Exchange: Proxy {
 /// What a proxy knows of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
+    /// The version of HTTP in which the request came, such as `HTTP/2`; text.
+    HttpVersion,
     /// The name of the upstream cluster that the route leads to; text.
     Cluster,
     /// The response's status; a number.

@@ -1,5 +1,6 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`scan`]) and answers ([`reply`], [`wait`]), what a network filter does ([`connection`]), and what
+//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`]) and answers ([`reply`], [`wait`]),
+//! what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
@@ -21,4 +22,5 @@ pub mod route;
 pub mod scan;
 pub mod shadow;
 pub mod store;
+pub mod tunnel;
 pub mod wait;

@@ -38,6 +38,32 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
+/// The gRPC status of an answer of ours with this HTTP status.
+///
+/// Source: `google.rpc.Code`, the mapping to HTTP that stands beside each code.
+pub const fn grpc_status(status: u16) -> u8 {
+    const CANCELLED: u8 = 1;
+    const INVALID_ARGUMENT: u8 = 3;
+    const DEADLINE_EXCEEDED: u8 = 4;
+    const NOT_FOUND: u8 = 5;
+    const PERMISSION_DENIED: u8 = 7;
+    const RESOURCE_EXHAUSTED: u8 = 8;
+    const INTERNAL: u8 = 13;
+    const UNAVAILABLE: u8 = 14;
+    const UNAUTHENTICATED: u8 = 16;
+    match status {
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => NOT_FOUND,
+        408 | 504 => DEADLINE_EXCEEDED,
+        429 => RESOURCE_EXHAUSTED,
+        499 => CANCELLED,
+        400..=498 => INVALID_ARGUMENT,
+        500 => INTERNAL,
+        _ => UNAVAILABLE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +79,28 @@ mod tests {
         assert_eq!(of(&[(":method", "POST"), ("upgrade", "websocket")]), Protocol::Http);
         assert_eq!(of(&[(":method", "GET"), ("upgrade", " ")]), Protocol::Http);
         assert_eq!(of(&[]), Protocol::Http);
+    }
+
+    #[test]
+    fn a_refusal_has_the_code_that_grpc_callers_act_on() {
+        for (status, code) in [
+            (400, 3),
+            (401, 16),
+            (403, 7),
+            (404, 5),
+            (408, 4),
+            (413, 3),
+            (415, 3),
+            (429, 8),
+            (431, 3),
+            (499, 1),
+            (500, 13),
+            (503, 14),
+            (504, 4),
+            (200, 14),
+        ] {
+            assert_eq!(grpc_status(status), code, "{status}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Our own answers: always the OpenAI error shape, which all SDKs of the field read, and honest about whether
-//! and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
+//! Our own answers: the OpenAI error shape, which all SDKs of the field read, or for gRPC a status with its sentence, and
+//! honest about whether and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
 //! (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1); beyond that, and where no wait helps,
 //! `x-should-retry: false` stops them, since some would sleep it out.
 
@@ -16,6 +16,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub body: Vec<u8>,
+    /// What it says in plain words, which is all that a gRPC status has room for; empty if it is no error.
+    pub message: String,
     /// What the proxy's access log calls it, `tidegate.<module>.<rule>`.
     pub details: String,
 }
@@ -43,7 +45,24 @@ impl Reply {
     /// An error answer.
     pub fn error(status: u16, error: ErrorObject<'_>, details: String) -> Self {
         let body = serde_json::to_vec(&Body { error }).unwrap_or_default();
-        Self { status, headers: vec![("content-type", "application/json".to_owned())], body, details }
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { status, headers, body, message: error.message.to_owned(), details }
+    }
+
+    /// The same for a gRPC call, of which the proxy makes a status: its body becomes `grpc-message`. When to come back is
+    /// said once more in the words that gRPC's own retries obey.
+    ///
+    /// Source: gRFC A6, "Pushback".
+    #[must_use]
+    pub fn for_grpc(&self) -> Self {
+        let told = |wanted: &str| {
+            self.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+        };
+        let stops = told("x-should-retry").is_some_and(|value| value == "false");
+        let pushback = if stops { Some("-1".to_owned()) } else { told("retry-after-ms") };
+        let headers = self.headers.iter().filter(|(name, _)| *name != "content-type").cloned();
+        let headers = headers.chain(pushback.map(|wait| ("grpc-retry-pushback-ms", wait))).collect();
+        Self { headers, body: self.message.clone().into_bytes(), ..self.clone() }
     }
 
     /// With a header more.
@@ -110,6 +129,19 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&error().body).unwrap();
         assert_eq!(body["error"]["message"], "a \"b\"");
         assert!(body["error"]["param"].is_null());
+    }
+
+    #[test]
+    fn grpc_gets_the_sentence_alone_and_the_wait_in_its_own_words() {
+        let reply = error().retry_after(Duration::from_secs(2));
+        let grpc = reply.for_grpc();
+        assert_eq!(grpc.body, b"a \"b\"");
+        assert_eq!(header(&grpc, "content-type"), None);
+        assert_eq!(header(&grpc, "retry-after-ms").as_deref(), Some("2000"));
+        assert_eq!(header(&grpc, "grpc-retry-pushback-ms").as_deref(), Some("2000"));
+        let never = error().with("x-should-retry", "false".to_owned()).for_grpc();
+        assert_eq!(header(&never, "grpc-retry-pushback-ms").as_deref(), Some("-1"));
+        assert_eq!(header(&error().for_grpc(), "grpc-retry-pushback-ms"), None);
     }
 
     #[test]

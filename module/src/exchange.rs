@@ -8,14 +8,19 @@ use core::ops::Range;
 use proxy_wasm::types::MapType;
 use tidegate_host::exchange::{Exchange, Fact, FactValue, Stream};
 use tidegate_host::headers::HeaderMap;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::scan::Scan;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
 /// What a callback is about.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Callback {
+    /// What the exchange is.
+    pub protocol: Protocol,
+    /// The headers that it is about, if they have been read.
+    pub headers: Option<(Body, HeaderMap)>,
     /// When it began, if that is known.
     pub now: Option<Timestamp>,
     /// Whether more of the request, or of its response, is to come.
@@ -41,12 +46,17 @@ pub struct WasmExchange<'a> {
 
 impl<'a> WasmExchange<'a> {
     /// On this worker; `alarm` holds the alarm that is set.
-    pub fn new(worker: &'a Worker, callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
+    pub fn new(worker: &'a Worker, mut callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
+        let (request_headers, response_headers) = match callback.headers.take() {
+            Some((Body::Request, headers)) => (headers.into(), OnceCell::new()),
+            Some((Body::Response, headers)) => (OnceCell::new(), headers.into()),
+            None => (OnceCell::new(), OnceCell::new()),
+        };
         Self {
             proxy: WasmProxy::new(worker, alarm, callback.now),
             callback,
-            request_headers: OnceCell::new(),
-            response_headers: OnceCell::new(),
+            request_headers,
+            response_headers,
             response_trailers: OnceCell::new(),
             arrived: OnceCell::new(),
             scan: None,
@@ -91,6 +101,10 @@ proxy_by!(WasmExchange<'_>, proxy);
 impl Exchange for WasmExchange<'_> {
     fn request_headers(&self) -> &HeaderMap {
         self.request_headers.get_or_init(|| hostcalls::headers(MapType::HttpRequestHeaders))
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.callback.protocol
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {
@@ -175,6 +189,7 @@ impl Exchange for WasmExchange<'_> {
             return known.clone();
         }
         let path: &[&[u8]] = match fact {
+            Fact::HttpVersion => &[b"request", b"protocol"],
             Fact::Cluster => &[b"xds", b"cluster_name"],
             Fact::ResponseStatus => &[b"response", b"code"],
             Fact::ResponseDetails => &[b"response", b"code_details"],

@@ -143,8 +143,15 @@ pub fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> bool {
     status == OK
 }
 
-/// Answers the current request; `headers` in the ABI's serialised form. False if the host would not.
-pub fn send_local_response(status: u16, details: &[u8], body: &[u8], headers: &[u8]) -> bool {
+/// Answers the current request; `headers` in the ABI's serialised form, `grpc_status` for a gRPC call only. False if the
+/// host would not.
+pub fn send_local_response(
+    status: u16,
+    details: &[u8],
+    body: &[u8],
+    headers: &[u8],
+    grpc_status: u8,
+) -> bool {
     let answered = unsafe {
         proxy_send_local_response(
             u32::from(status),
@@ -154,7 +161,7 @@ pub fn send_local_response(status: u16, details: &[u8], body: &[u8], headers: &[
             body.len(),
             headers.as_ptr(),
             headers.len(),
-            -1,
+            i32::from(grpc_status),
         )
     };
     answered == OK

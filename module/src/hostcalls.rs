@@ -10,6 +10,7 @@ use core::time::Duration;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use tidegate_host::headers::HeaderMap;
+use tidegate_host::protocol::{Protocol, grpc_status};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::{Store, Version};
 use tidegate_policy::identity;
@@ -138,10 +139,12 @@ pub fn close_downstream() {
     ffi::close_downstream();
 }
 
-/// Answers the current request.
-pub fn reply(reply: &Reply) -> bool {
-    let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    ffi::send_local_response(reply.status, reply.details.as_bytes(), &reply.body, &wire(headers))
+/// Answers the current request, in the form of its protocol.
+pub fn reply(reply: &Reply, protocol: Protocol) -> bool {
+    let grpc = (protocol == Protocol::Grpc).then(|| reply.for_grpc());
+    let Reply { status, headers, body, details, .. } = grpc.as_ref().unwrap_or(reply);
+    let headers = wire(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    ffi::send_local_response(*status, details.as_bytes(), body, &headers, grpc_status(*status))
 }
 
 /// Makes the stream of the context `id` the one that calls are about. False if it is gone.
@@ -149,14 +152,12 @@ pub fn act_for(id: u32) -> bool {
     sdk::set_effective_context(id).is_ok()
 }
 
-/// Lets the paused request of the current stream go on.
-pub fn resume_request() {
-    let _ = sdk::resume_http_request();
-}
-
-/// Lets the paused response of the current stream go on.
-pub fn resume_response() {
-    let _ = sdk::resume_http_response();
+/// Lets the paused request, or response, of the current stream go on.
+pub fn resume(side: Body) {
+    let _ = match side {
+        Body::Request => sdk::resume_http_request(),
+        Body::Response => sdk::resume_http_response(),
+    };
 }
 
 /// Asks for a tick in every `period`, zero for none.

@@ -3,6 +3,9 @@
 //! A request that is held is paused at its headers and, should the host go on with the body all the same (it does
 //! where `allow_on_headers_stop_iteration` is set), at its body and trailers too; a response likewise. An alarm reaches
 //! a stream outside of its own callbacks, and then acts through the host's effective context.
+//!
+//! A tunnel is cut off here, for all filters: they see its handshake as a request without a body, and nothing of what
+//! flows through it once the upstream has opened it.
 
 use crate::exchange::{Callback, WasmExchange};
 use crate::hostcalls::{self, Body};
@@ -13,8 +16,10 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
+use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::rewrite;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -23,20 +28,28 @@ const CONTENT_LENGTH: &str = "content-length";
 /// The context that the SDK owns.
 pub struct HttpStream<S: Stream + 'static> {
     inner: Rc<Inner<S>>,
-    request_held_back: usize,
-    response_held_back: usize,
 }
 
 struct Inner<S> {
     id: u32,
     filter: RefCell<S>,
     worker: Rc<Worker>,
-    request_held: Cell<bool>,
-    response_held: Cell<bool>,
+    protocol: Cell<Protocol>,
+    tunnel: Cell<Tunnel>,
+    request: Direction,
+    response: Direction,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
     scan: Cell<Option<Box<Scan>>>,
     is_unread: Cell<bool>,
+}
+
+/// How a request, or its response, stands with the host.
+#[derive(Default)]
+struct Direction {
+    held: Cell<bool>,
+    /// How many bytes of its body the host holds back: what it counts again in the next callback of that body.
+    held_back: Cell<usize>,
 }
 
 impl<S: Stream + 'static> HttpStream<S> {
@@ -46,27 +59,32 @@ impl<S: Stream + 'static> HttpStream<S> {
             id,
             filter: RefCell::new(filter),
             worker,
-            request_held: Cell::default(),
-            response_held: Cell::default(),
+            protocol: Cell::default(),
+            tunnel: Cell::default(),
+            request: Direction::default(),
+            response: Direction::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
             scan: Cell::default(),
             is_unread: Cell::default(),
         };
-        Self { inner: Rc::new(inner), request_held_back: 0, response_held_back: 0 }
+        Self { inner: Rc::new(inner) }
     }
 
-    /// The host tells of a body of which `size` bytes are there, `held_back` of them since before. Gives how many it
-    /// will hold back, and what to tell the host.
+    /// The host tells of a body of which `size` bytes are there, those among them that it held back before.
     fn body(
         &self,
         body: Body,
-        (held_back, size): (usize, usize),
+        size: usize,
         end: bool,
         arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
         finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
-    ) -> (usize, Action) {
-        let arrived = size.saturating_sub(held_back);
+    ) -> Action {
+        if self.inner.flows_through_tunnel(body) {
+            return self.inner.action(body);
+        }
+        let held_back = &self.inner.direction(body).held_back;
+        let arrived = size.saturating_sub(held_back.get());
         let range = size.saturating_sub(arrived)..size;
         let callback = Callback { goes_on: !end, body: Some((body, range)), ..Callback::default() };
         let action =
@@ -75,15 +93,15 @@ impl<S: Stream + 'static> HttpStream<S> {
                 flow if !end => flow,
                 flow => Some(finish(filter, exchange)).filter(|end| *end != Flow::Keep).unwrap_or(flow),
             });
-        (if action == Action::Pause { size } else { 0 }, action)
+        held_back.set(if action == Action::Pause { size } else { 0 });
+        action
     }
 
-    fn trailers(
-        &self,
-        body: Body,
-        held_back: usize,
-        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
-    ) -> Action {
+    fn trailers(&self, body: Body, finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
+        if self.inner.flows_through_tunnel(body) {
+            return self.inner.action(body);
+        }
+        let held_back = self.inner.direction(body).held_back.get();
         let body_so_far = Some((body, held_back..held_back));
         let callback = Callback { body: body_so_far, has_trailers: true, ..Callback::default() };
         self.inner.ask(body, callback, finish)
@@ -98,6 +116,7 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
+        let callback = Callback { protocol: self.protocol.get(), ..callback };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
@@ -114,11 +133,27 @@ impl<S: Stream + 'static> Inner<S> {
                 self.scan.set(exchange.into_scan());
             }
         }
-        let stops = match side {
-            Body::Request => self.request_held.get() || self.replied.get(),
-            Body::Response => self.response_held.get(),
-        };
-        if stops { Action::Pause } else { Action::Continue }
+        self.action(side)
+    }
+
+    fn action(&self, side: Body) -> Action {
+        let replied = side == Body::Request && self.replied.get();
+        if replied || self.direction(side).held.get() { Action::Pause } else { Action::Continue }
+    }
+
+    const fn direction(&self, side: Body) -> &Direction {
+        match side {
+            Body::Request => &self.request,
+            Body::Response => &self.response,
+        }
+    }
+
+    /// Whether what comes is no part of a body. A handshake that is refused has an answer like any other.
+    fn flows_through_tunnel(&self, side: Body) -> bool {
+        match side {
+            Body::Request => self.tunnel.get().is_any(),
+            Body::Response => self.tunnel.get().is_open(),
+        }
     }
 
     /// What has been read of the request's body, with what this callback brings of it.
@@ -163,20 +198,24 @@ impl<S: Stream + 'static> Inner<S> {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
                 self.replied.set(true);
-                hostcalls::reply(reply);
+                hostcalls::reply(reply, self.protocol.get());
             }
         }
     }
 
     fn hold(&self, side: Body, hold: bool) {
-        match side {
-            Body::Response => self.response_held.set(hold),
-            Body::Request => {
-                let held = &self.worker.held;
-                let others = held.get().saturating_sub(usize::from(self.request_held.replace(hold)));
-                held.set(others.saturating_add(usize::from(hold)));
-            }
+        let before = self.direction(side).held.replace(hold);
+        if side == Body::Request {
+            let held = &self.worker.held;
+            let others = held.get().saturating_sub(usize::from(before));
+            held.set(others.saturating_add(usize::from(hold)));
         }
+    }
+
+    /// Lets what was paused go on outside of its own callbacks, with the bytes that the host held back of it.
+    fn resume(&self, side: Body) {
+        self.direction(side).held_back.set(0);
+        hostcalls::resume(side);
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
@@ -198,18 +237,17 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
         if !hostcalls::act_for(self.id) {
             return;
         }
-        let (request, response) = (self.request_held.get(), self.response_held.get());
-        let side = if response { Body::Response } else { Body::Request };
+        let held = [Body::Response, Body::Request].map(|side| (side, self.direction(side).held.get()));
+        let side = if self.response.held.get() { Body::Response } else { Body::Request };
         let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
         self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
         if self.replied.get() {
             return;
         }
-        if response && !self.response_held.get() {
-            hostcalls::resume_response();
-        }
-        if request && !self.request_held.get() {
-            hostcalls::resume_request();
+        for (side, was_held) in held {
+            if was_held && !self.direction(side).held.get() {
+                self.resume(side);
+            }
         }
     }
 }
@@ -229,36 +267,50 @@ impl<S: Stream + 'static> Context for HttpStream<S> {}
 
 impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        let callback = Callback { goes_on: !end, ..Callback::default() };
+        let headers = (!end).then(|| hostcalls::headers(MapType::HttpRequestHeaders));
+        if let Some(headers) = &headers {
+            self.inner.protocol.set(Protocol::of(headers));
+            self.inner.tunnel.set(Tunnel::of(headers));
+        }
+        let callback = Callback {
+            goes_on: !end && !self.inner.tunnel.get().is_any(),
+            headers: headers.map(|headers| (Body::Request, headers)),
+            ..Callback::default()
+        };
         self.inner.ask(Body::Request, callback, |filter, exchange| filter.on_request_headers(exchange))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let sizes = (self.request_held_back, size);
-        let (held_back, action) = self.body(Body::Request, sizes, end, S::on_request_body, S::on_request_end);
-        self.request_held_back = held_back;
-        action
+        self.body(Body::Request, size, end, S::on_request_body, S::on_request_end)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Request, self.request_held_back, S::on_request_end)
+        self.trailers(Body::Request, S::on_request_end)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        let callback = Callback { goes_on: !end, ..Callback::default() };
-        self.inner.ask(Body::Response, callback, |filter, exchange| filter.on_response_headers(exchange))
+        let tunnel = &self.inner.tunnel;
+        let headers = tunnel.get().is_any().then(|| hostcalls::headers(MapType::HttpResponseHeaders));
+        if let Some(headers) = &headers {
+            tunnel.set(tunnel.get().answered(headers));
+        }
+        let headers = headers.map(|headers| (Body::Response, headers));
+        let callback = Callback { goes_on: !end, headers, ..Callback::default() };
+        let ask = |filter: &mut S, exchange: &dyn Exchange| filter.on_response_headers(exchange);
+        let action = self.inner.ask(Body::Response, callback, ask);
+        if !tunnel.get().is_open() {
+            return action;
+        }
+        self.inner.hold(Body::Response, false);
+        self.inner.action(Body::Response)
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let sizes = (self.response_held_back, size);
-        let (held_back, action) =
-            self.body(Body::Response, sizes, end, S::on_response_body, S::on_response_end);
-        self.response_held_back = held_back;
-        action
+        self.body(Body::Response, size, end, S::on_response_body, S::on_response_end)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Response, self.response_held_back, S::on_response_end)
+        self.trailers(Body::Response, S::on_response_end)
     }
 }
 
@@ -266,7 +318,8 @@ impl<S: Stream + 'static> Drop for HttpStream<S> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;
-        let exchange = WasmExchange::new(&inner.worker, Callback::default(), &no_alarm);
+        let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
+        let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
         if let Ok(mut filter) = inner.filter.try_borrow_mut() {
             filter.on_gone(&exchange);
         }

@@ -37,6 +37,7 @@ pub mod connections;
 pub mod date;
 pub mod denied_text;
 pub mod fingerprint;
+pub mod grpc;
 pub mod headers;
 pub mod health;
 pub mod identity;

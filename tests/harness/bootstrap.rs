@@ -16,6 +16,8 @@ pub struct Listener {
     filters: Vec<Value>,
     upstream: Option<u16>,
     trusts_clients: bool,
+    upgrades: bool,
+    upstream_speaks_http2: bool,
 }
 
 /// The port of [`Listener::to`] at which nobody is: a cluster without endpoints.
@@ -101,6 +103,8 @@ impl Listener {
             filters: filters.into_iter().collect(),
             upstream: None,
             trusts_clients: false,
+            upgrades: false,
+            upstream_speaks_http2: false,
         }
     }
 
@@ -113,6 +117,16 @@ impl Listener {
     /// Sends what passes to this port.
     pub fn to(self, upstream: u16) -> Self {
         Self { upstream: Some(upstream), ..self }
+    }
+
+    /// Lets WebSockets through, over HTTP/2 too.
+    pub fn upgrading(self) -> Self {
+        Self { upgrades: true, ..self }
+    }
+
+    /// Speaks HTTP/2 with the upstream.
+    pub fn by_http2(self) -> Self {
+        Self { upstream_speaks_http2: true, ..self }
     }
 
     /// Believes the `x-envoy-*` headers that clients send.
@@ -130,6 +144,8 @@ impl Listener {
         let members = route.as_object_mut().expect("an object");
         members.extend(action.as_object().expect("an object").clone());
         let trusted = if self.trusts_clients { "127.0.0.1" } else { "192.0.2.1" };
+        let upgrades = json!([{ "upgrade_type": "websocket" }]);
+        let upgrades = if self.upgrades { upgrades } else { json!([]) };
         let mut filters = self.filters.clone();
         filters.push(json!({
             "name": "envoy.filters.http.router",
@@ -148,6 +164,8 @@ impl Listener {
                     "max_request_headers_kb": 96,
                     "common_http_protocol_options": { "max_headers_count": 1000 },
                     "stream_idle_timeout": "60s",
+                    "upgrade_configs": upgrades,
+                    "http2_protocol_options": { "allow_connect": self.upgrades },
                     "access_log": [{
                         "name": "envoy.access_loggers.file",
                         "typed_config": {
@@ -178,6 +196,8 @@ impl Listener {
         };
         let endpoints: Vec<Value> =
             self.upstream.filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
+        let version =
+            if self.upstream_speaks_http2 { "http2_protocol_options" } else { "http_protocol_options" };
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
@@ -186,6 +206,12 @@ impl Listener {
                 "name": "upstream",
                 "connect_timeout": "1s",
                 "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
+                "typed_extension_protocol_options": {
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                        "explicit_http_config": { version: {} },
+                    },
+                },
                 "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": endpoints }] },
             }]},
         })

@@ -78,6 +78,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Reads just so many bytes, which are no answer.
+    pub fn receive_exact(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let missing = length.saturating_sub(self.unread.len());
+        let mut bytes = vec![0; missing];
+        self.stream.read_exact(&mut bytes)?;
+        self.unread.extend(bytes);
+        Ok(self.unread.drain(..length).collect())
+    }
+
     /// Reads one answer.
     pub fn receive(&mut self) -> io::Result<Answer> {
         loop {

@@ -197,7 +197,8 @@ fn length(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn status(block: &[u8]) -> Option<u16> {
+/// The status that a header block begins with.
+pub fn status(block: &[u8]) -> Option<u16> {
     match block {
         [0x20..=0x3f, rest @ ..] => status(rest),
         [index @ 0x88..=0x8e, ..] => {

@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a real Envoy as a child process ([`envoy`]), what it is configured with
 //! ([`bootstrap`], [`reference`]), clients that send any bytes and count what they get ([`http`], [`http2`], [`polite`],
-//! [`load`]), and an upstream that remembers what it saw ([`upstream`]). Everything binds free ports on 127.0.0.1
+//! [`load`]), an upstream that remembers what it saw ([`upstream`]), and one that speaks WebSocket ([`websocket`]).
+//! Everything binds free ports on 127.0.0.1
 //! and ends with its test.
 
 pub mod bootstrap;
@@ -11,6 +12,7 @@ pub mod load;
 pub mod polite;
 pub mod reference;
 pub mod upstream;
+pub mod websocket;
 
 use std::time::{Duration, Instant};
 

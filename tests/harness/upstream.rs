@@ -40,6 +40,8 @@ pub enum Step {
     Until(Gate),
     /// The connection ends.
     Close,
+    /// The connection belongs to this function, and ends when that does.
+    Hand(fn(&mut dyn BufRead, &mut dyn Write) -> Option<()>),
 }
 
 /// Holds an upstream back until a test opens it; after a minute the connection ends instead.
@@ -217,6 +219,7 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
                 Step::Wait(time) => thread::sleep(time),
                 Step::Until(gate) => gate.wait()?,
                 Step::Close => return connection.shutdown(Shutdown::Both).ok(),
+                Step::Hand(serve) => return serve(&mut reader, &mut writer),
             }
         }
     }

@@ -105,5 +105,5 @@ pub fn error(default: &Fallback, why: Why, hint: Hint) -> Reply {
 
 fn ordinary(content_type: &str, body: Vec<u8>, details: &str) -> Reply {
     let headers = vec![("content-type", content_type.to_owned())];
-    Reply { status: 200, headers, body, details: details.to_owned() }
+    Reply { status: 200, headers, body, message: String::new(), details: details.to_owned() }
 }

@@ -4,15 +4,12 @@
 
 use crate::config::Config;
 use tidegate_host::exchange::Exchange;
-use tidegate_host::protocol::Protocol;
 use tidegate_policy::api::Api;
 use tidegate_policy::health::Who;
 
 /// Who asks for what.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
-    /// What the exchange is.
-    pub protocol: Protocol,
     /// The API that is asked.
     pub api: Api,
     /// Whether a model is to work.
@@ -24,12 +21,9 @@ pub struct Caller {
 impl Caller {
     /// Of a request that goes on: one without a body asks no model. One host call for the address.
     pub fn of(exchange: &dyn Exchange, config: &Config) -> Self {
-        let headers = exchange.request_headers();
-        let protocol = Protocol::of(headers);
-        let api = Api::of(&headers.path());
-        let asks_a_model = protocol != Protocol::Tunnel && api.is_inference();
-        let who = if asks_a_model { who(exchange, config) } else { Who::default() };
-        Self { protocol, api, asks_a_model, who }
+        let api = Api::of(&exchange.request_headers().path());
+        let who = if api.is_inference() { who(exchange, config) } else { Who::default() };
+        Self { api, asks_a_model: api.is_inference(), who }
     }
 
     /// Whether an answer comes as a whole unless a stream was asked for, so that its time is that of the whole.

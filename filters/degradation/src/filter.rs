@@ -144,17 +144,17 @@ impl Stream for DegradationStream {
     const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        if exchange.protocol() == Protocol::Tunnel {
+            return Flow::Continue;
+        }
         let goes_on = exchange.request_goes_on();
         if goes_on {
             self.caller = Caller::of(exchange, &self.worker.config);
         }
-        if self.caller.protocol == Protocol::Tunnel {
-            return Flow::Continue;
-        }
         if (goes_on && self.worker.reads_bodies()) || self.worker.reads_heads() {
             self.read_head(exchange);
         }
-        let waits = self.caller.protocol == Protocol::Http && self.worker.config.hold_headers;
+        let waits = exchange.protocol() == Protocol::Http && self.worker.config.hold_headers;
         if goes_on && waits && exchange.can_hold() {
             self.body = Body::Awaited;
             return Flow::Hold;

@@ -21,7 +21,7 @@ const MOST_WITHOUT_CONTENT: usize = 64 << 10;
 
 impl DegradationStream {
     pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
-        if self.caller.protocol == Protocol::Grpc {
+        if exchange.protocol() == Protocol::Grpc {
             return self.called(exchange);
         }
         if let Some(note) = &self.note {
@@ -222,7 +222,7 @@ impl DegradationStream {
 
     pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
         let unfinished = self.unfinished.take();
-        if self.caller.protocol == Protocol::Grpc {
+        if exchange.protocol() == Protocol::Grpc {
             return self.call_ended(exchange, unfinished);
         }
         let shown = self.watch.as_mut().map(|watch| watch.end()).unwrap_or_default();

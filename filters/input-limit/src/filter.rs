@@ -1,5 +1,6 @@
 //! One request against the limits. It is decided while its body streams in and refused at the first chunk that breaks a
-//! rule; nothing of its body goes on before all of it was read.
+//! rule; nothing of its body goes on before all of it was read. The messages of a gRPC call go on as they come, where that
+//! media type passes: each is judged by its own length.
 
 use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
@@ -8,7 +9,9 @@ use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::{Scan, ScanNeeds};
+use tidegate_policy::grpc::Messages;
 use tidegate_policy::inference::{Place, Suspect, TextSink};
 use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
@@ -31,6 +34,7 @@ pub struct InputLimitStream {
     state: State,
     route: usize,
     arrived: u64,
+    messages: Option<Messages>,
     heard: Heard,
 }
 
@@ -73,6 +77,7 @@ impl Filter for InputLimit {
             state: State::Decided,
             route: usize::MAX,
             arrived: 0,
+            messages: None,
             heard: Heard::default(),
         }
     }
@@ -107,7 +112,10 @@ impl Stream for InputLimitStream {
             let types = headers.all(b"content-type").map(|value| Media::of(value, &config)).max();
             match types.unwrap_or(Media::Json) {
                 Media::Json => {}
-                Media::Passed => self.state = State::Measured,
+                Media::Passed => {
+                    self.state = State::Measured;
+                    self.messages = (exchange.protocol() == Protocol::Grpc).then(Messages::default);
+                }
                 Media::Unknown => {
                     self.state = State::Measured;
                     if let Some(reply) = self.refuse(exchange, Refusal::ContentType) {
@@ -116,7 +124,7 @@ impl Stream for InputLimitStream {
                 }
             }
         }
-        if config.hold_headers {
+        if config.hold_headers && self.messages.is_none() {
             return Flow::Hold;
         }
         if length.is_some() && self.state == State::Read && limits.may_rewrite() {
@@ -131,6 +139,11 @@ impl Stream for InputLimitStream {
         }
         let config = Rc::clone(&self.config);
         let limits = config.at(self.route);
+        if let Some(messages) = &mut self.messages {
+            let largest = messages.feed(exchange.arrived());
+            let refused = (largest > limits.body).then(|| self.refuse(exchange, Refusal::Body(limits.body)));
+            return refused.flatten().unwrap_or(Flow::Keep);
+        }
         let before = self.arrived;
         self.arrived = before.saturating_add(u64::try_from(arrived).unwrap_or(u64::MAX));
         if before <= limits.body

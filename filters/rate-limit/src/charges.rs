@@ -5,6 +5,7 @@ use crate::model::Named;
 use sha2::{Digest, Sha256};
 use tidegate_host::client::Client;
 use tidegate_host::exchange::Exchange;
+use tidegate_host::protocol::Protocol;
 use tidegate_policy::admission::Charge;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
@@ -36,7 +37,11 @@ impl Config {
         let mut prints: Vec<Option<Fingerprint>> = vec![None; self.identities.len()];
         let mut key_hash = None;
         let mut due = Due { charges: Vec::with_capacity(self.limits.len()), later: Vec::new() };
-        let (has_body, fingerprinter) = (exchange.request_goes_on(), exchange.fingerprinter());
+        let fingerprinter = exchange.fingerprinter();
+        let (is_read, model) = match exchange.protocol() {
+            Protocol::Grpc => (false, Named::Unreadable),
+            Protocol::Http | Protocol::Tunnel => (exchange.request_goes_on(), Named::Name(String::new())),
+        };
         for (place, limit) in self.limits.iter().enumerate() {
             if !limit.applies(exchange) {
                 continue;
@@ -51,10 +56,10 @@ impl Config {
                 .then(|| *key_hash.get_or_insert_with(|| self.key_hash(exchange)))
                 .flatten();
             let later = Later { limit: place, head, bucket: requests(limit, own).bucket };
-            if has_body && limit.needs_model {
+            if is_read && limit.needs_model {
                 due.later.push(later);
             } else {
-                due.charges.extend(self.charge(&later, &Named::Name(String::new()), fingerprinter));
+                due.charges.extend(self.charge(&later, &model, fingerprinter));
             }
         }
         due

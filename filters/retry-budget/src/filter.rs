@@ -16,6 +16,7 @@ use tidegate_host::attempt;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::fingerprint::Fingerprint;
@@ -128,7 +129,7 @@ impl Stream for RetryBudgetStream {
         let upstream = config.upstream.as_ref();
         self.is_repeatable = upstream.is_some_and(|upstream| upstream.is_repeatable(headers.method(), has));
         match (config.retry_headers.claimed(headers), config.silent_retries) {
-            (None, Some(silent)) if exchange.request_goes_on() => {
+            (None, Some(silent)) if exchange.request_goes_on() && exchange.protocol() != Protocol::Grpc => {
                 self.silent = Silent::of(exchange, &config.clients);
                 if silent.hold_headers {
                     return Flow::Hold;

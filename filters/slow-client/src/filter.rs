@@ -1,10 +1,12 @@
 //! One body against the rule. The alarm is set for the time at which the body is too slow if nothing comes, so
-//! silence is noticed too; whatever comes moves it on.
+//! silence is noticed too; whatever comes moves it on. A gRPC call is no body: its messages come at their own pace, and over
+//! HTTP/2 Envoy's keepalive tells a silent client from one that is gone.
 
 use crate::config::Config;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::body_rate::{BodyWatch, TooSlow};
 
@@ -50,7 +52,7 @@ impl Stream for SlowClientStream {
     const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        if !exchange.request_goes_on() {
+        if !exchange.request_goes_on() || is_call(exchange) {
             return Flow::Continue;
         }
         let watch = BodyWatch::new(&self.config.rule, exchange.now());
@@ -92,6 +94,12 @@ impl Stream for SlowClientStream {
             Err(why) => self.refuse(exchange, why),
         }
     }
+}
+
+/// Whether it is a gRPC call over a version of HTTP that can carry one.
+fn is_call(exchange: &dyn Exchange) -> bool {
+    exchange.protocol() == Protocol::Grpc
+        && exchange.fact(Fact::HttpVersion).is_some_and(|version| !version.0.starts_with(b"HTTP/1"))
 }
 
 impl SlowClientStream {
@@ -167,6 +175,22 @@ mod tests {
         let mut stream = filter(json!({ "hold_headers": true })).stream();
         assert_eq!(stream.on_request_headers(&proxy.exchange(&[])), Flow::Continue);
         assert_eq!(proxy.alarm.get(), None);
+    }
+
+    #[test]
+    fn a_grpc_call_is_not_watched_over_http2_and_over_http1_there_is_none() {
+        let filter = filter(json!({ "hold_headers": true }));
+        let call = [(":method", "POST"), ("content-type", "application/grpc")];
+        for (version, flow) in
+            [("HTTP/2", Flow::Continue), ("HTTP/3", Flow::Continue), ("HTTP/1.1", Flow::Hold)]
+        {
+            let proxy = FakeProxy::default();
+            let mut exchange = proxy.exchange(&call);
+            exchange.know(Fact::HttpVersion, version.as_bytes());
+            exchange.request_goes_on.set(true);
+            assert_eq!(filter.stream().on_request_headers(&exchange), flow, "{version}");
+            assert_eq!(proxy.alarm.get().is_some(), flow == Flow::Hold, "{version}");
+        }
     }
 
     #[test]

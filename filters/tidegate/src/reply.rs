@@ -5,6 +5,7 @@ use crate::view::View;
 use core::cell::RefCell;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::Scan;
@@ -33,6 +34,10 @@ proxy_by!(ReplyView<'_>, view);
 impl Exchange for ReplyView<'_> {
     fn request_headers(&self) -> &HeaderMap {
         self.view.request_headers()
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.view.protocol()
     }
 
     fn set_request_header(&self, _: &str, _: &[u8]) {}
@@ -98,7 +103,7 @@ impl Exchange for ReplyView<'_> {
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {
         match fact {
-            Fact::Cluster => self.view.fact(fact),
+            Fact::Cluster | Fact::HttpVersion => self.view.fact(fact),
             Fact::ResponseDetails => {
                 self.reply.try_borrow().ok().map(|reply| FactValue(reply.details.clone().into_bytes()))
             }

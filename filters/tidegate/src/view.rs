@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
 use tidegate_policy::fingerprint::Fingerprinter;
@@ -71,6 +72,10 @@ impl Proxy for View<'_> {
 impl Exchange for View<'_> {
     fn request_headers(&self) -> &HeaderMap {
         self.whole.request_headers()
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.whole.protocol()
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {

@@ -5,6 +5,7 @@ use super::calls::Once;
 use crate::exchange::{Exchange, Fact, FactValue, Filter, Flow, Stream};
 use crate::headers::HeaderMap;
 use crate::plugin::Proxy;
+use crate::protocol::Protocol;
 use crate::scan::Scan;
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -131,6 +132,10 @@ impl Exchange for FakeExchange<'_> {
     fn request_headers(&self) -> &HeaderMap {
         self.proxy.calls.ask(Once::RequestHeaders);
         &self.headers
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::of(&self.headers)
     }
 
     fn request_goes_on(&self) -> bool {

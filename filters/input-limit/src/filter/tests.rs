@@ -283,3 +283,27 @@ fn an_empty_body_and_none_pass() {
     let mut stream = filter.stream();
     assert_eq!(stream.on_request_headers(&proxy.exchange(&JSON)), Flow::Continue);
 }
+
+#[test]
+fn grpc_messages_pass_as_they_come_and_each_has_the_limit_to_itself() {
+    let passing =
+        json!({ "max_body": "8B", "pass_content_types": ["application/grpc"], "hold_headers": true });
+    let filter = filter(&passing);
+    let proxy = FakeProxy::running(&filter);
+    let call = [(":method", "POST"), ("content-type", "application/grpc")];
+    let (mut stream, mut exchange, flow) = begin(&filter, &proxy, &call);
+    assert_eq!(flow, Flow::Continue);
+    for _ in 0..9 {
+        let flow = exchange.receive(&filter, &mut stream, b"\0\0\0\0\x08messages", false);
+        assert_eq!(flow, Flow::Keep);
+    }
+    assert_eq!(exchange.receive(&filter, &mut stream, b"\0\0\0", false), Flow::Keep);
+    match exchange.receive(&filter, &mut stream, b"\0\x09", false) {
+        Flow::Reply(reply) => {
+            assert_eq!((reply.status, error(&reply)["code"].as_str()), (413, Some("request_too_large")))
+        }
+        flow => panic!("not refused: {flow:?}"),
+    }
+    let unlisted = begin(&self::filter(&json!({})), &proxy, &call).2;
+    assert!(matches!(unlisted, Flow::Reply(Reply { status: 415, .. })), "{unlisted:?}");
+}

@@ -430,3 +430,15 @@ fn one_that_says_its_attempt_is_not_held() {
     assert_eq!(stream.on_request_body(&exchange, 9), Flow::Keep);
     assert_eq!(stream.on_request_end(&exchange), Flow::Keep);
 }
+
+#[test]
+fn a_grpc_call_is_a_first_attempt_and_never_held() {
+    let filter = silent(json!({ "hold_headers": true }));
+    let proxy = proxy(&filter);
+    let exchange = proxy.exchange(&[(":method", "POST"), ("content-type", "application/grpc")]);
+    exchange.request_goes_on.set(true);
+    let mut stream = filter.stream();
+    assert_eq!(stream.on_request_headers(&exchange), Flow::Continue);
+    assert_eq!(stream.on_request_body(&exchange, 9), Flow::Keep);
+    assert_eq!(proxy.counter("tidegate.retry_budget.first_attempts"), 1);
+}

@@ -202,3 +202,20 @@ fn a_return_that_is_refused_for_its_model_has_lost_no_voucher_that_others_have_t
         assert_eq!(returns(&proxy), vouchers, "hold_headers: {hold_headers}");
     }
 }
+
+#[test]
+fn a_grpc_call_is_charged_at_once_as_one_that_may_name_any_model() {
+    let filter = one(|d| {
+        d["limits"][0]["when"] = json!({ "model": ["r1", "big-*"] });
+        d["hold_headers"] = json!(true);
+    });
+    let proxy = FakeProxy::default();
+    let headers = [(":method", "POST"), ("content-type", "application/grpc"), ("x-api-key", "k")];
+    for flow in [GO, GO] {
+        let mut call = Chat::new(&filter, &proxy, &headers);
+        assert_eq!(call.begin(), flow);
+        assert_eq!(call.stream.on_request_body(&call.exchange, 9), Flow::Keep);
+        assert!(!call.stream.wants_scan());
+    }
+    assert_eq!(reply(Chat::new(&filter, &proxy, &headers).begin()).status, 429);
+}
