@@ -4,13 +4,15 @@
 //! it is in a line, an event and a JSON text.
 //!
 //! [`Form`]: what its media type says it is. [`events`]: streams of events, [`lines`]: of JSON texts, one a line,
-//! [`document`]: one JSON text. [`facts`]: what one JSON text says. [`blame`]: whose fault an error is.
+//! [`document`]: one JSON text. [`text`], [`facts`], [`member`]: what one JSON text says. [`blame`]: whose fault an error is.
 
 pub mod blame;
 mod document;
 mod events;
 mod facts;
 mod lines;
+mod member;
+mod text;
 
 pub use events::MAX_INSPECTED;
 

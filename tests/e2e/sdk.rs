@@ -16,6 +16,11 @@ pub fn crowd(envoy: &Envoy, keys: usize, calls: usize) -> Value {
     script(&["crowd", &format!("http://{}", envoy.front()), &keys.to_string(), &calls.to_string()])
 }
 
+/// What the helpers of the SDKs make of a stream of the Responses API and of one of Anthropic's messages.
+pub fn streams(envoy: &Envoy) -> Value {
+    script(&["streams", &format!("http://{}", envoy.front())])
+}
+
 fn script(arguments: &[&str]) -> Value {
     let output = Command::new(checkout().join("tests/sdk/run.sh"))
         .args(arguments)

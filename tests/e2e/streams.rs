@@ -115,6 +115,23 @@ fn every_stream_passes_unchanged_and_as_it_comes_and_is_no_failure() {
 }
 
 #[test]
+fn the_sdks_own_helpers_read_them_as_they_do_without_envoy() {
+    for file in FILES {
+        let upstream = Upstream::scripted(|seen| {
+            let all = streams();
+            let name =
+                if seen.target.starts_with("/v1/responses") { "openai responses" } else { "anthropic" };
+            all.iter().find(|stream| stream.name == name).expect("there").steps(None)
+        });
+        let envoy = start(file, &upstream);
+        let read = crate::sdk::streams(&envoy);
+        assert_eq!(read["responses"], json!(["w0 w1 w2 w3 w4 w5 ", "completed"]), "{file}");
+        assert_eq!(read["messages"], json!(["w0w1w2w3", "end_turn"]), "{file}");
+        assert_eq!(failures(&envoy, "failures"), 0);
+    }
+}
+
+#[test]
 fn many_of_any_stream_in_a_row_change_nothing_for_another_client() {
     for file in FILES {
         let upstream = Upstream::start();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Calls a server with an unmodified SDK and prints what came of it, as JSON.
 #   tests/sdk/run.sh openai|anthropic|openai-node|anthropic-node <base url> [calls, 3 unless given]
+#   tests/sdk/run.sh streams <base url>
 #   tests/sdk/run.sh chat openai|anthropic <base url> <prompt>
 #   tests/sdk/run.sh crowd <base url> <keys> <calls of each at once>
 set -euo pipefail
@@ -25,6 +26,7 @@ npm_packages() {
 python() { "$here/../../envoy/python.sh" sdk "$here/requirements.txt"; }
 
 case $1 in
+    streams) exec "$(python)" "$here/streams.py" "$2" ;;
     chat) exec "$(python)" "$here/chat.py" "${@:2}" ;;
     crowd) exec "$(python)" "$here/crowd.py" "${@:2}" ;;
     *-node) folder=$(npm_packages) && exec node "$folder/call.js" "$1" "$2" "${3:-3}" ;;

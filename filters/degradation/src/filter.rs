@@ -154,8 +154,8 @@ impl Stream for DegradationStream {
         if (goes_on && self.worker.reads_bodies()) || self.worker.reads_heads() {
             self.read_head(exchange);
         }
-        let waits = exchange.protocol() == Protocol::Http && self.worker.config.hold_headers;
-        if goes_on && waits && exchange.can_hold() {
+        let waits = self.caller.says_what && exchange.protocol() == Protocol::Http;
+        if waits && self.worker.config.hold_headers && exchange.can_hold() {
             self.body = Body::Awaited;
             return Flow::Hold;
         }

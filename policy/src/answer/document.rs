@@ -2,7 +2,7 @@
 //! other byte is, unless the text begins with an error: then what it says is waited for, since an error document is short
 //! and comes at once. An array, whose elements may come one by one, is content from its first byte.
 
-use super::facts::Text;
+use super::text::Text;
 use super::{First, MAX_INSPECTED, Shown, may_hold_an_error};
 
 /// A text that is cut into pieces shorter than this, in bytes, is read in full before it is taken to hold no error.

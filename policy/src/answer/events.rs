@@ -4,7 +4,7 @@
 //!
 //! Source: WHATWG HTML, section 9.2.6 (event stream interpretation), of which only `data` matters here.
 
-use super::facts::Text;
+use super::text::Text;
 use super::{First, Shown, may_hold_an_error};
 
 /// How many bytes of one event's data are looked at: 64 KiB.

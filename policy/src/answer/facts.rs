@@ -1,136 +1,39 @@
-//! What one JSON text says, by where it says it: only a member of that name in that place counts, not its name within a
-//! text or in another place.
+//! What one JSON text says, by where it says it: only a member of that name in that place counts (see [`member`]), not its
+//! name within a text or in another place.
 //!
-//! - Chat and completions: `choices[]` with `delta`, `text` or `message`, and why they ended. A choice whose members are
-//!   all known and empty, or a role, is no content.
-//! - Anthropic and Responses: `type` announces (`message_start`, `response.created`), ends (`message_stop`,
-//!   `response.completed`) or is anything else, which is content; `delta.stop_reason`.
-//! - Errors: a member `error`, of the text or of its `response`, that is not null, false, 0 or empty; `type` or `object` is
-//!   `error`; `type` is `response.failed`.
-//! - Any other text is content.
+//! - A text with `choices` is content if one of them has something in it that is not known to be empty, or stands beside them.
+//! - A text whose `type` announces something, or is an end, is none. Any other text is content.
+//! - A text is an error whose `error`, or that of its `response`, is not null, false, 0 or empty, or whose `type` or `object`
+//!   says so. Whose fault it is stands in it or beside it.
 
 use super::blame::{Blame, Said};
-use super::{First, MAX_INSPECTED, Shown};
-use crate::json::{Container, Events, Lexer, Literal};
+use super::member::{Kind, Member, Place, is_cut, member};
+use crate::json::{Container, Events, Literal};
 use core::ops::Range;
 
 const LONGEST: usize = 40;
-const MAX_DEPTH: u8 = 64;
 
-/// A JSON text as it comes. Of one that is longer than [`MAX_INSPECTED`], what its beginning says counts.
-#[derive(Clone, Debug)]
-pub(super) struct Text {
-    lexer: Lexer,
-    facts: Facts,
-    inspected: u32,
-    is_invalid: bool,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self { lexer: Lexer::new(MAX_DEPTH), facts: Facts::default(), inspected: 0, is_invalid: false }
-    }
-}
-
-impl Text {
-    /// Reads on.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        let room = usize::try_from(MAX_INSPECTED.saturating_sub(self.inspected)).unwrap_or(0);
-        let bytes = bytes.get(..room).unwrap_or(bytes);
-        self.inspected = self.inspected.saturating_add(u32::try_from(bytes.len()).unwrap_or(MAX_INSPECTED));
-        self.is_invalid = self.is_invalid || self.lexer.feed(bytes, &mut self.facts).is_err();
-    }
-
-    /// Whether its value has come to its end, or is none.
-    pub(super) const fn is_ended(&self) -> bool {
-        self.is_invalid || self.facts.has_ended
-    }
-
-    /// Whether an error has begun, so that more of it may say whose fault it is.
-    pub(super) fn is_in_error(&self) -> bool {
-        self.facts.is_error() || self.facts.place() == Place::Error || self.facts.member == Member::Error
-    }
-
-    /// What it says, now that it has come to its end.
-    pub(super) fn said(mut self) -> Shown {
-        let is_cut = self.inspected >= MAX_INSPECTED;
-        let malformed = self.is_invalid || (!is_cut && self.lexer.finish(&mut self.facts).is_err());
-        let facts = &self.facts;
-        let error = facts.is_error().then(|| facts.blame()).filter(|_| !malformed);
-        let ends = facts.finished || facts.kind == Kind::Stop || facts.kind == Kind::Cut;
-        let first = match error {
-            Some(blame) => Some(First::Error(blame)),
-            None if malformed || (is_cut && !facts.is_content()) => Some(First::Content),
-            None if facts.is_content() => Some(First::Content),
-            None if ends => Some(First::End),
-            None => None,
-        };
-        Shown {
-            first,
-            error,
-            content: facts.shows && !malformed,
-            finished: facts.finished && !malformed,
-            cut: (facts.cut || facts.kind == Kind::Cut) && !malformed,
-            done: matches!(facts.kind, Kind::Stop | Kind::Cut) && !malformed,
-            malformed,
-        }
-    }
-}
-
+/// What a text has said so far.
 #[derive(Clone, Debug, Default)]
-struct Facts {
+pub(super) struct Facts {
     places: [Place; 6],
     depth: usize,
     word: Word,
-    member: Member,
+    pub(super) member: Member,
     reading: Reading,
-    kind: Kind,
+    pub(super) kind: Kind,
     is_object: bool,
-    has_ended: bool,
+    pub(super) has_ended: bool,
     has_choices: bool,
     /// A text, a tool call or the like.
-    shows: bool,
+    pub(super) shows: bool,
     /// Something beside it that is not known.
     unknown: bool,
     has_error: bool,
     inner: Said,
     outer: Said,
-    finished: bool,
-    cut: bool,
-}
-
-/// What an open container is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
-    #[default]
-    Elsewhere,
-    Event,
-    Choices,
-    Choice,
-    Delta,
-    Response,
-    Error,
-    /// Whose members and elements are content.
-    Content,
-    /// Whose members and elements are not known.
-    Unknown,
-}
-
-/// Which member of its object a value is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Member {
-    #[default]
-    Other,
-    Choices,
-    Delta,
-    Content,
-    Unknown,
-    Reason,
-    Response,
-    Error,
-    Kind,
-    /// Where the status of an error may stand.
-    Fault,
+    pub(super) finished: bool,
+    pub(super) cut: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,38 +47,6 @@ enum Reading {
     Reason,
     Error,
     Fault,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Other,
-    /// Known to hold nothing to show.
-    Empty,
-    /// The end.
-    Stop,
-    /// The end of what is not complete.
-    Cut,
-    Error,
-}
-
-impl Kind {
-    fn of(word: &[u8]) -> Self {
-        match word {
-            b"error" | b"response.failed" => Self::Error,
-            b"response.created"
-            | b"response.in_progress"
-            | b"response.queued"
-            | b"message_start"
-            | b"ping"
-            | b"processing"
-            | b"keepalive"
-            | b"heartbeat" => Self::Empty,
-            b"message_stop" | b"response.completed" => Self::Stop,
-            b"response.incomplete" | b"response.cancelled" => Self::Cut,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// A short string or number as it comes in pieces; one that is too long is none that is looked for.
@@ -204,15 +75,15 @@ impl Word {
 }
 
 impl Facts {
-    fn is_error(&self) -> bool {
+    pub(super) fn is_error(&self) -> bool {
         self.has_error || self.kind == Kind::Error
     }
 
-    fn blame(&self) -> Blame {
+    pub(super) fn blame(&self) -> Blame {
         self.inner.or(self.outer).blame()
     }
 
-    fn is_content(&self) -> bool {
+    pub(super) fn is_content(&self) -> bool {
         match self.kind {
             _ if self.has_choices => self.shows || self.unknown,
             Kind::Empty | Kind::Stop | Kind::Cut => false,
@@ -220,7 +91,7 @@ impl Facts {
         }
     }
 
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         let innermost = self.depth.checked_sub(1).and_then(|at| self.places.get(at));
         innermost.copied().unwrap_or_default()
     }
@@ -265,58 +136,6 @@ impl Facts {
             }
         }
     }
-}
-
-fn member(place: Place, key: &[u8]) -> Member {
-    match (place, key) {
-        (Place::Event, b"choices") => Member::Choices,
-        (Place::Event, b"response") => Member::Response,
-        (Place::Event | Place::Response | Place::Error, b"error") => Member::Error,
-        (Place::Event, b"type" | b"object") => Member::Kind,
-        (Place::Event, b"code" | b"status" | b"error_type") => Member::Fault,
-        (Place::Error, b"code" | b"status" | b"status_code" | b"http_status" | b"type") => Member::Fault,
-        (Place::Event | Place::Choice, b"delta") => Member::Delta,
-        (Place::Choice, b"text" | b"message") => Member::Content,
-        (Place::Choice, b"finish_reason") | (Place::Delta, b"stop_reason") => Member::Reason,
-        (
-            Place::Event,
-            b"id"
-            | b"created"
-            | b"model"
-            | b"system_fingerprint"
-            | b"service_tier"
-            | b"usage"
-            | b"provider"
-            | b"obfuscation"
-            | b"timings"
-            | b"sequence_number",
-        )
-        | (
-            Place::Choice,
-            b"index" | b"logprobs" | b"stop_reason" | b"native_finish_reason" | b"matched_stop",
-        )
-        | (Place::Delta, b"role" | b"type" | b"stop_sequence") => Member::Other,
-        (Place::Event | Place::Choice, _) => Member::Unknown,
-        (Place::Delta, _) => Member::Content,
-        _ => Member::Other,
-    }
-}
-
-/// Whether a reason to end means that the answer is not complete.
-fn is_cut(reason: &[u8]) -> bool {
-    matches!(
-        reason,
-        b"length"
-            | b"max_tokens"
-            | b"max_output_tokens"
-            | b"model_length"
-            | b"model_context_window_exceeded"
-            | b"content_filter"
-            | b"safety"
-            | b"abort"
-            | b"cancelled"
-            | b"error"
-    )
 }
 
 impl Events for Facts {

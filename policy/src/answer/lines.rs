@@ -1,7 +1,7 @@
 //! JSON texts, one a line, as Ollama streams them. Blank lines are no content; a line counts when its end has come, as for
 //! its client. Of each line at most [`MAX_INSPECTED`] bytes are looked at.
 
-use super::facts::Text;
+use super::text::Text;
 use super::{Shown, may_hold_an_error};
 
 /// Watches the lines.

@@ -1,0 +1,123 @@
+//! Which members of which objects say something: those of OpenAI's chat and completion chunks, of Anthropic's and the
+//! Responses API's events, and of errors. What is known to hold nothing to show is a closed list; what is not on it is
+//! [`Member::Unknown`], which is content if there is anything in it.
+
+/// What an open container is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    #[default]
+    Elsewhere,
+    Event,
+    Choices,
+    Choice,
+    Delta,
+    Response,
+    Error,
+    /// Whose members and elements are content.
+    Content,
+    /// Whose members and elements are not known.
+    Unknown,
+}
+
+/// Which member of its object a value is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Member {
+    #[default]
+    Other,
+    Choices,
+    Delta,
+    Content,
+    Unknown,
+    Reason,
+    Response,
+    Error,
+    Kind,
+    /// Where the status of an error may stand.
+    Fault,
+}
+
+/// What a text is, by its `type` or `object`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Other,
+    /// Known to hold nothing to show.
+    Empty,
+    /// The end.
+    Stop,
+    /// The end of what is not complete.
+    Cut,
+    Error,
+}
+
+impl Kind {
+    pub(super) fn of(word: &[u8]) -> Self {
+        match word {
+            b"error" | b"response.failed" => Self::Error,
+            b"response.created"
+            | b"response.in_progress"
+            | b"response.queued"
+            | b"message_start"
+            | b"ping"
+            | b"processing"
+            | b"keepalive"
+            | b"heartbeat" => Self::Empty,
+            b"message_stop" | b"response.completed" => Self::Stop,
+            b"response.incomplete" | b"response.cancelled" => Self::Cut,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Which member of an object in this place `key` names.
+pub(super) fn member(place: Place, key: &[u8]) -> Member {
+    match (place, key) {
+        (Place::Event, b"choices") => Member::Choices,
+        (Place::Event, b"response") => Member::Response,
+        (Place::Event | Place::Response | Place::Error, b"error") => Member::Error,
+        (Place::Event, b"type" | b"object") => Member::Kind,
+        (Place::Event, b"code" | b"status" | b"error_type") => Member::Fault,
+        (Place::Error, b"code" | b"status" | b"status_code" | b"http_status" | b"type") => Member::Fault,
+        (Place::Event | Place::Choice, b"delta") => Member::Delta,
+        (Place::Choice, b"text" | b"message") => Member::Content,
+        (Place::Choice, b"finish_reason") | (Place::Delta, b"stop_reason") => Member::Reason,
+        (
+            Place::Event,
+            b"id"
+            | b"created"
+            | b"model"
+            | b"system_fingerprint"
+            | b"service_tier"
+            | b"usage"
+            | b"provider"
+            | b"obfuscation"
+            | b"timings"
+            | b"sequence_number",
+        )
+        | (
+            Place::Choice,
+            b"index" | b"logprobs" | b"stop_reason" | b"native_finish_reason" | b"matched_stop",
+        )
+        | (Place::Delta, b"role" | b"type" | b"stop_sequence") => Member::Other,
+        (Place::Event | Place::Choice, _) => Member::Unknown,
+        (Place::Delta, _) => Member::Content,
+        _ => Member::Other,
+    }
+}
+
+/// Whether a reason to end means that the answer is not complete.
+pub(super) fn is_cut(reason: &[u8]) -> bool {
+    matches!(
+        reason,
+        b"length"
+            | b"max_tokens"
+            | b"max_output_tokens"
+            | b"model_length"
+            | b"model_context_window_exceeded"
+            | b"content_filter"
+            | b"safety"
+            | b"abort"
+            | b"cancelled"
+            | b"error"
+    )
+}
