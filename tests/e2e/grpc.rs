@@ -217,8 +217,10 @@ fn calls_that_end_internal_open_the_breaker() {
     {
         let envoy = start(name, &document, false, server.port);
         let outcomes = call(&envoy, "fail", "0", &[6; 12]);
-        assert_eq!(outcomes.last().map(|outcome| &outcome["status"]), Some(&json!("UNAVAILABLE")), "{name}");
-        assert!(outcomes.iter().any(|outcome| outcome["status"] == "INTERNAL"), "{name}");
+        assert!(outcomes.iter().all(|outcome| outcome["status"] == "UNAVAILABLE"), "{name}: {outcomes:?}");
+        let counted = |what: &str| envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"));
+        assert_eq!(counted("breaker_opened"), 1, "{name}");
+        assert!((5..=6).contains(&counted("failures")), "{name}");
     }
 }
 

@@ -58,17 +58,13 @@ impl DegradationStream {
     }
 
     pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
-        let fact = |fact| exchange.fact(fact);
-        let details = fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default();
-        let flags = fact(Fact::ResponseFlags).map_or(0, |value| value.number());
+        let details = details(exchange);
+        let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
         let waited = self.waited(exchange);
         self.is_over(exchange);
         let status = u16::try_from(status).unwrap_or(0);
-        let is_their_answer = details.starts_with(b"via_upstream");
         let outcome = match (Ending { status, details: &details, flags }).outcome() {
-            Outcome::Failure | Outcome::Broken if self.body != Body::None && !is_their_answer => {
-                Outcome::Ignored
-            }
+            Outcome::Failure if self.body != Body::None && hung_up(&details) => Outcome::Ignored,
             outcome => outcome,
         };
         match outcome {
@@ -193,7 +189,7 @@ impl DegradationStream {
 
     /// The exchange is over, and not by the end of an answer that had begun.
     pub(crate) fn broke_off(&self, exchange: &dyn Exchange, begun: Begun) {
-        if is_failure(exchange) {
+        if is_failure(exchange, &details(exchange)) {
             self.broke(exchange, begun);
         }
     }
@@ -210,13 +206,15 @@ impl DegradationStream {
 
     /// The exchange is over, and no answer has begun. One that its client left says how long it had waited.
     pub(crate) fn was_given_up(&mut self, exchange: &dyn Exchange) {
-        if self.body != Body::None {
-            self.tell(exchange, Outcome::Ignored, None, None);
-        } else if is_failure(exchange) {
-            self.failed(exchange);
-        } else {
-            let waited = self.waited(exchange);
-            self.tell(exchange, Outcome::GivenUp, None, Some(waited));
+        let is_whole = self.body == Body::None;
+        let details = details(exchange);
+        match is_failure(exchange, &details) {
+            true if is_whole || !hung_up(&details) => self.failed(exchange),
+            false if is_whole => {
+                let waited = self.waited(exchange);
+                self.tell(exchange, Outcome::GivenUp, None, Some(waited));
+            }
+            _ => self.tell(exchange, Outcome::Ignored, None, None),
         }
     }
 
@@ -354,9 +352,21 @@ fn form(exchange: &dyn Exchange) -> Form {
     }
 }
 
+fn details(exchange: &dyn Exchange) -> Vec<u8> {
+    exchange.fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default()
+}
+
+/// Whether the server ended a connection that it had taken, before it answered. Where the request was not complete, it may
+/// have been tired of waiting for it.
+fn hung_up(details: &[u8]) -> bool {
+    let reason = details.strip_prefix(b"upstream_reset_before_response_started{");
+    reason.is_some_and(|reason| {
+        reason.starts_with(b"connection_termination") || reason.starts_with(b"remote_reset")
+    })
+}
+
 /// Whether an exchange that is over ended because the cluster failed.
-fn is_failure(exchange: &dyn Exchange) -> bool {
-    let details = exchange.fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default();
+fn is_failure(exchange: &dyn Exchange, details: &[u8]) -> bool {
     let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
-    Ending { status: 200, details: &details, flags }.outcome() == Outcome::Failure
+    Ending { status: 200, details, flags }.outcome() == Outcome::Failure
 }

