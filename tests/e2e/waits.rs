@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, chains, module, rate_limit};
 use tidegate_tests::envoy::Envoy;
-use tidegate_tests::http::{Answer, get};
+use tidegate_tests::http::{Answer, post};
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wait_for;
 
@@ -23,7 +23,7 @@ fn start(filters: Vec<Value>, upstream: &Upstream) -> Envoy {
 
 fn ask(envoy: &Envoy, key: &str, attempt: &str) -> Answer {
     let said = [("x-api-key", key), ("x-stainless-retry-count", attempt)];
-    envoy.connect().exchange(&get("/v1/models", &said)).expect("an answer")
+    envoy.connect().exchange(&post("/v1/chat/completions", &said, b"{}")).expect("an answer")
 }
 
 /// The time so many seconds from now.
