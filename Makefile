@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage real \
+.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage blame real \
 	package clean rust
 
 help: ## list the targets
@@ -70,6 +70,9 @@ real: build ## streams of a real model, in every API that it has, through every 
 
 outage: build ## what clients get while the model server is dead, or slow, with and without degradation
 	python3 -B tests/outage/outage.py
+
+blame: build ## what honest clients get beside one whose requests fail, hang or drip, and after an outage (QUICK=--quick)
+	python3 -B tests/blame/blame.py $(QUICK)
 
 clean: ## remove everything that was built or installed into the checkout
 	rm -rf target dist .venv

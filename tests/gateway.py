@@ -1,6 +1,7 @@
 """One Envoy with two workers in front of a model server, with or without a filter of ours, and the scripts around it."""
 
 import json
+import re
 import subprocess
 import time
 from contextlib import ExitStack
@@ -13,12 +14,14 @@ TYPES = "type.googleapis.com/envoy.extensions.filters"
 
 
 class Gateway(Admin):
-    def __init__(self, binary: Path, directory: Path, bootstrap: dict):
+    def __init__(self, binary: Path, directory: Path, bootstrap: dict | str):
+        """`bootstrap`: a document, or YAML as it is."""
         directory.mkdir()
         super().__init__(directory / "admin")
         self._log = directory / "envoy.log"
-        config = directory / "envoy.json"
-        config.write_text(json.dumps(bootstrap, indent=1))
+        text = bootstrap if isinstance(bootstrap, str) else json.dumps(bootstrap, indent=1)
+        config = directory / "envoy.yaml"
+        config.write_text(text)
         self._process = subprocess.Popen(
             [binary, "-c", config, "--concurrency", "2", "--disable-hot-restart", "--log-level", "warning"]
             + ["--log-path", self._log, "--admin-address-path", directory / "admin"],
@@ -94,6 +97,21 @@ def wasm(root_id: str, document: dict, hold: bool = False) -> dict:
             },
         },
     }
+
+
+def reference(file: str, upstream: int, changes: dict) -> str:
+    """A reference configuration as it is but for addresses, ports, the access log, and what `changes` replaces."""
+    text = (ROOT / "envoy" / file).read_text()
+    text = text.replace("/etc/envoy/", f"{ROOT}/dist/").replace("port_value: 9901", "port_value: 0")
+    text = text.replace("0.0.0.0, port_value: 8080", "127.0.0.1, port_value: 0")
+    text = re.sub(
+        r"address: model-server[\w.-]*, port_value: 8000", f"address: 127.0.0.1, port_value: {upstream}", text
+    )
+    for written, instead in changes.items():
+        if written not in text:
+            raise Failure(f"envoy/{file} does not say {written}")
+        text = text.replace(written, instead)
+    return text
 
 
 def bootstrap(upstream: int, *filters: dict, timeout: str = "60s") -> dict:

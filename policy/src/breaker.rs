@@ -194,14 +194,23 @@ impl Breaker {
                 next.turn = now;
                 Ruling::Admit
             }
-            Phase::Closed if self.trips(&since(record.turn)) => {
+            Phase::Closed => {
+                let signals = since(record.turn);
+                if !self.trips(&signals) {
+                    return (None, Ruling::Admit);
+                }
                 let lasted = now.nanos_since(record.turn) >= self.rule.max_open_for;
                 next.open_for = if lasted { 0 } else { record.open_for };
                 self.open(&mut next, now);
+                if let Some(client) = &signals.alone {
+                    next.probes.blame(client);
+                }
                 next.probes.note(&asker.who);
-                Ruling::Refuse { wait: next.turn.nanos_since(now) }
+                match next.probes.scout(&self.rule, asker, now) {
+                    Some(scout) => Ruling::Probe(scout),
+                    None => Ruling::Refuse { wait: next.turn.nanos_since(now) },
+                }
             }
-            Phase::Closed => Ruling::Admit,
             Phase::Open => {
                 next.probes.note(&asker.who);
                 match record.turn.nanos_since(now) {
@@ -264,6 +273,9 @@ impl Breaker {
         if !next.probes.come_back(&self.rule, probe, (who, counts), now) {
             return None;
         }
+        if record.phase == Phase::Open && failed == Some(true) {
+            next.probes.doubt(&who);
+        }
         self.turn(&mut next, now);
         Some(next)
     }
@@ -292,7 +304,7 @@ impl Breaker {
         record.open_for = doubled.clamp(self.rule.open_for, self.rule.max_open_for);
         record.turn = now.plus(record.open_for);
         record.phase = Phase::Open;
-        record.probes.forget(&self.rule, record.open_for, now);
+        record.probes.begin_anew(&self.rule, record.open_for, now);
     }
 
     fn send(&self, record: &mut BreakerRecord, asker: &Asker, now: Timestamp) -> Ruling {

@@ -122,6 +122,9 @@ pub struct Sample {
 pub struct Signals {
     /// What all its answers were, in the window.
     pub counts: Counts,
+    /// The client that had all of them, if there is but one by its address, its key, or both; a mark that is not its own
+    /// alone is 0.
+    pub alone: Option<Who>,
     /// Which part of them had what trouble, by clients.
     pub shares: Shares,
     /// Nanoseconds that the window covers.
@@ -199,14 +202,17 @@ impl Health {
     pub fn signals_since(&self, rule: &HealthRule, since: Timestamp, now: Timestamp) -> Signals {
         let Sum { counts, covered, slots } = self.window.sum(rule.slot, since, now);
         let anomalous = if counts.requests > 0 { self.anomalous } else { 0 };
-        let (first_byte, total) = self.by_address.latencies(slots);
-        let (by_key, total_by_key) = self.by_key.latencies(slots);
+        let (by_address, by_key) = (self.by_address.survey(slots), self.by_key.survey(slots));
         Signals {
             counts,
-            shares: self.by_address.shares(slots).min(self.by_key.shares(slots)),
+            alone: by_address.only.or(by_key.only).map(|_| Who {
+                address: by_address.only.unwrap_or_default(),
+                key: by_key.only.unwrap_or_default(),
+            }),
+            shares: by_address.shares.min(by_key.shares),
             covered,
-            first_byte: first_byte.min(by_key),
-            total: total.min(total_by_key),
+            first_byte: by_address.first_byte.min(by_key.first_byte),
+            total: by_address.total.min(by_key.total),
             anomalous,
         }
     }

@@ -281,8 +281,12 @@ impl DegradationStream {
         self.asked.refused_path
     }
 
-    /// Whether an answer is likely to begin soon: it streams, or is to be small.
+    /// Whether an answer is likely to begin soon: it streams, or is to be small. Where bodies are never waited for, no
+    /// request is known to be shorter than another.
     fn is_short(&self) -> bool {
+        if self.body == Body::Passing && !self.worker.config.hold_headers {
+            return true;
+        }
         let small = match self.caller.api {
             Api::Embedding | Api::Rerank => true,
             _ => self.asked.completion_tokens.is_some_and(|tokens| tokens <= FEW_TOKENS),

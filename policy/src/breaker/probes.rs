@@ -1,7 +1,8 @@
 //! Which requests find out whether a cluster is back, and what they show.
 //!
 //! While the breaker is open for longer than `open_for`, one request in every half of that time is a scout: one that is
-//! answered well begins the rounds at once. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after
+//! answered well begins the rounds at once. Where all that is held against the cluster is of one client, the first other
+//! that comes is one. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after
 //! the other: so many may be under way at a time, and two more for each that went well; when so many have come back, the part of them that failed decides, by
 //! clients: the mean of the clients' own ratios without the highest.
 //!
@@ -12,7 +13,7 @@
 //!
 //! Little-endian: number of the last probe and of the last before the breaker opened (4 each), when the round began, when
 //! a place became free and when the next scout goes (8 each), round (1), who asked first (8) and whether anybody else did
-//! (1); then, each behind their number (1), at most [`MOST`] results of the round (9 each), late clients (8 each) and probes
+//! (bit 0), and whether all that is held against the cluster is of one client (bit 1) (1); then, each behind their number (1), at most [`MOST`] results of the round (9 each), late clients (8 each) and probes
 //! under way (20 each).
 
 use super::{BreakerRule, Probe};
@@ -60,6 +61,8 @@ pub(super) struct Probes {
     pub(super) round: u8,
     first: Option<Mark>,
     has_company: bool,
+    /// Whether all that is held against the cluster is of one client.
+    is_of_one: bool,
     pub(super) results: Vec<(Mark, bool)>,
     late: Vec<Mark>,
     pub(super) under_way: Vec<Lease>,
@@ -103,7 +106,8 @@ impl Probes {
         };
         let first = mark(&mut from);
         probes.first = (first != Mark { address: 0, key: 0 }).then_some(first);
-        probes.has_company = from.u8() == 1;
+        let company = from.u8();
+        (probes.has_company, probes.is_of_one) = (company & 1 == 1, company & 2 == 2);
         probes.results = (0..count(&mut from)).map(|_| (mark(&mut from), from.u8() == 1)).collect();
         probes.late = (0..count(&mut from)).map(|_| mark(&mut from)).collect();
         let lease = |from: &mut Reader<'_>| Lease {
@@ -123,7 +127,7 @@ impl Probes {
         }
         let first = self.first.unwrap_or(Mark { address: 0, key: 0 });
         into.put([self.round]).put(first.address.to_le_bytes()).put(first.key.to_le_bytes());
-        into.put([u8::from(self.has_company)]);
+        into.put([u8::from(self.has_company) | u8::from(self.is_of_one) << 1]);
         let mut bytes = into.finish().to_vec();
         let length = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         bytes.push(length(self.results.len()));
@@ -147,11 +151,21 @@ impl Probes {
         bytes
     }
 
-    /// Somebody asks. Whether anybody else does decides how many probes one may have.
+    /// Somebody asks. Whether anybody else does decides how many probes one may have. Who comes when all that is held
+    /// against the cluster is of one other client goes as a scout at once.
     pub(super) fn note(&mut self, who: &Who) {
         let mark = Mark::of(who);
-        self.has_company |= self.first.is_some_and(|first| !first.is_of_the_same(&mark));
+        let is_another = self.first.is_some_and(|first| !first.is_of_the_same(&mark));
+        if is_another && core::mem::take(&mut self.is_of_one) {
+            self.next_scout = Timestamp::default();
+        }
+        self.has_company |= is_another;
         self.first = self.first.or(Some(mark));
+    }
+
+    /// All that is held against the cluster is of this client.
+    pub(super) fn blame(&mut self, client: &Who) {
+        (self.first, self.is_of_one) = (Some(Mark::of(client)), true);
     }
 
     /// The first round begins.
@@ -160,17 +174,20 @@ impl Probes {
     }
 
     /// The breaker opens: what earlier probes show does not count any more.
-    pub(super) fn forget(&mut self, rule: &BreakerRule, open_for: u64, now: Timestamp) {
+    pub(super) fn begin_anew(&mut self, rule: &BreakerRule, open_for: u64, now: Timestamp) {
         let next_scout = now.plus(if open_for > rule.open_for { rule.open_for / 2 } else { open_for });
-        *self = Self { sent: self.sent, before: self.sent, next_scout, ..Self::default() };
+        let one = self.results.first().map(|(mark, _)| *mark);
+        let is_of_one = one.is_some_and(|one| self.results.iter().all(|(mark, _)| mark.is_of_the_same(&one)));
+        *self = Self { sent: self.sent, before: self.sent, next_scout, is_of_one, ..Self::default() };
+        self.first = one.filter(|_| is_of_one);
     }
 
     /// Sends a request as a scout, if it is time for one.
     pub(super) fn scout(&mut self, rule: &BreakerRule, asker: &Asker, now: Timestamp) -> Option<Probe> {
         let is_due = |at: Timestamp| at <= now || at > now.plus(rule.open_for.saturating_mul(2));
-        let due = self.next_scout.plus(if asker.is_short { 0 } else { PREFERENCE });
         self.give_back_late(rule, now);
         let mark = Mark::of(&asker.who);
+        let due = self.next_scout.plus(if self.goes_first(asker, &mark) { 0 } else { PREFERENCE });
         let has_gone = self.under_way.iter().any(|lease| lease.mark.is_of_the_same(&mark));
         if !is_due(due) || (has_gone && self.has_company) || self.under_way.len() >= MOST {
             return None;
@@ -189,7 +206,7 @@ impl Probes {
         match () {
             () if self.under_way.len() >= self.most_under_way(rule) => Err(wait),
             () if self.has_company && self.has_its_share(rule, &mark, now) => Err(wait),
-            () if self.round == 0 && !asker.is_short && waited < PREFERENCE => {
+            () if self.round == 0 && !self.goes_first(asker, &mark) && waited < PREFERENCE => {
                 Err(PREFERENCE.saturating_sub(waited))
             }
             () => {
@@ -205,10 +222,24 @@ impl Probes {
         if self.round > 0 {
             return under_way >= self.quota(rule).div_ceil(2);
         }
-        let is_young = now.nanos_since(self.began) < rule.probe_ttl;
+        let others = || self.under_way.iter().any(|lease| self.is_doubtful(&lease.mark));
+        under_way > 0 || (self.is_doubtful(mark) && (self.is_young(rule, now) || others()))
+    }
+
+    /// Whether a request goes before others for a moment: one that is likely to be answered soon, of a client that was
+    /// not seen to fail where others ask.
+    fn goes_first(&self, asker: &Asker, mark: &Mark) -> bool {
+        asker.is_short && !(self.has_company && self.is_doubtful(mark))
+    }
+
+    /// Whether a probe of this client has failed or is late.
+    fn is_doubtful(&self, mark: &Mark) -> bool {
         let failed = self.results.iter().filter(|(_, failed)| *failed).map(|(mark, _)| mark);
-        let has_failed = failed.chain(&self.late).any(|other| other.is_of_the_same(mark));
-        under_way > 0 || (has_failed && is_young)
+        failed.chain(&self.late).any(|other| other.is_of_the_same(mark))
+    }
+
+    const fn is_young(&self, rule: &BreakerRule, now: Timestamp) -> bool {
+        now.nanos_since(self.began) < rule.probe_ttl
     }
 
     fn lease(&mut self, mark: Mark, expires: Timestamp) -> Probe {
@@ -235,10 +266,30 @@ impl Probes {
         if self.under_way.len() < under_way {
             self.free_since = now;
         }
-        if let Some(failed) = failed.filter(|_| self.results.len() < MOST) {
-            self.results.push((Mark::of(&who), failed));
+        let mark = Mark::of(&who);
+        if let Some(failed) = failed.filter(|failed| self.has_room_of(rule, (&mark, *failed), now)) {
+            self.results.push((mark, failed));
         }
         failed.is_some() || self.under_way.len() < under_way
+    }
+
+    /// Whether another result counts: where others ask, at most half of a round are failures of one client, unless the
+    /// others do not come.
+    fn has_room_of(&self, rule: &BreakerRule, (mark, failed): (&Mark, bool), now: Timestamp) -> bool {
+        let own = self.results.iter().filter(|(other, failed)| *failed && other.is_of_the_same(mark)).count();
+        let is_bounded = failed && self.has_company && self.is_young(rule, now);
+        self.results.len() < MOST && !(is_bounded && own >= self.quota(rule).div_ceil(2))
+    }
+
+    /// A scout of this client has failed.
+    pub(super) fn doubt(&mut self, who: &Who) {
+        self.note_late(Mark::of(who));
+    }
+
+    fn note_late(&mut self, mark: Mark) {
+        if self.late.len() < MOST && !self.late.contains(&mark) {
+            self.late.push(mark);
+        }
     }
 
     /// What the round has shown; the next one begins if it went well.
@@ -283,9 +334,8 @@ impl Probes {
         let (held, late): (Vec<Lease>, Vec<Lease>) = self.under_way.iter().partition(|lease| held(lease));
         if !late.is_empty() {
             self.free_since = now;
-            let room = MOST.saturating_sub(self.late.len());
-            self.late.extend(late.into_iter().map(|lease| lease.mark).take(room));
             self.under_way = held;
+            late.into_iter().for_each(|lease| self.note_late(lease.mark));
         }
         for time in [&mut self.began, &mut self.free_since] {
             *time = (*time).min(now);

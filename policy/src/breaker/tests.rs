@@ -265,6 +265,86 @@ mod probing {
     }
 
     #[test]
+    fn one_client_whose_probes_fail_does_not_end_a_round_before_others_have_come() {
+        let mut kept = Kept::tripped_at(0);
+        kept.asks(short(1), well(), 1);
+        for client in 1..=3 {
+            let probe = kept.probe_of(short(client), HALF_OPEN);
+            kept.tells(client, probe, Outcome::Success, HALF_OPEN);
+        }
+        assert_eq!(kept.record.probes.round, 1);
+        for n in 0..20 {
+            let now = HALF_OPEN + n * 90 * MILLI;
+            let probe = kept.probe_of(short(0), now);
+            assert!(kept.tells(0, probe, Outcome::Failure, now));
+        }
+        assert_eq!((kept.record.phase(), kept.record.probes.results.len()), (Phase::HalfOpen, 3));
+        for n in 0..3 {
+            let probe = kept.probe_of(short(0), HALF_OPEN + 2 * SECOND + n);
+            kept.tells(0, probe, Outcome::Failure, HALF_OPEN + 2 * SECOND + n);
+        }
+        assert_eq!(kept.record.phase(), Phase::Open, "nobody else came");
+    }
+
+    #[test]
+    fn those_that_failed_have_one_place_together_and_leave_it_to_others_for_a_moment() {
+        let mut kept = Kept::tripped_at(0);
+        let late = (0..3).map(|client| kept.probe_of(short(client), HALF_OPEN)).count();
+        assert_eq!(late, 3);
+        let now = HALF_OPEN + 2 * SECOND;
+        assert!(kept.is_refused(short(0), now) && kept.is_refused(short(2), now + 249 * MILLI));
+        kept.probe_of(short(0), now + 250 * MILLI);
+        assert!(kept.is_refused(short(1), now + 251 * MILLI));
+        kept.probe_of(short(3), now + 251 * MILLI);
+    }
+
+    #[test]
+    fn who_comes_when_one_other_client_alone_opened_it_is_a_scout_at_once() {
+        let alone = Signals { alone: Some(who(0)), ..ill() };
+        assert!(
+            matches!(Kept::default().asks(short(1), alone, SECOND), Ruling::Probe(_)),
+            "even if it opens it"
+        );
+        let mut kept = Kept::default();
+        kept.asks(short(0), alone, 0);
+        assert!(kept.is_refused(short(0), 1));
+        let scout = kept.probe_of(long(1), 300 * MILLI);
+        assert!(kept.is_refused(short(2), 300 * MILLI), "one is enough");
+        assert!(kept.tells(1, scout, Outcome::Success, 400 * MILLI));
+        assert_eq!(kept.record.phase(), Phase::HalfOpen);
+        let mut kept = Kept::default();
+        kept.asks(short(0), ill(), 0);
+        assert!(kept.is_refused(short(1), SECOND));
+    }
+
+    #[test]
+    fn so_is_who_comes_when_it_opened_again_by_the_probes_of_one_client() {
+        let mut kept = Kept::tripped_at(0);
+        for probe in [(); 3].map(|()| kept.probe(HALF_OPEN)) {
+            kept.tell(probe, Outcome::Failure, HALF_OPEN);
+        }
+        assert!(kept.is_refused(short(0), HALF_OPEN + 1));
+        kept.probe_of(short(1), HALF_OPEN + 1);
+    }
+
+    #[test]
+    fn a_client_whose_scout_failed_leaves_the_next_to_another() {
+        let mut kept = Kept::tripped_at(0);
+        kept.asks(short(1), well(), 1);
+        for client in 0..3 {
+            let probe = kept.probe_of(short(client), HALF_OPEN);
+            kept.tells(client, probe, Outcome::Failure, HALF_OPEN);
+        }
+        kept.asks(short(1), well(), HALF_OPEN);
+        kept.asks(short(0), well(), HALF_OPEN);
+        let (first, second) = (HALF_OPEN + 2_500 * MILLI, HALF_OPEN + 5 * SECOND);
+        let scout = kept.probe_of(short(0), first);
+        assert!(kept.tells(0, scout, Outcome::Failure, first));
+        assert!(kept.is_refused(short(0), second));
+        kept.probe_of(short(1), second);
+    }
+
+    #[test]
     fn a_cluster_that_fails_for_all_is_left_alone_again() {
         let mut kept = Kept::tripped_at(0);
         kept.asks(short(1), well(), 1);

@@ -60,6 +60,19 @@ impl Shares {
     }
 }
 
+/// What the clients had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The mark of the only one, if there is but one.
+    pub only: Option<u64>,
+    /// Which part of their requests had what trouble.
+    pub shares: Shares,
+    /// Nanoseconds until an answer begins; 0 if unknown.
+    pub first_byte: u64,
+    /// Nanoseconds until an answer ends; 0 if unknown.
+    pub total: u64,
+}
+
 /// The rows of all clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients {
@@ -154,30 +167,36 @@ impl Clients {
         });
     }
 
-    /// Which part of the requests in these slots (a bit for each place) had what trouble.
-    pub fn shares(&self, slots: u16) -> Shares {
-        let sums = || self.active(slots).map(|(_, sum)| sum);
-        let share = |part: fn(&Sum) -> u32| {
-            let ratio = |sum: Sum| {
-                let part = u64::from(part(&sum).min(sum.requests)).saturating_mul(WHOLE);
-                part.div_ceil(u64::from(sum.requests).max(1))
+    /// What the clients that are active in these slots (a bit for each place) had, each looked at once.
+    pub fn survey(&self, slots: u16) -> Survey {
+        let (mut clients, mut only, mut means) = (0_u32, None, [Mean::default(); 5]);
+        for (client, sum) in self.active(slots) {
+            let ratio = |part: u32| {
+                let part = u64::from(part.min(sum.requests)).saturating_mul(WHOLE);
+                Some(part.div_ceil(u64::from(sum.requests).max(1)))
             };
-            u32::try_from(without_the_highest(sums().map(ratio))).unwrap_or(u32::MAX)
-        };
-        Shares {
-            errors: share(|sum| sum.errors),
-            slow: share(|sum| sum.slow),
-            overloads: share(|sum| sum.overloads),
+            let known = |value: u32| Some(u64::from(value)).filter(|value| *value > 0);
+            let values = [
+                ratio(sum.errors),
+                ratio(sum.slow),
+                ratio(sum.overloads),
+                known(client.first_byte),
+                known(client.total),
+            ];
+            clients = clients.saturating_add(1);
+            only = (clients == 1).then_some(client.mark);
+            for (mean, value) in means.iter_mut().zip(values) {
+                *mean = value.map_or(*mean, |value| mean.with(value));
+            }
         }
-    }
-
-    /// Nanoseconds until an answer begins and until it ends, of clients that are active in these slots; 0 if unknown.
-    pub fn latencies(&self, slots: u16) -> (u64, u64) {
-        let of = |value: fn(&Client) -> u32| {
-            let values = self.active(slots).map(|(client, _)| u64::from(value(&client)));
-            without_the_highest(values.filter(|value| *value > 0)).saturating_mul(UNIT)
-        };
-        (of(|client| client.first_byte), of(|client| client.total))
+        let [errors, slow, overloads, first_byte, total] = means.map(Mean::without_the_highest);
+        let share = |mean: u64| u32::try_from(mean).unwrap_or(u32::MAX);
+        Survey {
+            only,
+            shares: Shares { errors: share(errors), slow: share(slow), overloads: share(overloads) },
+            first_byte: first_byte.saturating_mul(UNIT),
+            total: total.saturating_mul(UNIT),
+        }
     }
 
     /// Nanoseconds to the first byte in the newest slot, at `place`; `None` if nobody succeeded in it.
@@ -192,8 +211,8 @@ impl Clients {
     }
 
     fn active(&self, slots: u16) -> impl Iterator<Item = (Client, Sum)> {
-        let clients = self.rows.iter().map(Client::read);
-        clients.map(move |client| (client, client.sum(slots))).filter(|(_, sum)| sum.requests > 0)
+        let used = self.rows.iter().filter(|row| !row.starts_with(&[0; 8])).map(Client::read);
+        used.map(move |client| (client, client.sum(slots))).filter(|(_, sum)| sum.requests > 0)
     }
 
     fn each(&mut self, change: impl Fn(&mut Client)) {
@@ -293,15 +312,35 @@ impl Counts {
     }
 }
 
+/// A mean of values without the highest.
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    sum: u64,
+    highest: u64,
+    count: u64,
+}
+
+impl Mean {
+    fn with(self, value: u64) -> Self {
+        Self {
+            sum: self.sum.saturating_add(value),
+            highest: self.highest.max(value),
+            count: self.count.saturating_add(1),
+        }
+    }
+
+    /// Rounded up; of one value, that one; of none, 0.
+    const fn without_the_highest(self) -> u64 {
+        match self.count {
+            0 | 1 => self.sum,
+            count => self.sum.saturating_sub(self.highest).div_ceil(count.saturating_sub(1)),
+        }
+    }
+}
+
 /// The mean of values without the highest, rounded up; of one value, that one; of none, 0.
 pub(crate) fn without_the_highest(values: impl Iterator<Item = u64>) -> u64 {
-    let add = |(sum, highest, count): (u64, u64, u64), value: u64| {
-        (sum.saturating_add(value), highest.max(value), count.saturating_add(1))
-    };
-    match values.fold((0, 0, 0), add) {
-        (sum, _, 0 | 1) => sum,
-        (sum, highest, count) => sum.saturating_sub(highest).div_ceil(count.saturating_sub(1)),
-    }
+    values.fold(Mean::default(), Mean::with).without_the_highest()
 }
 
 fn units(nanos: u64) -> u32 {
@@ -339,7 +378,7 @@ mod tests {
         of.iter()
             .zip(1..)
             .for_each(|((requests, failures), mark)| with(&mut clients, mark, *requests, *failures));
-        clients.shares(ALL).errors
+        clients.survey(ALL).shares.errors
     }
 
     #[test]
@@ -365,7 +404,7 @@ mod tests {
     fn clients_beyond_the_rows_share_them() {
         let mut clients = Clients::default();
         (1..=1_000).for_each(|mark| with(&mut clients, mark, 1, usize::from(mark % 2 == 0)));
-        let share = clients.shares(ALL).errors;
+        let share = clients.survey(ALL).shares.errors;
         assert!((350_000..650_000).contains(&share), "{share}");
     }
 
@@ -375,7 +414,7 @@ mod tests {
         (1..=32).for_each(|mark| clients.add(mark, (3, true), FAILED, None));
         clients.clear(3);
         clients.add(99, (4, true), Trouble::default(), Some(7));
-        assert_eq!((clients.shares(ALL).errors, clients.rows.find(99).is_some()), (0, true));
+        assert_eq!((clients.survey(ALL).shares.errors, clients.rows.find(99).is_some()), (0, true));
     }
 
     #[test]
@@ -386,7 +425,7 @@ mod tests {
             clients.took(mark, mark * 1_000 * MILLI);
         }
         clients.add(9, (0, true), Trouble::default(), Some(60_000 * MILLI));
-        let (first_byte, total) = clients.latencies(ALL);
+        let Survey { first_byte, total, .. } = clients.survey(ALL);
         let near = |value: u64, wanted: u64| value.abs_diff(wanted) <= 2 * UNIT;
         assert!(near(first_byte, 200 * MILLI) && near(total, 1_500 * MILLI), "{first_byte} {total}");
         assert!(near(clients.newest(0).unwrap(), 200 * MILLI));
@@ -431,9 +470,9 @@ mod tests {
             let mut clients = Clients::default();
             for n in 0..requests {
                 let error = (n + 1) * percent / 100 > n * percent / 100;
-                clients.add(1, (n % 10, false), Trouble { error, ..Trouble::default() }, None);
+                clients.add(1, (n / 100 % 10, false), Trouble { error, ..Trouble::default() }, None);
             }
-            let (share, wanted) = (f64::from(clients.shares(ALL).errors) / 1e6, percent as f64 / 100.0);
+            let (share, wanted) = (f64::from(clients.survey(ALL).shares.errors) / 1e6, percent as f64 / 100.0);
             prop_assert!((share - wanted).abs() <= 0.02 + 1.0 / requests as f64, "{share} {wanted}");
             prop_assert!(percent < 100 || share == 1.0);
         }
@@ -445,8 +484,7 @@ mod tests {
             clients.took(mark, nanos);
             clients.broke(mark, (place, false), nanos);
             clients.clear(place);
-            clients.shares(slots);
-            clients.latencies(slots);
+            clients.survey(slots);
             clients.newest(place);
             clients.turn();
             prop_assert_eq!(Clients::from_bytes(clients.as_bytes()), clients);

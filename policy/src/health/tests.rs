@@ -123,6 +123,18 @@ fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_
 }
 
 #[test]
+fn who_had_all_of_it_alone_is_told_by_address_by_key_or_by_both() {
+    let alone = |whos: &[(u64, u64)]| {
+        let samples = whos.iter().map(|(address, key)| (0, from(*address, *key, told(Outcome::Failure, 1))));
+        after(samples).signals(&rule(), at(1)).alone
+    };
+    let who = |address, key| Some(Who { address, key });
+    assert_eq!((alone(&[]), alone(&[(7, 8), (7, 8)])), (None, who(7, 8)));
+    assert_eq!((alone(&[(7, 8), (7, 9)]), alone(&[(6, 8), (7, 8)])), (who(7, 0), who(0, 8)));
+    assert_eq!(alone(&[(6, 8), (7, 9)]), None);
+}
+
+#[test]
 fn a_cluster_that_becomes_fast_is_not_out_of_the_ordinary() {
     let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLI)));
     let fast = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, MILLI)));
