@@ -8,7 +8,7 @@ use tidegate_host::attempt::RawRetryHeader;
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::route::{RawHeader, RawWhen};
+use tidegate_host::route::{RawHeader, RawNot, RawWhen};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) limits: Vec<RawLimit>,
     pub(super) client: Option<Vec<RawSource>>,
     pub(super) address: Option<AddressSource>,
+    pub(super) exempt: Option<Vec<String>>,
     pub(super) memory: Option<WrittenSize>,
     pub(super) max_held: Option<Whole>,
     #[serde(default)]
@@ -53,6 +54,8 @@ pub(super) struct RawCondition {
     methods: Option<Vec<String>>,
     #[serde(default)]
     headers: Vec<RawHeader>,
+    addresses: Option<Vec<String>>,
+    not: Option<RawNot>,
     model: Option<RawModels>,
 }
 
@@ -67,12 +70,12 @@ pub(super) enum RawModels {
 impl RawCondition {
     /// What a request's head tells, and what its body does.
     pub(super) fn parts(self) -> (RawWhen, Option<Vec<String>>) {
-        let Self { path_prefix, methods, headers, model } = self;
+        let Self { path_prefix, methods, headers, addresses, not, model } = self;
         let names = model.map(|model| match model {
             RawModels::One(name) => vec![name],
             RawModels::Several(names) => names,
         });
-        (RawWhen { path_prefix, methods, headers }, names)
+        (RawWhen { path_prefix, methods, headers, addresses, not }, names)
     }
 }
 
