@@ -6,6 +6,7 @@ mod configuration;
 mod connection_guard;
 mod degradation;
 mod delay;
+mod dialect;
 mod exactness;
 mod exempt;
 mod grpc;

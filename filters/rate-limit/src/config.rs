@@ -47,6 +47,8 @@ pub struct Config {
     pub failure_mode: FailureMode,
     /// Whether admitted answers carry the `x-ratelimit-*` headers.
     pub headers_on_admitted: bool,
+    /// Whether answers carry the IETF's `RateLimit` headers too.
+    pub ietf_headers: bool,
     /// Where clients say which attempt a request is.
     pub retry_headers: RetryHeaders,
 }
@@ -132,6 +134,7 @@ impl Config {
             hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
+            ietf_headers: raw.ietf_headers,
             retry_headers: RetryHeaders::new(raw.retry_headers)?,
         })
     }

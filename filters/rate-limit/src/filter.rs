@@ -7,7 +7,7 @@
 //! against it.
 
 use crate::admission::{admit, refund};
-use crate::answer::{level_headers, names_a_tighter_limit, throttled, undecided};
+use crate::answer::{LevelHeaders, throttled, undecided};
 use crate::charges::Later;
 use crate::config::Config;
 use crate::model::Named;
@@ -172,11 +172,9 @@ impl Stream for RateLimitStream {
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let level = self.level.filter(|_| self.worker.config.headers_on_admitted);
-        if let Some(level) = level.filter(|level| !names_a_tighter_limit(exchange, *level)) {
-            for (name, value) in level_headers(level) {
-                exchange.set_response_header(name, &value);
-            }
+        let config = &self.worker.config;
+        if let Some(level) = self.level.filter(|_| config.headers_on_admitted) {
+            LevelHeaders { level, ietf: config.ietf_headers }.set(exchange);
         }
         Flow::Keep
     }
@@ -303,7 +301,9 @@ impl Worker {
         };
         let own = limit.overrides.values().find(|own| own.bucket == charge.bucket);
         let text = &own.unwrap_or(&limit.requests).text;
-        Flow::Reply(throttled(&limit.name, text, *level, Duration::from_nanos(told)))
+        let reply = throttled(&limit.name, text, Duration::from_nanos(told));
+        let headers = LevelHeaders { level: *level, ietf: self.config.ietf_headers };
+        Flow::Reply(headers.on(reply, exchange))
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Raw {
     pub(super) failure_mode: FailureMode,
     #[serde(default = "yes")]
     pub(super) headers_on_admitted: bool,
+    #[serde(default)]
+    pub(super) ietf_headers: bool,
     pub(super) retry_headers: Option<Vec<RawRetryHeader>>,
 }
 
