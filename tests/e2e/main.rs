@@ -17,6 +17,8 @@ mod input_limit;
 mod limits;
 mod memory;
 mod model;
+mod ordinary;
+mod overflow;
 mod reference;
 mod reload;
 mod resumed;
