@@ -152,6 +152,12 @@ pub fn is_refusal(details: &[u8]) -> bool {
     REFUSALS.iter().any(|refusal| details.starts_with(refusal))
 }
 
+/// Whether these response code details are of an answer of ours that the cluster did no work for.
+pub fn cost_no_work(details: &[u8]) -> bool {
+    let ours = details.strip_prefix(b"tidegate.".as_slice());
+    ours.is_some_and(|ours| !matches!(ours, b"degradation.failure" | b"degradation.timeout"))
+}
+
 /// A set of vouchers, as the store holds it.
 #[derive(Default)]
 struct Vouchers(VoucherSet);
@@ -237,6 +243,20 @@ mod tests {
         (0..20_000).for_each(|n| refuse(&proxy, &n.to_string(), "0", &reply(1)));
         let sets = Table::of_sets(SET_BYTES, MEMORY).expect("a table").sets();
         assert!(proxy.store.entries() <= usize::try_from(sets).expect("small"));
+    }
+
+    #[test]
+    fn an_answer_of_ours_costs_no_work_unless_it_stands_for_one_of_the_cluster() {
+        for details in
+            ["tidegate.input_limit.json", "tidegate.degradation.breaker", "tidegate.slow_client.timeout"]
+        {
+            assert!(cost_no_work(details.as_bytes()));
+        }
+        for details in
+            ["", "via_upstream", "tidegate", "tidegate.degradation.failure", "tidegate.degradation.timeout"]
+        {
+            assert!(!cost_no_work(details.as_bytes()));
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! How a client is known: by the first of a list of sources that is present and that only one client can mean.
 //! A header that occurs twice is not believed, since the upstream might read the other one.
+//!
+//! Unless a list is written, a key counts where the API that is asked reads it: Anthropic's reads `x-api-key` first, all
+//! others `authorization`. A client that sends both is then one client whatever it writes into the header that nobody
+//! reads.
 
 use crate::config::ConfigError;
 use crate::exchange::Exchange;
@@ -8,7 +12,11 @@ use core::fmt;
 use core::net::IpAddr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use tidegate_policy::identity;
+use tidegate_policy::api::Dialect;
+use tidegate_policy::identity::{self, Credential, Prefixes};
+
+const AUTHORIZATION: &[u8] = b"authorization";
+const API_KEY: &[u8] = b"x-api-key";
 
 /// Where an address is taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -19,6 +27,27 @@ pub struct AddressSource {
     /// other end of the connection if there is none.
     #[serde(default)]
     pub trusted_hops: Whole,
+    /// By how many leading bits an IPv4 address counts, 8 to 32; by default 32.
+    pub ipv4_prefix: Option<Whole>,
+    /// By how many leading bits an IPv6 address counts, 16 to 128; by default 64.
+    pub ipv6_prefix: Option<Whole>,
+}
+
+/// The prefixes as written at `path`.
+pub fn prefixes(ipv4: Option<Whole>, ipv6: Option<Whole>, path: &str) -> Result<Prefixes, ConfigError> {
+    let usual = Prefixes::default();
+    let bits = |written: Option<Whole>, usual: u8, least: u8, most: u8, name: &str| {
+        let found = written.map_or(u32::from(usual), |Whole(bits)| bits);
+        let accepted = u8::try_from(found).ok().filter(|bits| (least..=most).contains(bits));
+        accepted.ok_or_else(|| {
+            let problem = format!("found {found}, accepted is {least} to {most}");
+            ConfigError::new(format!("{path}.{name}"), problem)
+        })
+    };
+    Ok(Prefixes {
+        ipv4: bits(ipv4, usual.ipv4, 8, 32, "ipv4_prefix")?,
+        ipv6: bits(ipv6, usual.ipv6, 16, 128, "ipv6_prefix")?,
+    })
 }
 
 /// One source as written: a header's name, `address`, or `{address: {trusted_hops: N}}`.
@@ -63,15 +92,19 @@ enum Source {
 /// How clients are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSources {
-    sources: Vec<Source>,
-    address: AddressSource,
+    /// As written; none for the usual rule.
+    sources: Option<Vec<Source>>,
+    trusted_hops: u32,
+    prefixes: Prefixes,
 }
 
 /// Who a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client<'a> {
-    /// Who holds this credential.
+    /// Who holds this key, which nobody else knows.
     Key(&'a [u8]),
+    /// Who goes by this name, and proves it in a way that is not looked into here: others can say the same.
+    Name(&'a [u8]),
     /// Who comes from this network.
     Network([u8; 16]),
     /// Nobody that can be told from others.
@@ -83,6 +116,7 @@ impl Client<'_> {
     pub fn parts(&self) -> [&[u8]; 2] {
         match self {
             Self::Key(key) => [b"key", key],
+            Self::Name(name) => [b"name", name],
             Self::Network(network) => [b"network", network],
             Self::Unknown => [b"unknown", b""],
         }
@@ -90,81 +124,87 @@ impl Client<'_> {
 }
 
 impl ClientSources {
-    /// From `client:` and `address:` as written; absent means `authorization`, `x-api-key`, `address` and the
-    /// other end of the connection.
+    /// From `client:` and `address:` as written; absent means the key where the API reads it, else the network of the other
+    /// end of the connection.
     pub fn new(client: Option<Vec<RawSource>>, address: Option<AddressSource>) -> Result<Self, ConfigError> {
-        let written = client.unwrap_or_else(|| {
-            ["authorization", "x-api-key", "address"].map(|name| RawSource::Named(name.to_owned())).to_vec()
-        });
-        if written.is_empty() {
-            return Err(ConfigError::new("client", "found an empty list, accepted is at least one source"));
-        }
         let mut address = address;
-        let mut sources = Vec::with_capacity(written.len());
-        for (index, source) in written.into_iter().enumerate() {
-            let path = format!("client[{index}]");
-            let source = match source {
-                RawSource::Named(name) if name.eq_ignore_ascii_case("address") => Source::Address,
-                RawSource::Named(name) => Source::Header(header_name(&name, &path)?),
-                RawSource::Address(own) => {
-                    if address.replace(own).is_some_and(|other| other != own) {
-                        return Err(ConfigError::new(path, "found a second, different setting of address"));
-                    }
-                    Source::Address
-                }
-            };
-            if sources.contains(&source) {
-                return Err(ConfigError::new(path, "found the same source twice, accepted is each once"));
-            }
-            sources.push(source);
-        }
-        Ok(Self { sources, address: address.unwrap_or_default() })
+        let sources = client.map(|written| sources(written, &mut address)).transpose()?;
+        let AddressSource { trusted_hops, ipv4_prefix, ipv6_prefix } = address.unwrap_or_default();
+        let prefixes = prefixes(ipv4_prefix, ipv6_prefix, "address")?;
+        Ok(Self { sources, trusted_hops: trusted_hops.0, prefixes })
     }
 
     /// Who sent this request: the first source that is present. One that is present but could mean several clients
     /// is not passed over for another header, which the client could choose at will: then its network counts.
     pub fn client<'a>(&self, exchange: &'a dyn Exchange) -> Client<'a> {
-        for source in &self.sources {
+        let Some(sources) = &self.sources else { return self.by_usual_key(exchange) };
+        for source in sources {
             let Source::Header(name) = source else { return self.by_network(exchange) };
-            let mut values =
-                exchange.request_headers().all(name).filter(|value| !value.trim_ascii().is_empty());
-            match (values.next(), values.next()) {
-                (None, _) => {}
-                (Some(value), None) => {
-                    return identity::credential(value)
-                        .map_or_else(|| self.by_network(exchange), Client::Key);
-                }
-                (Some(_), Some(_)) => return self.by_network(exchange),
+            if let Some(presented) = Presented::of(exchange, name) {
+                return self.known_by(presented, exchange);
             }
         }
         Client::Unknown
     }
 
-    /// Where a client is looked for, such as `authorization, x-api-key, address`.
+    /// Where a client is looked for, such as `x-user, address`.
     pub fn names(&self) -> String {
+        let Some(sources) = &self.sources else {
+            return "x-api-key before authorization on Anthropic's paths, authorization before x-api-key on all others; \
+                    address without either"
+                .to_owned();
+        };
         let name = |source: &Source| match source {
             Source::Header(name) => String::from_utf8_lossy(name).into_owned(),
             Source::Address => "address".to_owned(),
         };
-        self.sources.iter().map(name).collect::<Vec<_>>().join(", ")
+        sources.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
     /// The headers that a client may be known by, in lower case.
     pub fn headers(&self) -> impl Iterator<Item = &[u8]> {
-        self.sources.iter().filter_map(|source| match source {
+        let usual = self.sources.is_none().then_some([AUTHORIZATION, API_KEY]);
+        let written = self.sources.iter().flatten().filter_map(|source| match source {
             Source::Header(name) => Some(name.as_slice()),
             Source::Address => None,
-        })
+        });
+        usual.into_iter().flatten().chain(written)
     }
 
     /// Whether addresses are taken from a header of the request.
     pub const fn trusts_hops(&self) -> bool {
-        self.address.trusted_hops.0 > 0
+        self.trusted_hops > 0
+    }
+
+    /// How long the prefixes are by which addresses count.
+    pub const fn prefixes(&self) -> Prefixes {
+        self.prefixes
     }
 
     /// Whether a client can be known by a key.
     pub fn have_keys(&self) -> bool {
-        self.sources.iter().any(|source| *source != Source::Address)
+        self.headers().next().is_some()
+    }
+
+    fn by_usual_key<'a>(&self, exchange: &'a dyn Exchange) -> Client<'a> {
+        let [authorization, api_key] = [AUTHORIZATION, API_KEY].map(|name| Presented::of(exchange, name));
+        let presented = match (authorization, api_key) {
+            (Some(authorization), Some(api_key)) => {
+                let dialect = Dialect::of(&exchange.request_headers().path());
+                Some(if dialect == Dialect::Anthropic { api_key } else { authorization })
+            }
+            (authorization, api_key) => authorization.or(api_key),
+        };
+        presented.map_or_else(|| self.by_network(exchange), |presented| self.known_by(presented, exchange))
+    }
+
+    fn known_by<'a>(&self, presented: Presented<'a>, exchange: &dyn Exchange) -> Client<'a> {
+        let Presented::Once(value) = presented else { return self.by_network(exchange) };
+        match identity::credential(value) {
+            Some(Credential::Key(key)) => Client::Key(key),
+            Some(Credential::Name(name)) => Client::Name(name),
+            None => self.by_network(exchange),
+        }
     }
 
     fn by_network(&self, exchange: &dyn Exchange) -> Client<'static> {
@@ -173,15 +213,60 @@ impl ClientSources {
 
     /// The network that this request came from.
     pub fn network(&self, exchange: &dyn Exchange) -> Option<[u8; 16]> {
-        self.forwarded(exchange).or_else(|| exchange.peer()).map(identity::network)
+        self.address(exchange).map(|address| self.prefixes.network(address))
+    }
+
+    /// The address that this request came from.
+    pub fn address(&self, exchange: &dyn Exchange) -> Option<IpAddr> {
+        self.forwarded(exchange).or_else(|| exchange.peer())
     }
 
     fn forwarded(&self, exchange: &dyn Exchange) -> Option<IpAddr> {
-        match self.address.trusted_hops {
-            Whole(0) => None,
-            Whole(hops) => identity::forwarded(exchange.request_headers().all(b"x-forwarded-for"), hops),
+        match self.trusted_hops {
+            0 => None,
+            hops => identity::forwarded(exchange.request_headers().all(b"x-forwarded-for"), hops),
         }
     }
+}
+
+/// A header in which a client may present a credential.
+#[derive(Clone, Copy)]
+enum Presented<'a> {
+    Once(&'a [u8]),
+    Repeatedly,
+}
+
+impl<'a> Presented<'a> {
+    fn of(exchange: &'a dyn Exchange, name: &[u8]) -> Option<Self> {
+        let mut values = exchange.request_headers().all(name).filter(|value| !value.trim_ascii().is_empty());
+        let first = values.next()?;
+        Some(values.next().map_or(Self::Once(first), |_| Self::Repeatedly))
+    }
+}
+
+fn sources(written: Vec<RawSource>, address: &mut Option<AddressSource>) -> Result<Vec<Source>, ConfigError> {
+    if written.is_empty() {
+        return Err(ConfigError::new("client", "found an empty list, accepted is at least one source"));
+    }
+    let mut sources = Vec::with_capacity(written.len());
+    for (index, source) in written.into_iter().enumerate() {
+        let path = format!("client[{index}]");
+        let source = match source {
+            RawSource::Named(name) if name.eq_ignore_ascii_case("address") => Source::Address,
+            RawSource::Named(name) => Source::Header(header_name(&name, &path)?),
+            RawSource::Address(own) => {
+                if address.replace(own).is_some_and(|other| other != own) {
+                    return Err(ConfigError::new(path, "found a second, different setting of address"));
+                }
+                Source::Address
+            }
+        };
+        if sources.contains(&source) {
+            return Err(ConfigError::new(path, "found the same source twice, accepted is each once"));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
 }
 
 /// A header's name as written, in the form in which the proxy gives it: in lower case, and `host` as `:authority`.
@@ -205,7 +290,10 @@ mod tests {
     use crate::fake::FakeProxy;
 
     fn sources(client: &str, address: Option<u32>) -> Result<ClientSources, ConfigError> {
-        let address = address.map(|trusted_hops| AddressSource { trusted_hops: Whole(trusted_hops) });
+        let address = address.map(|trusted_hops| AddressSource {
+            trusted_hops: Whole(trusted_hops),
+            ..AddressSource::default()
+        });
         ClientSources::new(parse(client.as_bytes()).unwrap(), address)
     }
 
@@ -215,6 +303,7 @@ mod tests {
         let exchange = proxy.exchange(headers);
         match sources.client(&exchange) {
             Client::Key(key) => String::from_utf8(key.to_vec()).unwrap(),
+            Client::Name(name) => format!("named {}", String::from_utf8(name.to_vec()).unwrap()),
             Client::Network(bytes) => core::net::Ipv6Addr::from(bytes).to_canonical().to_string(),
             Client::Unknown => "unknown".to_owned(),
         }
@@ -227,6 +316,45 @@ mod tests {
         assert_eq!(client(&default, &[("x-api-key", "b")]), "b");
         assert_eq!(client(&default, &[("authorization", " "), ("x-api-key", "b")]), "b");
         assert_eq!(client(&default, &[]), "10.1.2.3");
+    }
+
+    #[test]
+    fn a_key_counts_where_the_api_that_is_asked_reads_it() {
+        let usual = sources("null", None).unwrap();
+        let both = [("authorization", "Bearer a"), ("x-api-key", "b")];
+        for (path, known) in [
+            ("/v1/messages", "b"),
+            ("/v1//%6dessages?beta=true", "b"),
+            ("/v1/messages/count_tokens", "b"),
+            ("/v1/chat/completions", "a"),
+            ("/v1/threads/t/messages", "a"),
+        ] {
+            assert_eq!(client(&usual, &[&both[..], &[(":path", path)]].concat()), known, "{path}");
+        }
+        let messages = (":path", "/v1/messages");
+        assert_eq!(client(&usual, &[messages, ("authorization", "Bearer a")]), "a");
+        assert_eq!(
+            client(&usual, &[messages, ("authorization", "a"), ("x-api-key", "valid, junk")]),
+            "10.1.2.3"
+        );
+        assert_eq!(client(&usual, &[("authorization", "Digest username=\"u\"")]), "named u");
+        let written = sources(r#"["authorization","x-api-key"]"#, None).unwrap();
+        assert_eq!(client(&written, &[&both[..], &[messages]].concat()), "a");
+    }
+
+    #[test]
+    fn addresses_count_by_the_prefixes_that_are_written() {
+        let wide = sources(r#"[{"address":{"ipv4_prefix":8}}]"#, None).unwrap();
+        assert_eq!(client(&wide, &[]), "10.0.0.0");
+        for (written, path, accepted) in [
+            (r#"{"ipv4_prefix":7}"#, "address.ipv4_prefix", "8 to 32"),
+            (r#"{"ipv4_prefix":33}"#, "address.ipv4_prefix", "8 to 32"),
+            (r#"{"ipv6_prefix":15}"#, "address.ipv6_prefix", "16 to 128"),
+            (r#"{"ipv6_prefix":300}"#, "address.ipv6_prefix", "16 to 128"),
+        ] {
+            let error = ClientSources::new(None, Some(parse(written.as_bytes()).unwrap())).unwrap_err();
+            assert!(error.path == path && error.problem.contains(accepted), "{error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::plugin::{Plugin, Proxy};
 use crate::protocol::Protocol;
 use crate::reply::Reply;
 use crate::scan::{Scan, ScanNeeds};
+use tidegate_policy::api::Dialect;
 use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
 
@@ -109,6 +110,9 @@ pub trait Exchange: Proxy {
     /// What the exchange is, known in every callback. Of a tunnel a filter sees the handshake, as a request without a body,
     /// and its answer; what flows through it is shown to nobody.
     fn protocol(&self) -> Protocol;
+
+    /// In whose words the API speaks that was asked, known in every callback once a filter has looked at the request's headers.
+    fn dialect(&self) -> Dialect;
 
     /// Sets a header of a request whose headers have not gone on, replacing what is there. One host call.
     fn set_request_header(&self, name: &str, value: &[u8]);

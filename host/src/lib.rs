@@ -14,6 +14,7 @@ pub mod exchange;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod headers;
+pub mod network;
 pub mod notation;
 pub mod plugin;
 pub mod protocol;

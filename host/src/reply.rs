@@ -1,10 +1,13 @@
-//! Our own answers: the OpenAI error shape, which all SDKs of the field read, or for gRPC a status with its sentence, and
-//! honest about whether and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
+//! Our own answers: errors in the shape of the API that was asked, OpenAI's unless it is another's, or for gRPC a status
+//! with its sentence, and honest about whether and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
 //! (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1); beyond that, and where no wait helps,
 //! `x-should-retry: false` stops them, since some would sleep it out.
 
+use crate::protocol::Protocol;
 use core::time::Duration;
 use serde::Serialize;
+use std::borrow::Cow;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::refused::MAX_RETRY;
 
 /// A whole answer.
@@ -41,12 +44,66 @@ struct Body<'a> {
     error: ErrorObject<'a>,
 }
 
+/// Source: the API reference of Anthropic, "Errors".
+#[derive(Serialize)]
+struct AnthropicBody<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    error: AnthropicError<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicError<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
+}
+
+/// Source: the API reference of Ollama, "Errors".
+#[derive(Serialize)]
+struct OllamaBody<'a> {
+    error: &'a str,
+}
+
+/// Anthropic's name for an error of this status.
+const fn anthropic_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 | 529 => "overloaded_error",
+        _ => "api_error",
+    }
+}
+
 impl Reply {
     /// An error answer.
     pub fn error(status: u16, error: ErrorObject<'_>, details: String) -> Self {
         let body = serde_json::to_vec(&Body { error }).unwrap_or_default();
         let headers = vec![("content-type", "application/json".to_owned())];
         Self { status, headers, body, message: error.message.to_owned(), details }
+    }
+
+    /// As it is sent to who asked by this protocol, an API of this dialect.
+    pub fn for_asker(&self, protocol: Protocol, dialect: Dialect) -> Cow<'_, Self> {
+        match (protocol, dialect) {
+            (Protocol::Grpc, _) => Cow::Owned(self.for_grpc()),
+            (_, Dialect::OpenAi) => Cow::Borrowed(self),
+            _ if self.message.is_empty() => Cow::Borrowed(self),
+            (_, Dialect::Anthropic) => {
+                let error = AnthropicError { kind: anthropic_type(self.status), message: &self.message };
+                self.saying(&AnthropicBody { kind: "error", error })
+            }
+            (_, Dialect::Ollama) => self.saying(&OllamaBody { error: &self.message }),
+        }
+    }
+
+    fn saying(&self, body: &impl Serialize) -> Cow<'_, Self> {
+        Cow::Owned(Self { body: serde_json::to_vec(body).unwrap_or_default(), ..self.clone() })
     }
 
     /// The same for a gRPC call, of which the proxy makes a status: its body becomes `grpc-message`. When to come back is
@@ -129,6 +186,38 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&error().body).unwrap();
         assert_eq!(body["error"]["message"], "a \"b\"");
         assert!(body["error"]["param"].is_null());
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_words_of_the_api_that_was_asked() {
+        let body = |status, dialect| -> serde_json::Value {
+            let reply = Reply { status, ..error() };
+            serde_json::from_slice(&reply.for_asker(Protocol::Http, dialect).body).unwrap()
+        };
+        for (status, kind) in [
+            (400, "invalid_request_error"),
+            (401, "authentication_error"),
+            (403, "permission_error"),
+            (404, "not_found_error"),
+            (408, "timeout_error"),
+            (413, "request_too_large"),
+            (415, "invalid_request_error"),
+            (429, "rate_limit_error"),
+            (431, "invalid_request_error"),
+            (500, "api_error"),
+            (503, "overloaded_error"),
+            (504, "timeout_error"),
+            (529, "overloaded_error"),
+        ] {
+            let error = serde_json::json!({ "type": kind, "message": "a \"b\"" });
+            let anthropic = body(status, Dialect::Anthropic);
+            assert_eq!(anthropic, serde_json::json!({ "type": "error", "error": error }), "{status}");
+        }
+        assert_eq!(body(429, Dialect::Ollama), serde_json::json!({ "error": "a \"b\"" }));
+        assert_eq!(body(429, Dialect::OpenAi)["error"]["code"], "c");
+        assert_eq!(error().for_asker(Protocol::Grpc, Dialect::Anthropic).body, b"a \"b\"");
+        let answer = Reply { message: String::new(), body: b"kept".to_vec(), ..error() };
+        assert_eq!(answer.for_asker(Protocol::Http, Dialect::Anthropic).body, b"kept");
     }
 
     #[test]

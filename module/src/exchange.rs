@@ -11,6 +11,7 @@ use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::scan::Scan;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -19,6 +20,8 @@ use tidegate_policy::timestamp::Timestamp;
 pub struct Callback {
     /// What the exchange is.
     pub protocol: Protocol,
+    /// In whose words its API speaks, if that is known.
+    pub dialect: Option<Dialect>,
     /// The headers that it is about, if they have been read.
     pub headers: Option<(Body, HeaderMap)>,
     /// When it began, if that is known.
@@ -75,6 +78,12 @@ impl<'a> WasmExchange<'a> {
         }
     }
 
+    /// In whose words the API speaks that is asked, as far as what has been read tells.
+    pub fn known_dialect(&self) -> Option<Dialect> {
+        let by_path = || self.request_headers.get().map(|headers| Dialect::of(&headers.path()));
+        self.callback.dialect.or_else(by_path)
+    }
+
     /// Lets the filter see what has been read.
     pub fn show(&mut self, scan: Option<Box<Scan>>) {
         self.scan = scan;
@@ -105,6 +114,10 @@ impl Exchange for WasmExchange<'_> {
 
     fn protocol(&self) -> Protocol {
         self.callback.protocol
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.known_dialect().unwrap_or_default()
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {

@@ -10,7 +10,7 @@ use core::time::Duration;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::protocol::{Protocol, grpc_status};
+use tidegate_host::protocol::grpc_status;
 use tidegate_host::reply::Reply;
 use tidegate_host::store::{Store, Version};
 use tidegate_policy::identity;
@@ -139,10 +139,9 @@ pub fn close_downstream() {
     ffi::close_downstream();
 }
 
-/// Answers the current request, in the form of its protocol.
-pub fn reply(reply: &Reply, protocol: Protocol) -> bool {
-    let grpc = (protocol == Protocol::Grpc).then(|| reply.for_grpc());
-    let Reply { status, headers, body, details, .. } = grpc.as_ref().unwrap_or(reply);
+/// Answers the current request.
+pub fn reply(reply: &Reply) -> bool {
+    let Reply { status, headers, body, details, .. } = reply;
     let headers = wire(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     ffi::send_local_response(*status, details.as_bytes(), body, &headers, grpc_status(*status))
 }

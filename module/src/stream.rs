@@ -20,6 +20,7 @@ use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
 use tidegate_host::tunnel::Tunnel;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -35,6 +36,7 @@ struct Inner<S> {
     filter: RefCell<S>,
     worker: Rc<Worker>,
     protocol: Cell<Protocol>,
+    dialect: Cell<Option<Dialect>>,
     tunnel: Cell<Tunnel>,
     request: Direction,
     response: Direction,
@@ -60,6 +62,7 @@ impl<S: Stream + 'static> HttpStream<S> {
             filter: RefCell::new(filter),
             worker,
             protocol: Cell::default(),
+            dialect: Cell::default(),
             tunnel: Cell::default(),
             request: Direction::default(),
             response: Direction::default(),
@@ -116,7 +119,7 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let callback = Callback { protocol: self.protocol.get(), ..callback };
+        let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
@@ -126,6 +129,7 @@ impl<S: Stream + 'static> Inner<S> {
                 exchange.show(scan);
             }
             let flow = question(&mut filter, &exchange);
+            self.dialect.set(exchange.known_dialect());
             let flow = if S::REWRITES { self.change(&exchange, flow) } else { flow };
             self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
@@ -198,7 +202,9 @@ impl<S: Stream + 'static> Inner<S> {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
                 self.replied.set(true);
-                hostcalls::reply(reply, self.protocol.get());
+                hostcalls::reply(
+                    &reply.for_asker(self.protocol.get(), self.dialect.get().unwrap_or_default()),
+                );
             }
         }
     }

@@ -39,6 +39,8 @@ pub struct Ruling {
     pub charged: Vec<Charge>,
     /// Clients forgotten that had spent part of their bucket.
     pub evicted: u32,
+    /// Charges on the bucket that the newcomers of a full set share.
+    pub overflowed: u32,
     /// Why a bucket could not be decided on, if one could not.
     pub undecided: Option<Undecided>,
     /// Whether a bucket seems further ahead than it can be: see [`amend`].
@@ -50,7 +52,8 @@ pub struct Ruling {
 pub enum Undecided {
     /// Every attempt to charge it lost its race.
     Contended,
-    /// There is no room for it: all buckets in its set are refusing their clients now.
+    /// There is no room for it: all buckets in its set are refusing their clients now, those that newcomers of other limits
+    /// share among them.
     Saturated {
         /// Nanoseconds until there is room.
         wait: u64,
@@ -95,6 +98,7 @@ impl Ruling {
         self.shadowed.extend(other.shadowed);
         self.charged.extend(other.charged);
         self.evicted = self.evicted.saturating_add(other.evicted);
+        self.overflowed = self.overflowed.saturating_add(other.overflowed);
         self.undecided = self.undecided.or(other.undecided);
         self.implausible |= other.implausible;
     }
@@ -142,26 +146,76 @@ pub fn settle(
     let marks: Vec<u64> = takes.iter().map(|(charge, ..)| charge.mark).collect();
     for (charge, tat, wait) in takes {
         let record = Record { mark: charge.mark, tat, tolerance: charge.bucket.tolerance() };
+        let (mut charge, mut tat, mut wait) = (*charge, tat, wait);
         match set.put(record, now, &marks) {
             Put::Stored => {}
             Put::Evicted => ruling.evicted = ruling.evicted.saturating_add(1),
             Put::Full { .. } if charge.shadow => continue,
-            Put::Full { wait } => {
-                ruling.undecided = Some(Undecided::Saturated { wait });
-                if terms.lenient {
-                    continue;
+            Put::Full { .. } => {
+                charge.mark = overflow_mark(&charge);
+                ruling.overflowed = ruling.overflowed.saturating_add(1);
+                match overflow(&mut set, &charge, now, terms) {
+                    Ok(taken) => (tat, wait) = taken,
+                    Err(Overflow::Refused(refusal)) => {
+                        ruling.refuse(refusal);
+                        ruling.charged.clear();
+                        return (None, ruling);
+                    }
+                    Err(Overflow::Full { wait }) => {
+                        ruling.undecided = Some(Undecided::Saturated { wait });
+                        if terms.lenient {
+                            continue;
+                        }
+                        ruling.charged.clear();
+                        return (None, ruling);
+                    }
                 }
-                ruling.charged.clear();
-                return (None, ruling);
             }
         }
-        ruling.charged.push(*charge);
+        ruling.charged.push(charge);
         if !charge.shadow {
             ruling.hold = ruling.hold.max(wait);
             ruling.tighten(charge.bucket.level(Some(tat), now));
         }
     }
     (Some(set), ruling)
+}
+
+/// Why a newcomer of a full set is not admitted.
+enum Overflow {
+    Refused(Refusal),
+    Full { wait: u64 },
+}
+
+/// Takes a token of the bucket that the newcomers of a full set share: when it lets them go on, and after how long.
+fn overflow(
+    set: &mut SlotSet,
+    charge: &Charge,
+    now: Timestamp,
+    terms: Terms,
+) -> Result<(Timestamp, u64), Overflow> {
+    let bucket = charge.bucket;
+    let tat = set.find(charge.mark).map(|tat| bucket.amended(tat, now).unwrap_or(tat));
+    let (tat, wait) = match bucket.take(tat, now) {
+        Take::Now { tat } => (tat, 0),
+        Take::Later { wait, tat } if terms.may_hold => (tat, wait),
+        Take::Later { wait, .. } | Take::NotYet { wait } => {
+            return Err(Overflow::Refused(Refusal { charge: *charge, wait, level: bucket.level(tat, now) }));
+        }
+    };
+    let record = Record { mark: charge.mark, tat, tolerance: bucket.tolerance() };
+    match set.put_overflow(record, now, &[]) {
+        Put::Full { wait } => Err(Overflow::Full { wait }),
+        Put::Stored | Put::Evicted => Ok((tat, wait)),
+    }
+}
+
+/// The mark of the bucket that the newcomers of this set share, by the limit.
+fn overflow_mark(charge: &Charge) -> u64 {
+    const SHARED: u64 = 0x6f76_6572_666c_6f77;
+    let Place::Set(set) = charge.place else { return SHARED };
+    let limit = u64::try_from(charge.limit).unwrap_or(u64::MAX);
+    SHARED ^ (limit << 32) ^ u64::from(set)
 }
 
 /// The set with empty buckets in place of those that are further ahead than they can be, because a reload made them
@@ -193,6 +247,7 @@ mod tests {
     use super::*;
     use crate::bucket::Rate;
     use core::time::Duration;
+    use proptest::prelude::*;
 
     fn charge(limit: usize, burst: u32) -> Charge {
         let rate = Rate { requests: 1, period: Duration::from_secs(1) };
@@ -284,13 +339,77 @@ mod tests {
         assert_eq!(amend(&charges, set, later), None);
     }
 
-    #[test]
-    fn where_there_is_no_room_only_lenient_terms_admit_and_the_other_limits_hold() {
-        let mut set = SlotSet::default();
-        for mark in 100..116 {
+    /// A set of which every bucket refuses its client, whoever it is.
+    fn full() -> SlotSet {
+        (100..114).fold(SlotSet::default(), |set, mark| {
             let spent = Charge { mark, ..charge(0, 1) };
-            set = settle(&[spent], set, start(), REJECT).0.unwrap();
+            settle(&[spent], set, start(), REJECT).0.unwrap()
+        })
+    }
+
+    #[test]
+    fn newcomers_of_a_full_set_share_a_bucket_and_whoever_is_known_keeps_its_own() {
+        let mut set = full();
+        let new = |mark| Charge { mark, ..charge(0, 2) };
+        for mark in [200, 201] {
+            let (stored, ruling) = settle(&[new(mark)], set, start(), REJECT);
+            assert!(ruling.admits(REJECT) && ruling.overflowed == 1);
+            set = stored.unwrap();
         }
+        let (unchanged, ruling) = settle(&[new(202)], set.clone(), start(), REJECT);
+        assert_eq!(unchanged, None);
+        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(1_000_000_000));
+        assert!((100..114).all(|mark| set.find(mark).is_some()));
+        let (after, ruling) = settle(&[new(203)], set, start().plus(999_999_999), REJECT);
+        assert!(after.is_none() && ruling.charged.is_empty());
+    }
+
+    #[test]
+    fn what_a_newcomer_took_of_the_shared_bucket_is_given_back_to_it() {
+        let before = full();
+        let (after, ruling) = settle(&[charge(0, 1)], before.clone(), start(), REJECT);
+        let returned = give_back(&ruling.charged, after.unwrap());
+        assert!(settle(&[charge(0, 1)], returned.clone(), start(), REJECT).1.admits(REJECT));
+        assert!((100..114).all(|mark| returned.find(mark) == before.find(mark)));
+    }
+
+    proptest! {
+        #[test]
+        fn newcomers_are_admitted_at_the_rate_of_one_bucket_for_each_set_and_no_faster(
+            gaps in prop::collection::vec(0..3_000_000_000_u64, 1..60),
+            burst in 1..4_u32,
+        ) {
+            let long = Bucket::new(Rate { requests: 1, period: Duration::from_secs(3_600) }, 1).unwrap();
+            let mut set = (100..114).fold(SlotSet::default(), |set, mark| {
+                let spent = Charge { mark, bucket: long, ..charge(0, 1) };
+                settle(&[spent], set, start(), REJECT).0.unwrap()
+            });
+            let one = charge(0, burst).bucket;
+            let (mut now, mut alone) = (start(), None);
+            for (number, gap) in gaps.into_iter().enumerate() {
+                now = now.plus(gap);
+                let newcomer = Charge { mark: 1_000 + u64::try_from(number).unwrap(), ..charge(0, burst) };
+                let (stored, ruling) = settle(&[newcomer], set.clone(), now, REJECT);
+                let expected = match one.take(alone, now) {
+                    Take::Now { tat } => {
+                        alone = Some(tat);
+                        true
+                    }
+                    _ => false,
+                };
+                prop_assert_eq!(ruling.admits(REJECT), expected);
+                set = stored.unwrap_or(set);
+                prop_assert!((100..114).all(|mark| set.find(mark).is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_room_at_all_only_lenient_terms_admit_and_the_other_limits_hold() {
+        let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
+        let set = [1, 2]
+            .into_iter()
+            .fold(full(), |set, limit| settle(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
         let (unchanged, ruling) = settle(&[charge(0, 1)], set.clone(), start(), REJECT);
         assert_eq!((unchanged, ruling.admits(REJECT)), (None, false));
         assert_eq!(ruling.undecided, Some(Undecided::Saturated { wait: 1_000_000_000 }));
@@ -305,12 +424,12 @@ mod tests {
 
     #[test]
     fn nothing_is_to_be_given_back_where_only_one_of_two_had_room() {
-        let mut set = SlotSet::default();
-        for mark in 100..115 {
-            let spent = Charge { mark, ..charge(0, 1) };
-            set = settle(&[spent], set, start(), REJECT).0.unwrap();
-        }
-        let (unchanged, ruling) = settle(&[charge(0, 1), charge(1, 1)], set, start(), REJECT);
+        let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
+        let set = [2, 3]
+            .into_iter()
+            .fold(full(), |set, limit| settle(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
+        let known = Charge { mark: 100, bucket: charge(0, 9).bucket, ..charge(1, 9) };
+        let (unchanged, ruling) = settle(&[known, charge(0, 1)], set, start(), REJECT);
         assert!(unchanged.is_none() && ruling.undecided.is_some());
         assert_eq!(ruling.charged, []);
     }

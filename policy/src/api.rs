@@ -6,6 +6,61 @@
 //! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini and Ollama, and the routes that vLLM, SGLang, TGI, TEI
 //! and llama.cpp's server register.
 
+/// In whose words an API speaks: where it reads a key, and what its errors look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's, which most speak.
+    #[default]
+    OpenAi,
+    /// Anthropic's, on its messages, their batches and the count of their tokens.
+    Anthropic,
+    /// Ollama's own.
+    Ollama,
+}
+
+/// What Ollama has under `/api`.
+const OLLAMA: [&[u8]; 12] = [
+    b"chat",
+    b"generate",
+    b"embed",
+    b"embeddings",
+    b"tags",
+    b"ps",
+    b"show",
+    b"create",
+    b"copy",
+    b"delete",
+    b"pull",
+    b"push",
+];
+
+impl Dialect {
+    /// That of a canonical path (see [`crate::path`]).
+    pub fn of(path: &[u8]) -> Self {
+        let mut words = path.split(|byte| *byte == b'/').filter(|word| !word.is_empty());
+        let mut before = words.next().unwrap_or_default();
+        let mut is_message = before == b"messages";
+        let mut is_ollama = false;
+        for word in words {
+            if before == b"threads" {
+                return Self::OpenAi;
+            }
+            let belongs = before == b"messages" && matches!(word, b"batches" | b"count_tokens");
+            if belongs {
+                return Self::Anthropic;
+            }
+            is_message = word == b"messages";
+            is_ollama = before == b"api" && OLLAMA.contains(&word);
+            before = word;
+        }
+        match (is_message, is_ollama) {
+            (true, _) => Self::Anthropic,
+            (_, true) => Self::Ollama,
+            _ => Self::OpenAi,
+        }
+    }
+}
+
 /// An API of a model server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Api {
@@ -95,6 +150,43 @@ impl Api {
     }
 }
 
+/// The model that a canonical path names, for APIs that read it there and not in the body: Azure's deployments, the methods
+/// of Gemini and Vertex, KServe's and Triton's models, Bedrock's.
+///
+/// Sources: the API references of Azure OpenAI, Gemini and Bedrock; KServe's Open Inference Protocol, V1 and V2.
+pub fn model_in(path: &[u8]) -> Option<&[u8]> {
+    let mut rest = path;
+    while let Some(slash) = rest.iter().position(|byte| *byte == b'/') {
+        let (collection, after) = rest.split_at_checked(slash)?;
+        rest = after.get(1..)?;
+        let found = match collection {
+            b"models" | b"tunedModels" => {
+                method_of(rest).or_else(|| before(rest, &[b"/versions/", b"/infer", b"/generate"]))
+            }
+            b"deployments" | b"engines" => before(rest, &[b"/"]),
+            b"model" => before(rest, &[b"/invoke", b"/converse"]),
+            _ => None,
+        };
+        if let Some(name) = found.filter(|name| !name.is_empty()) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+/// What stands before `:method` at the end of a path.
+fn method_of(rest: &[u8]) -> Option<&[u8]> {
+    let colon = rest.iter().rposition(|byte| *byte == b':')?;
+    let (name, method) = rest.split_at_checked(colon)?;
+    (!method.contains(&b'/')).then_some(name)
+}
+
+fn before<'a>(rest: &'a [u8], ends: &[&[u8]]) -> Option<&'a [u8]> {
+    let end = (0..rest.len())
+        .find(|from| rest.get(*from..).is_some_and(|left| ends.iter().any(|end| left.starts_with(end))))?;
+    rest.get(..end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +210,73 @@ mod tests {
             ("", Api::Other),
         ] {
             assert_eq!(Api::of(path.as_bytes()), api, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_dialect_is_that_of_the_path_and_nothing_else_speaks_it() {
+        for path in [
+            "/v1/messages",
+            "/anthropic/v1/messages",
+            "/v1/messages/count_tokens",
+            "/v1/messages/batches",
+            "/v1/messages/batches/b_1/results",
+            "/messages",
+        ] {
+            assert_eq!(Dialect::of(path.as_bytes()), Dialect::Anthropic, "{path}");
+        }
+        for path in ["/api/chat", "/ollama/api/generate", "/api/embed", "/api/tags"] {
+            assert_eq!(Dialect::of(path.as_bytes()), Dialect::Ollama, "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "/v1/chat/completions",
+            "/api/v1/chat/completions",
+            "/api",
+            "/api/chat/completions",
+            "/chat",
+            "/v1/threads/t_1/messages",
+            "/v1/messages/m_1",
+            "/v1/responses",
+        ] {
+            assert_eq!(Dialect::of(path.as_bytes()), Dialect::OpenAi, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_names_the_model_where_its_api_reads_it_there() {
+        let named =
+            |path: &'static str| model_in(path.as_bytes()).map(|name| core::str::from_utf8(name).unwrap());
+        for (path, model) in [
+            ("/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
+            ("/v1beta/models/gemini-2:generateContent", "gemini-2"),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/gemini-2:streamGenerateContent",
+                "gemini-2",
+            ),
+            ("/v1beta/tunedModels/mine:generateContent", "mine"),
+            ("/v2/models/x/infer", "x"),
+            ("/v2/models/org/x/infer", "org/x"),
+            ("/v2/models/x/versions/1/infer", "x"),
+            ("/v2/models/x/generate_stream", "x"),
+            ("/v1/models/x:predict", "x"),
+            ("/v1/engines/davinci/completions", "davinci"),
+            ("/model/anthropic.claude-v2:1/invoke", "anthropic.claude-v2:1"),
+            ("/model/m/converse-stream", "m"),
+        ] {
+            assert_eq!(named(path), Some(model), "{path}");
+        }
+        for path in [
+            "/v1/chat/completions",
+            "/v1/models",
+            "/v1/models/gpt-4o",
+            "/v1/models/",
+            "/deployments",
+            "/models//infer",
+            "",
+        ] {
+            assert_eq!(named(path), None, "{path}");
         }
     }
 

@@ -59,6 +59,15 @@ pub fn rfc3339(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// An instant as RFC 3339 writes it, in whole seconds rounded up: `2015-10-21T07:28:00Z`.
+pub fn to_rfc3339(nanos: u64) -> String {
+    let seconds = nanos.div_ceil(SECOND);
+    let part = |unit: u64, of: u64| seconds.checked_div(unit).and_then(|n| n.checked_rem(of)).unwrap_or(0);
+    let (year, month, day) = civil(part(86_400, u64::MAX));
+    let (hours, minutes, rest) = (part(3_600, 24), part(60, 60), part(1, 60));
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{rest:02}Z")
+}
+
 fn time_of_day(text: &[u8]) -> Option<u64> {
     let [hours, minutes, seconds] = fields(text, b':')?;
     if hours > 23 || minutes > 59 || seconds > 60 {
@@ -113,11 +122,41 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(since_year_0.checked_sub(719_469)?.saturating_mul(DAY))
 }
 
+/// Year, month and day of a day since 1970: the inverse of [`days`].
+fn civil(days: u64) -> (u64, u64, u64) {
+    let since_year_0 = days.saturating_add(719_468);
+    let era = since_year_0 / 146_097;
+    let of_era = since_year_0 % 146_097;
+    let leaps = (of_era / 1_460).saturating_add(of_era / 146_096).saturating_sub(of_era / 36_524);
+    let of_era_year = of_era.saturating_sub(leaps) / 365;
+    let before =
+        of_era_year.saturating_mul(365).saturating_add(of_era_year / 4).saturating_sub(of_era_year / 100);
+    let of_year = of_era.saturating_sub(before);
+    let month_from_march = of_year.saturating_mul(5).saturating_add(2) / 153;
+    let begin = month_from_march.saturating_mul(153).saturating_add(2) / 5;
+    let day = of_year.saturating_sub(begin).saturating_add(1);
+    let month = if month_from_march < 10 {
+        month_from_march.saturating_add(3)
+    } else {
+        month_from_march.saturating_sub(9)
+    };
+    let year = of_era_year.saturating_add(era.saturating_mul(400)).saturating_add(u64::from(month <= 2));
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::arithmetic_side_effects)]
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same_second(seconds in 0..18_446_744_073_u64) {
+            let written = to_rfc3339(seconds * SECOND);
+            prop_assert_eq!(rfc3339(written.as_bytes()), Some(seconds * SECOND), "{}", written);
+        }
+    }
 
     const BACK_THEN: u64 = 1_445_412_480 * SECOND;
 

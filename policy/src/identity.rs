@@ -2,24 +2,84 @@
 //!
 //! A credential is taken in the form its upstream would read it, so that rewriting it (another case of
 //! `Bearer`, more spaces, a second header) does not make another client of the same key. What no upstream
-//! reads in one way only is no credential at all. An IPv6 client counts by its /64, which one subscriber
-//! commonly holds whole.
+//! reads in one way only is no credential at all. A client that proves a secret without sending it (SigV4, Digest) is
+//! known by the name that the proof is for, which others may know too. An address counts by its network: an IPv6
+//! subscriber commonly holds a /64 whole.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The key in the value of `authorization` or of an API-key header: what follows the scheme (`Bearer`, `Basic`), or
+/// What a client presents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential<'a> {
+    /// A secret, which only its client knows.
+    Key(&'a [u8]),
+    /// A user's name or an access key's, beside a proof that is another in each request.
+    Name(&'a [u8]),
+}
+
+/// What the value of `authorization` or of an API-key header presents: what follows the scheme (`Bearer`, `Basic`), or
 /// the whole value where there is none. `None` if nothing is left, or if it holds white space or a comma, which no
 /// token does (RFC 9110, section 11.2): proxies join repeated headers with a comma.
-pub fn credential(value: &[u8]) -> Option<&[u8]> {
+///
+/// Sources: AWS Signature Version 4, "Authorization header"; RFC 7616, section 3.4.
+pub fn credential(value: &[u8]) -> Option<Credential<'_>> {
     let value = value.trim_ascii();
-    let key = match value.iter().position(u8::is_ascii_whitespace) {
-        Some(end) => value.get(end..)?.trim_ascii(),
-        None => value,
+    let (scheme, rest) = match value.iter().position(u8::is_ascii_whitespace) {
+        Some(end) => value.split_at_checked(end)?,
+        None => (&b""[..], value),
     };
-    let scheme_alone = key.eq_ignore_ascii_case(b"bearer") || key.eq_ignore_ascii_case(b"basic");
-    let whole =
-        !key.is_empty() && !scheme_alone && !key.iter().any(|b| b.is_ascii_whitespace() || *b == b',');
-    whole.then_some(key)
+    let rest = rest.trim_ascii();
+    if scheme.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"AWS4-")) {
+        let scope = parameter(rest, b"credential")?;
+        let name = scope.split(|byte| *byte == b'/').next().filter(|name| !name.is_empty());
+        return name.map(Credential::Name);
+    }
+    if scheme.eq_ignore_ascii_case(b"digest") {
+        return parameter(rest, b"username").map(Credential::Name);
+    }
+    let is_scheme =
+        |word: &[u8]| [&b"bearer"[..], b"basic"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let split = |word: &[u8]| word.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b',');
+    let whole = !rest.is_empty() && !is_scheme(rest) && !split(rest) && !split(scheme);
+    whole.then_some(Credential::Key(rest))
+}
+
+/// The one value of a parameter in a list such as `a="b", c=d`. `None` if it is empty, has an escape, which could spell one
+/// name in many ways, or if the list is not plain or names it twice.
+fn parameter<'a>(list: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut found = None;
+    let mut rest = list.trim_ascii();
+    while !rest.is_empty() {
+        let equals = rest.iter().position(|byte| *byte == b'=')?;
+        let (key, after) = rest.split_at_checked(equals)?;
+        let key = key.trim_ascii();
+        if key.iter().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b'"')) {
+            return None;
+        }
+        let after = after.get(1..)?.trim_ascii_start();
+        let (value, left) = match after.strip_prefix(b"\"") {
+            Some(quoted) => {
+                let end = quoted.iter().position(|byte| *byte == b'"')?;
+                (quoted.get(..end)?, quoted.get(end.checked_add(1)?..)?)
+            }
+            None => {
+                after.split_at_checked(after.iter().position(|byte| *byte == b',').unwrap_or(after.len()))?
+            }
+        };
+        if value.contains(&b'\\') {
+            return None;
+        }
+        if key.eq_ignore_ascii_case(name) && found.replace(value.trim_ascii()).is_some() {
+            return None;
+        }
+        let left = left.trim_ascii_start();
+        rest = match left.split_first() {
+            None => left,
+            Some((b',', more)) => more.trim_ascii(),
+            Some(_) => return None,
+        };
+    }
+    found.filter(|value| !value.is_empty())
 }
 
 /// The address that `x-forwarded-for` (its values in order) has at `hops` from the right, 1 being the last.
@@ -37,12 +97,50 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
-/// The bytes by which an address is counted: IPv4 whole (also when mapped into IPv6), IPv6 by its /64.
-pub fn network(address: IpAddr) -> [u8; 16] {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).octets(),
+/// How long the prefixes are by which addresses count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixes {
+    /// Of an IPv4 address, in bits.
+    pub ipv4: u8,
+    /// Of an IPv6 address, in bits.
+    pub ipv6: u8,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self { ipv4: 32, ipv6: 64 }
     }
+}
+
+impl Prefixes {
+    /// The bytes by which an address is counted. An IPv4 address that is written into an IPv6 one counts as itself.
+    pub fn network(self, address: IpAddr) -> [u8; 16] {
+        match within(address) {
+            IpAddr::V4(v4) => {
+                let bits = kept(u128::from(v4.to_bits()), self.ipv4, 32);
+                Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or_default()).to_ipv6_mapped().octets()
+            }
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(kept(v6.to_bits(), self.ipv6, 128)).octets(),
+        }
+    }
+}
+
+/// The IPv4 address in one that maps it, translates it (NAT64's well-known prefix) or tunnels it (6to4).
+///
+/// Sources: RFC 4291, section 2.5.5.2; RFC 6052, section 2.1; RFC 3056, section 2.
+fn within(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address.to_canonical() else { return address.to_canonical() };
+    match v6.octets() {
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] | [0x20, 0x02, a, b, c, d, ..] => {
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => IpAddr::V6(v6),
+    }
+}
+
+fn kept(bits: u128, prefix: u8, of: u8) -> u128 {
+    let dropped = u32::from(of.saturating_sub(prefix));
+    bits.checked_shr(dropped).and_then(|kept| kept.checked_shl(dropped)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -52,15 +150,17 @@ mod tests {
     #[test]
     fn one_key_is_one_client_however_it_is_written() {
         for value in ["Bearer sk-1", "bearer sk-1", "BEARER   sk-1  ", " Bearer\tsk-1", "sk-1"] {
-            assert_eq!(credential(value.as_bytes()), Some(b"sk-1".as_slice()), "{value:?}");
+            assert_eq!(credential(value.as_bytes()), Some(Credential::Key(b"sk-1")), "{value:?}");
         }
         assert_eq!(credential(b"Basic dTpw"), credential(b"basic   dTpw"));
-        assert_eq!(credential(b"Bearersk-1"), Some(b"Bearersk-1".as_slice()));
+        assert_eq!(credential(b"Bearersk-1"), Some(Credential::Key(b"Bearersk-1")));
     }
 
     #[test]
     fn what_is_no_credential_names_nobody() {
-        for value in ["", "  ", "Bearer", "Bearer  ", "Bearer sk-1,Bearer sk-2", "Bearer sk-1 sk-2"] {
+        for value in
+            ["", "  ", "Bearer", "Bearer  ", "Bearer sk-1,Bearer sk-2", "Bearer sk-1 sk-2", "valid, junk"]
+        {
             assert_eq!(credential(value.as_bytes()), None, "{value:?}");
         }
     }
@@ -89,11 +189,63 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_counts_by_its_64_and_mapped_ipv4_as_itself() {
-        let net = |text: &str| network(text.parse().unwrap());
+    fn who_proves_a_secret_without_sending_it_is_known_by_name() {
+        let named = |value: &'static str| match credential(value.as_bytes()) {
+            Some(Credential::Name(name)) => Some(core::str::from_utf8(name).unwrap()),
+            _ => None,
+        };
+        let signed = "AWS4-HMAC-SHA256 Credential=AKIA1/20261128/eu/bedrock/aws4_request, SignedHeaders=host, Signature=9f";
+        assert_eq!(named(signed), Some("AKIA1"));
+        assert_eq!(named("AWS4-HMAC-SHA256 Credential=AKIA1/x,Signature=00"), Some("AKIA1"));
+        assert_eq!(named("AWS4-ECDSA-P256-SHA256 SignedHeaders=a;b, Credential=AKIA1/x"), Some("AKIA1"));
+        let digest = "Digest username=\"mufasa\", realm=\"a, b=c\", uri=\"/v1\", response=\"7\"";
+        assert_eq!(named(digest), Some("mufasa"));
+        assert_eq!(named("digest realm=\"x\",USERNAME = mufasa"), Some("mufasa"));
+    }
+
+    #[test]
+    fn a_name_that_can_be_read_in_two_ways_names_nobody() {
+        for value in [
+            "AWS4-HMAC-SHA256 Signature=9f",
+            "AWS4-HMAC-SHA256 Credential=/x",
+            "AWS4-HMAC-SHA256 Credential=A/x, Credential=B/x",
+            "AWS4-HMAC-SHA256 Credential=A/x, AWS4-HMAC-SHA256 Credential=B/x",
+            "Digest username=\"mu\\fasa\"",
+            "Digest username=\"mufasa",
+            "Digest username=\"a\" username=\"b\"",
+            "Digest username=\"a\", Digest username=\"b\"",
+            "Digest username*=UTF-8''mufasa",
+            "Digest mufasa",
+            "Digest",
+        ] {
+            assert!(!matches!(credential(value.as_bytes()), Some(Credential::Name(_))), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_counts_by_its_prefix_and_ipv4_as_itself_however_it_is_written() {
+        let net = |text: &str| Prefixes::default().network(text.parse().unwrap());
         assert_eq!(net("2001:db8::1"), net("2001:db8::ffff:1"));
         assert_ne!(net("2001:db8::1"), net("2001:db8:0:1::1"));
-        assert_eq!(net("::ffff:1.2.3.4"), net("1.2.3.4"));
         assert_ne!(net("1.2.3.4"), net("1.2.3.5"));
+        for written in ["::ffff:1.2.3.4", "64:ff9b::1.2.3.4", "2002:102:304::1", "2002:102:304:9::2"] {
+            assert_eq!(net(written), net("1.2.3.4"), "{written}");
+        }
+        let wide = |text: &str| Prefixes { ipv4: 24, ipv6: 56 }.network(text.parse().unwrap());
+        assert_eq!(wide("2001:db8::1"), wide("2001:db8:0:ff::1"));
+        assert_ne!(wide("2001:db8::1"), wide("2001:db8:0:100::1"));
+        assert_eq!(wide("1.2.3.4"), wide("1.2.3.250"));
+        assert_ne!(wide("1.2.3.4"), wide("1.2.4.4"));
+        let whole = Prefixes { ipv4: 32, ipv6: 128 };
+        assert_ne!(whole.network("::1".parse().unwrap()), whole.network("::2".parse().unwrap()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_is_too_strange(value: Vec<u8>, list in "[DdAaWS4 =,\"\\\\a-d/]{0,40}") {
+            credential(&value);
+            credential(list.as_bytes());
+            credential(&[b"Digest ".as_slice(), list.as_bytes()].concat());
+        }
     }
 }

@@ -27,6 +27,14 @@ pub fn is_canonical(path: &[u8]) -> bool {
     !path.iter().any(|byte| matches!(byte, b'?' | b'#'))
 }
 
+/// Whether a canonical path is `prefix` or lies beneath it: a prefix ends where a segment does, so that `/v1` is not `/v10`.
+pub fn is_beneath(path: &[u8], prefix: &[u8]) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(b"/") || matches!(prefix.last(), None | Some(b'/'))
+    })
+}
+
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -109,6 +117,26 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(canonical(spelling.as_bytes()).as_ref(), path.as_bytes(), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_does() {
+        let beneath = |path: &str, prefix: &str| is_beneath(path.as_bytes(), prefix.as_bytes());
+        for (path, prefix) in [
+            ("/v1", "/v1"),
+            ("/v1/", "/v1"),
+            ("/v1/chat", "/v1"),
+            ("/v1/chat", "/v1/"),
+            ("/x", ""),
+            ("/x", "/"),
+        ] {
+            assert!(beneath(path, prefix), "{path} {prefix}");
+        }
+        for (path, prefix) in
+            [("/v10/x", "/v1"), ("/v1x", "/v1"), ("/v1", "/v1/"), ("/v2/chat", "/v1"), ("", "/")]
+        {
+            assert!(!beneath(path, prefix), "{path} {prefix}");
         }
     }
 

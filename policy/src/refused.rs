@@ -52,6 +52,17 @@ impl Refused {
         (!charge.bucket.promises(wait)).then_some(Refusal { charge: *charge, wait, level })
     }
 
+    /// Forgets what is known of these buckets, as tokens were given back to them.
+    pub fn forget(&mut self, charged: &[Charge]) {
+        for charge in charged {
+            if let Some(entry) =
+                self.entries.get_mut(place(charge.mark)).filter(|entry| entry.mark == charge.mark)
+            {
+                *entry = Entry::default();
+            }
+        }
+    }
+
     /// Remembers a refusal at `now`, and gives the wait to tell: at least the refusal's own, spread by `random`.
     /// A wait of at most [`MAX_RETRY`] is never spread beyond it. In nanoseconds.
     pub fn remember(&mut self, refusal: &Refusal, now: Timestamp, random: u64) -> u64 {

@@ -4,7 +4,8 @@
 //!
 //! A set that is full forgets what costs least to forget: a bucket that has refilled (its record says nothing
 //! that a missing one does not), else the one with the smallest part of its tokens spent, and never one that
-//! is refusing its client now. When every record of a set is refusing, the newcomer is told so instead.
+//! is refusing its client now. When every record of a set is refusing, its newcomers share an overflow bucket: the last
+//! two records of each set are kept for that, each for one limit.
 //!
 //! A record is 20 bytes: mark (8), TAT (8), burst tolerance in 2^20 ns (4), little-endian. A set is stored whole
 //! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
@@ -12,9 +13,17 @@
 
 use crate::packed::{Reader, Row, Writer};
 use crate::timestamp::Timestamp;
+use core::ops::Range;
 
-/// Records in a set.
-pub const WAYS: usize = 16;
+/// Records of clients in a set.
+pub const WAYS: usize = 14;
+
+/// Records of buckets that a set's newcomers share.
+const OVERFLOWS: usize = 2;
+
+const RECORDS: usize = 16;
+
+const _: () = assert!(WAYS.saturating_add(OVERFLOWS) == RECORDS, "a set is stored as so many records");
 
 const RECORD: usize = 20;
 
@@ -101,7 +110,7 @@ pub enum Put {
 /// One set, as the bytes that the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotSet {
-    row: Row<WAYS, RECORD>,
+    row: Row<RECORDS, RECORD>,
 }
 
 impl SlotSet {
@@ -123,10 +132,19 @@ impl SlotSet {
     /// Puts `record` in the place of the one with its mark, else of a refilled one, else of the one that costs
     /// least to forget; but never of one whose mark is in `keep`.
     pub fn put(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
+        self.put_among(0..WAYS, record, now, keep)
+    }
+
+    /// Puts the `record` of a bucket that newcomers share in a place that is kept for such, in the same way.
+    pub fn put_overflow(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
+        self.put_among(WAYS..RECORDS, record, now, keep)
+    }
+
+    fn put_among(&mut self, ways: Range<usize>, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         let mut refilled = None;
         let mut least: Option<(usize, Loss)> = None;
         let mut wait = u64::MAX;
-        for (way, bytes) in self.row.iter().enumerate() {
+        for (way, bytes) in self.row.iter().enumerate().filter(|(way, _)| ways.contains(way)) {
             let old = decode(bytes);
             if old.mark == record.mark {
                 self.write(way, record);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use tidegate_tests::bootstrap::{Listener, checkout, module, rate_limit};
 use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::post;
 
 /// What came of so many calls of an SDK.
 pub fn run(sdk: &str, envoy: &Envoy, calls: usize) -> Value {
@@ -81,10 +82,33 @@ fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_lo
         let said = outcome["text"].as_str().expect("a text");
         assert!(said.contains("Input rule 'max_chars' refuses this request"), "{sdk}: {outcome}");
         let error = &outcome["error"];
-        assert_eq!(
-            (&error["code"], &error["param"]),
-            (&json!("prompt_too_long"), &json!("messages[0].content"))
-        );
+        match sdk {
+            "anthropic" => assert_eq!(
+                (&outcome["type"], &error["type"]),
+                (&json!("error"), &json!("invalid_request_error"))
+            ),
+            _ => assert_eq!(
+                (&error["code"], &error["param"]),
+                (&json!("prompt_too_long"), &json!("messages[0].content"))
+            ),
+        }
         assert_eq!(envoy.stat("wasmcustom.tidegate.input_limit.rejected.max_chars"), 1, "{sdk} came back");
     }
+}
+
+#[test]
+fn the_sdk_of_anthropic_reads_type_and_message_of_a_refusal() {
+    let requests = json!({ "rate": "1/h", "burst": 1 });
+    let limit = json!({ "name": "per-client", "per": ["client"], "requests": requests });
+    let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).workers(2).start();
+    let ask = || script(&["chat", "anthropic", &format!("http://{}", envoy.front()), "hello"]);
+    let key = [("x-api-key", "sk-test")];
+    let first = envoy.connect().exchange(&post("/v1/messages", &key, b"{}")).expect("an answer");
+    assert_eq!(first.status, 200);
+    let outcome = ask();
+    assert_eq!(outcome["raised"], "RateLimitError", "{outcome}");
+    assert_eq!((&outcome["type"], &outcome["error"]["type"]), (&json!("error"), &json!("rate_limit_error")));
+    let said = outcome["error"]["message"].as_str().expect("a text");
+    assert!(said.contains("Rate limit 'per-client' reached"), "{outcome}");
+    assert_eq!(envoy.counter("throttled"), 1, "it came back although it was told not to");
 }

@@ -22,7 +22,12 @@ def main():
         ask(*sys.argv[1:])
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
         body = error.body or {}
-        outcome = {"raised": type(error).__name__, "text": str(error), "error": body.get("error", body)}
+        outcome = {
+            "raised": type(error).__name__,
+            "text": str(error),
+            "type": body.get("type"),
+            "error": body.get("error", body),
+        }
         json.dump(outcome, sys.stdout)
     else:
         sys.exit("the SDK raised nothing")

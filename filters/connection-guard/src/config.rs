@@ -2,12 +2,14 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use ipnet::IpNet;
 use serde::Deserialize;
+use tidegate_host::client::prefixes;
 use tidegate_host::config::{ConfigError, FailureMode, parse};
+use tidegate_host::network::Networks;
 use tidegate_host::notation::{Whole, WrittenByteRate, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_policy::bucket::{Bucket, Rate};
 use tidegate_policy::connections::{Caps, SET_BYTES};
+use tidegate_policy::identity::Prefixes;
 use tidegate_policy::request_head::HeadRule;
 use tidegate_policy::slots::Table;
 
@@ -20,7 +22,6 @@ const ARRIVALS: Rate = Rate { requests: 50, period: Duration::from_secs(1) };
 const ARRIVALS_BURST: u32 = 200;
 const MEMORY: u64 = 4 << 20;
 const MAX_MEMORY: u64 = 1 << 30;
-const MAX_EXEMPT: usize = 256;
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -30,6 +31,8 @@ struct Raw {
     headers: RawHeaders,
     max_connections_per_address: Option<Whole>,
     new_connections_per_address: Option<RawArrivals>,
+    #[serde(default)]
+    address: RawPrefixes,
     #[serde(default)]
     exempt: Vec<String>,
     memory: Option<WrittenSize>,
@@ -56,6 +59,17 @@ struct RawArrivals {
     burst: Whole,
 }
 
+/// By how many leading bits addresses count.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct RawPrefixes {
+    /// Of an IPv4 address, 8 to 32; by default 32.
+    ipv4_prefix: Option<Whole>,
+    /// Of an IPv6 address, 16 to 128; by default 64.
+    ipv6_prefix: Option<Whole>,
+}
+
 /// Everything that can be enforced.
 #[derive(Debug)]
 pub struct Config {
@@ -65,11 +79,13 @@ pub struct Config {
     pub caps: Caps,
     /// Where addresses are counted.
     pub table: Table,
+    /// By how much of them.
+    pub prefixes: Prefixes,
     /// What happens to a connection that cannot be counted.
     pub failure_mode: FailureMode,
     /// Whether it only counts.
     pub shadow: bool,
-    exempt: Vec<IpNet>,
+    exempt: Networks,
 }
 
 impl Config {
@@ -86,16 +102,16 @@ impl Config {
             },
             table: table
                 .ok_or_else(|| refuse("memory", format!("found {memory}B, accepted is 33536B to 1GiB")))?,
+            prefixes: prefixes(raw.address.ipv4_prefix, raw.address.ipv6_prefix, "address")?,
             failure_mode: raw.failure_mode,
             shadow: raw.shadow,
-            exempt: networks(&raw.exempt)?,
+            exempt: Networks::new(&raw.exempt, "exempt")?,
         })
     }
 
     /// Whether the connections of `address` are not counted.
     pub fn exempts(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.exempt.iter().any(|network| network.contains(&address))
+        self.exempt.contain(address)
     }
 }
 
@@ -133,21 +149,6 @@ fn arrivals(written: Option<RawArrivals>) -> Result<Bucket, ConfigError> {
             format!("found {requests} in {period:?}, bursts of {burst}; {accepted}"),
         )
     })
-}
-
-fn networks(written: &[String]) -> Result<Vec<IpNet>, ConfigError> {
-    if written.len() > MAX_EXEMPT {
-        let found = written.len();
-        return Err(refuse("exempt", format!("found {found} networks, accepted are up to {MAX_EXEMPT}")));
-    }
-    let network = |(index, text): (usize, &String)| {
-        let single = || text.parse().map(|address: IpAddr| IpNet::from(address));
-        text.parse().or_else(|_| single()).map_err(|_| {
-            let accepted = "accepted is a network such as 10.0.0.0/8 or 2001:db8::/32, or an address";
-            refuse(&format!("exempt[{index}]"), format!("found {text:?}, {accepted}"))
-        })
-    };
-    written.iter().enumerate().map(network).collect()
 }
 
 fn span(written: Option<WrittenSpan>, default: Duration, path: &str) -> Result<Duration, ConfigError> {
@@ -209,6 +210,7 @@ mod tests {
                 ["new_connections_per_address", "found 0", "at least 1"],
             ),
             (json!({ "exempt": ["10.0.0.0/8", "10.0.0.0/33"] }), ["exempt[1]", "10.0.0.0/33", "10.0.0.0/8"]),
+            (json!({ "address": { "ipv6_prefix": 8 } }), ["address.ipv6_prefix", "found 8", "16 to 128"]),
             (json!({ "memory": "1KiB" }), ["memory", "1024B", "1GiB"]),
             (json!({ "failure_mode": "open" }), ["failure_mode", "open", "allow"]),
         ] {

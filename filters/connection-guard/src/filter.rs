@@ -8,7 +8,6 @@ use tidegate_host::connection::{Connection, Fate, Guard, Link};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::store::{Contended, update};
 use tidegate_policy::connections::{ConnectionSet, Lease, Opening};
-use tidegate_policy::identity;
 use tidegate_policy::request_head::{TooSlow, Tracker};
 use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
@@ -121,9 +120,9 @@ impl Connection for Guarded {
 impl Guarded {
     /// Counts this connection; gives the metric of what refuses it, if something does.
     fn count(&mut self, link: &dyn Link, now: Timestamp) -> Option<usize> {
-        let Config { caps, table, failure_mode, shadow, .. } = &*self.config;
+        let Config { caps, table, prefixes, failure_mode, shadow, .. } = &*self.config;
         let address = link.peer().filter(|address| !self.config.exempts(*address))?;
-        let print = link.fingerprinter().of([identity::network(address).as_slice()]);
+        let print = link.fingerprinter().of([prefixes.network(address).as_slice()]);
         let key = key(table.set(print.place));
         let opened = update(link.store(), &key, |before: ConnectionSet| {
             let mut set = before.clone();

@@ -11,7 +11,8 @@ use tidegate_policy::answer_cache::index::Asker;
 use tidegate_policy::answer_cache::vary::Variants;
 use tidegate_policy::api::Api;
 use tidegate_policy::fingerprint::Fingerprint;
-use tidegate_policy::identity;
+use tidegate_policy::identity::Prefixes;
+use tidegate_policy::path::is_beneath;
 
 /// Headers that carry a key.
 const KEYS: [&[u8]; 3] = [b"authorization", b"x-api-key", b"api-key"];
@@ -50,6 +51,7 @@ pub(crate) struct Head {
     variants: Variants,
     asker: u32,
     network: Option<[u8; 16]>,
+    prefixes: Prefixes,
     /// Whether it carries a key.
     pub(crate) is_authorized: bool,
 }
@@ -59,8 +61,7 @@ impl Asked {
     pub fn of_head(exchange: &dyn Exchange, config: &Config) -> Self {
         let headers = exchange.request_headers();
         let path = headers.path();
-        let refused =
-            |reduce: &Reduce| reduce.refuse_paths.iter().any(|prefix| path.starts_with(prefix.as_slice()));
+        let refused = |reduce: &Reduce| reduce.refuse_paths.iter().any(|prefix| is_beneath(&path, prefix));
         let out = |(name, wanted): &HeaderMatch| {
             headers.all(name).any(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
         };
@@ -104,15 +105,17 @@ impl Asked {
     pub fn asker(&self, exchange: &dyn Exchange) -> Asker {
         let head = self.head.as_ref();
         let network = head.and_then(|head| head.network);
-        let network = network.or_else(|| exchange.peer().map(identity::network)).unwrap_or_default();
+        let prefixes = head.map_or_else(Prefixes::default, |head| head.prefixes);
+        let peer = || exchange.peer().map(|address| prefixes.network(address));
+        let network = network.or_else(peer).unwrap_or_default();
         let network = exchange.fingerprinter().of([network.as_slice()]);
         Asker { client: head.map_or(0, |head| head.asker), network: short(network) }
     }
 }
 
 /// What the head adds to the question; `None` if its answer must not be kept. A client is known by its key, or, where no
-/// keys are looked for, by its network: whose key is ambiguous or absent is told from nobody, so nothing is kept. Nor is
-/// anything where a header that tells apart who shares a key is absent, or there twice.
+/// keys are looked for, by its network: whose key is ambiguous or absent is told from nobody, and a name may be anybody's, so
+/// nothing is kept. Nor is anything where a header that tells apart who shares a key is absent, or there twice.
 fn head(exchange: &dyn Exchange, config: &Config) -> Option<Head> {
     let cached = config.cached.as_ref()?;
     let headers = exchange.request_headers();
@@ -131,7 +134,7 @@ fn head(exchange: &dyn Exchange, config: &Config) -> Option<Head> {
     let client = match client {
         _ if cached.scope.is_shared() => None,
         Client::Network(_) if config.clients.have_keys() => return None,
-        Client::Unknown => return None,
+        Client::Name(_) | Client::Unknown => return None,
         Client::Key(_) | Client::Network(_) => Some(known),
     };
     let mut asked = prints.start();
@@ -147,6 +150,7 @@ fn head(exchange: &dyn Exchange, config: &Config) -> Option<Head> {
         variants: Variants::read(&prints, |name| headers.all(name)),
         asker: short(known),
         network: config.clients.trusts_hops().then(network).flatten(),
+        prefixes: config.clients.prefixes(),
         is_authorized: KEYS.iter().any(|name| headers.all(name).next().is_some()),
     })
 }

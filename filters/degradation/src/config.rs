@@ -11,6 +11,7 @@ use tidegate_host::notation::{Whole, WrittenRatio, WrittenSpan};
 use tidegate_policy::answer_cache::AnswerCache;
 use tidegate_policy::breaker::{Breaker, BreakerRule, InvalidBreaker};
 use tidegate_policy::health::{HealthRule, InvalidHealth};
+use tidegate_policy::path::is_beneath;
 use tidegate_policy::ratio::Ratio;
 use tidegate_policy::retry_hint::{Hints, InvalidHints};
 use tidegate_policy::tier::{Switch, Tiers};
@@ -149,7 +150,7 @@ impl Timeouts {
     /// Nanoseconds that an answer may take: of the first rule that matches, else the usual.
     pub fn of(&self, path: &[u8], model: Option<&str>) -> u64 {
         let matches = |rule: &&Timeout| {
-            path.starts_with(&rule.path_prefix)
+            is_beneath(path, &rule.path_prefix)
                 && rule.model.as_deref().is_none_or(|name| model == Some(name))
         };
         self.others.iter().find(matches).map_or(self.usual, |rule| rule.timeout)

@@ -15,7 +15,9 @@ pub fn body(asked: &Asked, message: &str, random: u64) -> Option<Vec<u8>> {
         (Api::Completion, true) => include_str!("fallback/completion.sse"),
         (Api::Message, false) => include_str!("fallback/message.json"),
         (Api::Message, true) => include_str!("fallback/message.sse"),
-        (Api::Response | Api::Embedding | Api::Rerank | Api::Management | Api::Other, _) => return None,
+        (Api::Response, false) => include_str!("fallback/response.json"),
+        (Api::Response, true) => include_str!("fallback/response.sse"),
+        (Api::Embedding | Api::Rerank | Api::Management | Api::Other, _) => return None,
     };
     let id = format!("tidegate-{random:016x}");
     let values =
@@ -52,6 +54,7 @@ mod tests {
             (Api::Chat, "/choices/0/message/content"),
             (Api::Completion, "/choices/0/text"),
             (Api::Message, "/content/0/text"),
+            (Api::Response, "/output/0/content/0/text"),
         ] {
             let message = "busy $id\n\n\"now\"";
             let body = body(&asked(api, false), message, 7).unwrap();
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_streams_has_content_a_reason_and_an_end() {
-        for api in [Api::Chat, Api::Completion, Api::Message] {
+        for api in [Api::Chat, Api::Completion, Api::Message, Api::Response] {
             let shown =
                 Watch::new(Form::Events).feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
             assert_eq!(shown.first, Some(First::Content));
@@ -75,6 +78,6 @@ mod tests {
     #[test]
     fn what_has_no_shape_has_no_answer() {
         assert_eq!(body(&asked(Api::Other, false), "busy", 7), None);
-        assert_eq!(body(&asked(Api::Response, true), "busy", 7), None);
+        assert_eq!(body(&asked(Api::Embedding, false), "busy", 7), None);
     }
 }

@@ -37,13 +37,21 @@ impl Config {
         let mut prints: Vec<Option<Fingerprint>> = vec![None; self.identities.len()];
         let mut key_hash = None;
         let mut due = Due { charges: Vec::with_capacity(self.limits.len()), later: Vec::new() };
+        if self.exempt.holds(exchange, &self.clients) {
+            return due;
+        }
         let fingerprinter = exchange.fingerprinter();
-        let (is_read, model) = match exchange.protocol() {
-            Protocol::Grpc => (false, Named::Unreadable),
-            Protocol::Http | Protocol::Tunnel => (exchange.request_goes_on(), Named::Name(String::new())),
+        let by_path =
+            self.limits.iter().any(|limit| limit.needs_model).then(|| Named::by_path(exchange)).flatten();
+        let (is_read, model) = match (by_path, exchange.protocol()) {
+            (Some(model), _) => (false, model),
+            (None, Protocol::Grpc) => (false, Named::Unreadable),
+            (None, Protocol::Http | Protocol::Tunnel) => {
+                (exchange.request_goes_on(), Named::Name(String::new()))
+            }
         };
         for (place, limit) in self.limits.iter().enumerate() {
-            if !limit.applies(exchange) {
+            if !limit.applies(exchange, &self.clients) {
                 continue;
             }
             let (Some(identity), Some(print)) =
@@ -87,7 +95,7 @@ impl Config {
 
     fn key_hash(&self, exchange: &dyn Exchange) -> Option<[u8; 32]> {
         match self.clients.client(exchange) {
-            Client::Key(key) if key.len() <= MAX_KEY => Some(Sha256::digest(key).into()),
+            Client::Key(key) | Client::Name(key) if key.len() <= MAX_KEY => Some(Sha256::digest(key).into()),
             _ => None,
         }
     }

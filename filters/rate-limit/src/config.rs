@@ -1,6 +1,7 @@
 //! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be
 //! enforced is refused here, with its path, what was found and what is accepted.
 
+use crate::exempt::Exempt;
 use crate::identity::{Identity, Part};
 use crate::model::Models;
 use core::time::Duration;
@@ -34,6 +35,8 @@ pub struct Config {
     pub identities: Vec<Identity>,
     /// How clients are told apart.
     pub clients: ClientSources,
+    /// What no limit charges.
+    pub exempt: Exempt,
     /// Where the buckets live.
     pub table: Table,
     /// How many requests one worker may delay at a time.
@@ -44,6 +47,8 @@ pub struct Config {
     pub failure_mode: FailureMode,
     /// Whether admitted answers carry the `x-ratelimit-*` headers.
     pub headers_on_admitted: bool,
+    /// Whether answers carry the IETF's `RateLimit` headers too.
+    pub ietf_headers: bool,
     /// Where clients say which attempt a request is.
     pub retry_headers: RetryHeaders,
 }
@@ -81,8 +86,8 @@ pub struct Requests {
 
 impl Limit {
     /// Whether it applies to a request, as far as its head tells.
-    pub fn applies(&self, exchange: &dyn Exchange) -> bool {
-        self.when.applies(exchange)
+    pub fn applies(&self, exchange: &dyn Exchange, clients: &ClientSources) -> bool {
+        self.when.applies_to(exchange, clients)
     }
 
     /// The requests that it applies to.
@@ -123,11 +128,13 @@ impl Config {
             limits,
             identities,
             clients,
+            exempt: Exempt::new(raw.exempt)?,
             table,
             max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
             hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
+            ietf_headers: raw.ietf_headers,
             retry_headers: RetryHeaders::new(raw.retry_headers)?,
         })
     }

@@ -10,7 +10,8 @@ use tidegate_policy::slots::Table;
 impl Describe for RateLimit {
     fn describe(&self) -> Description {
         let config = &self.worker.config;
-        let rules = config.limits.iter().map(|limit| sentence(config, limit)).collect();
+        let rules = config.limits.iter().map(|limit| sentence(config, limit));
+        let rules = rules.chain([format!("not charged: {}", config.exempt)]).collect();
         let holds = config.limits.iter().any(|limit| limit.requests.bucket.promised() > 0);
         let most = config.max_held;
         let delays = holds.then(|| format!("up to {most} requests on each worker until their turn comes"));

@@ -3,25 +3,30 @@
 //! What the head decides is charged at once, so that a flood costs no look at its bodies. Where a limit counts by the
 //! model, nothing of the body goes on before that is known; if it is refused then, what was charged is given back.
 //!
+//! What a request took of a bucket that all share is given back when a filter behind this one refuses it: the cluster was
+//! spared, and nobody's junk is to cost the others their turn.
+//!
 //! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
 //! against it.
 
 use crate::admission::{admit, refund};
-use crate::answer::{level_headers, names_a_tighter_limit, throttled, undecided};
+use crate::answer::{LevelHeaders, throttled, undecided};
 use crate::charges::Later;
 use crate::config::Config;
 use crate::model::Named;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
-use tidegate_host::attempt::Return;
+use tidegate_host::attempt::{Return, cost_no_work};
 use tidegate_host::config::{ConfigError, FailureMode};
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
 use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
+use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
 const ADMITTED: usize = 0;
@@ -31,8 +36,9 @@ const DELAYED: usize = 3;
 const CONTENDED: usize = 4;
 const SATURATED: usize = 5;
 const EVICTED: usize = 6;
-const TOTALS: [&str; 7] =
-    ["admitted", "throttled", "shadowed", "delayed", "contended", "saturated", "evicted"];
+const OVERFLOWED: usize = 7;
+const TOTALS: [&str; 8] =
+    ["admitted", "throttled", "shadowed", "delayed", "contended", "saturated", "evicted", "overflowed"];
 
 const MAX_DEPTH: u8 = 64;
 
@@ -55,6 +61,8 @@ pub struct RateLimitStream {
     worker: Rc<Worker>,
     later: Vec<Later>,
     charged: Vec<Charge>,
+    /// What was taken of buckets that all share, until the answer tells whether the cluster was asked.
+    shared: Vec<Charge>,
     level: Option<Level>,
     body: Body,
     is_limited: bool,
@@ -104,6 +112,7 @@ impl Filter for RateLimit {
             worker: Rc::clone(&self.worker),
             later: Vec::new(),
             charged: Vec::new(),
+            shared: Vec::new(),
             level: None,
             body: Body::Empty,
             is_limited: false,
@@ -172,11 +181,16 @@ impl Stream for RateLimitStream {
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let level = self.level.filter(|_| self.worker.config.headers_on_admitted);
-        if let Some(level) = level.filter(|level| !names_a_tighter_limit(exchange, *level)) {
-            for (name, value) in level_headers(level) {
-                exchange.set_response_header(name, &value);
+        let shared = core::mem::take(&mut self.shared);
+        if !shared.is_empty() && cost_nothing(exchange) {
+            refund(exchange.store(), &shared);
+            if let Ok(mut refused) = self.worker.refused.try_borrow_mut() {
+                refused.forget(&shared);
             }
+        }
+        let config = &self.worker.config;
+        if let Some(level) = self.level.filter(|_| config.headers_on_admitted) {
+            LevelHeaders { level, ietf: config.ietf_headers }.set(exchange);
         }
         Flow::Keep
     }
@@ -218,6 +232,7 @@ impl RateLimitStream {
 
     fn keep(&mut self, exchange: &dyn Exchange, ruling: Ruling, now: Timestamp) {
         let Ruling { tightest, hold, charged, .. } = ruling;
+        self.shared.extend(charged.iter().filter(|charge| matches!(charge.place, Place::Own(_))));
         let level = tightest.map(|level| Level { reset: level.reset.saturating_sub(hold), ..level });
         self.level = [self.level, level].into_iter().flatten().reduce(Level::tightest);
         if !self.later.is_empty() {
@@ -278,6 +293,9 @@ impl Worker {
         if ruling.evicted > 0 {
             exchange.count(EVICTED, ruling.evicted);
         }
+        if ruling.overflowed > 0 {
+            exchange.count(OVERFLOWED, ruling.overflowed);
+        }
         if let Some(undecided) = ruling.undecided {
             exchange.count(if undecided == Undecided::Contended { CONTENDED } else { SATURATED }, 1);
         }
@@ -303,8 +321,18 @@ impl Worker {
         };
         let own = limit.overrides.values().find(|own| own.bucket == charge.bucket);
         let text = &own.unwrap_or(&limit.requests).text;
-        Flow::Reply(throttled(&limit.name, text, *level, Duration::from_nanos(told)))
+        let reply = throttled(&limit.name, text, Duration::from_nanos(told));
+        let headers = LevelHeaders { level: *level, ietf: self.config.ietf_headers };
+        Flow::Reply(headers.on(reply, exchange))
     }
+}
+
+/// Whether a filter behind this one has refused the request, so that the cluster did no work for it. One host call, and one
+/// more for an answer that is an error.
+fn cost_nothing(exchange: &dyn Exchange) -> bool {
+    let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
+    let may_be = status >= 400 || exchange.protocol() == Protocol::Grpc;
+    may_be && exchange.fact(Fact::ResponseDetails).is_some_and(|details| cost_no_work(&details.0))
 }
 
 fn metric_of(place: usize) -> usize {

@@ -1,14 +1,17 @@
 //! The model that a request names, and which models a limit is about. A request without one names the empty name: many
 //! servers then take their first model. What cannot be read, as it is compressed or no JSON, may name any to the
-//! server, so it is counted by every limit on models.
+//! server, so it is counted by every limit on models. A path that names one decides alone: the APIs that have such paths
+//! do not look for a model in the body, where a client could write any.
 
 use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::Exchange;
 use tidegate_host::scan::Scan;
+use tidegate_policy::api;
 
 const MAX_NAMES: usize = 256;
 const MAX_NAME: usize = 256;
 
-/// What a request's body names.
+/// What a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// This model, by its first 256 bytes; empty where it names none.
@@ -25,6 +28,14 @@ pub struct Models {
 }
 
 impl Named {
+    /// What a request's path names, if it does.
+    pub fn by_path(exchange: &dyn Exchange) -> Option<Self> {
+        let path = exchange.request_headers().path();
+        let name = String::from_utf8_lossy(api::model_in(&path)?);
+        let kept = |(at, character): &(usize, char)| at.saturating_add(character.len_utf8()) <= MAX_NAME;
+        Some(Self::Name(name.char_indices().take_while(kept).map(|(_, character)| character).collect()))
+    }
+
     /// What a whole body names.
     pub fn of(scan: &Scan) -> Self {
         if !scan.is_complete() {

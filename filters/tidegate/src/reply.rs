@@ -9,6 +9,7 @@ use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::Scan;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 
 /// An answer, as one filter sees it.
@@ -38,6 +39,10 @@ impl Exchange for ReplyView<'_> {
 
     fn protocol(&self) -> Protocol {
         self.view.protocol()
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.view.dialect()
     }
 
     fn set_request_header(&self, _: &str, _: &[u8]) {}

@@ -9,6 +9,7 @@ use tidegate_host::plugin::Proxy;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
@@ -76,6 +77,10 @@ impl Exchange for View<'_> {
 
     fn protocol(&self) -> Protocol {
         self.whole.protocol()
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.whole.dialect()
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {

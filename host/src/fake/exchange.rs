@@ -9,6 +9,7 @@ use crate::protocol::Protocol;
 use crate::scan::Scan;
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::{self, Edit};
 
 /// A header's new value, or that it was taken out.
@@ -136,6 +137,10 @@ impl Exchange for FakeExchange<'_> {
 
     fn protocol(&self) -> Protocol {
         Protocol::of(&self.headers)
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::of(&self.headers.path())
     }
 
     fn request_goes_on(&self) -> bool {

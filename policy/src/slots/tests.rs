@@ -33,8 +33,8 @@ fn a_refilled_bucket_is_forgotten_first_and_its_loss_is_no_loss() {
 fn among_used_buckets_the_least_spent_goes_and_is_counted() {
     let mut set = full_set(|mark| (mark + 3) * SECOND);
     assert_eq!(set.put(record(100, SECOND), at(1), &[]), Put::Evicted);
-    assert_eq!(set.find(0), None);
-    assert_eq!((1..16).filter(|mark| set.find(*mark).is_some()).count(), 15);
+    assert_ne!(set.find(0), Some(at(3 * SECOND)));
+    assert_eq!((1..WAYS as u64).filter(|mark| set.find(*mark).is_some()).count(), WAYS - 1);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_throttled_client_is_never_forgotten() {
         set.put(record(101, SECOND), at(1), &[]),
         Put::Full { wait: 999_999_999 + (20 * SECOND) % (1 << 20) }
     );
-    assert_eq!((0..16).filter(|mark| set.find(*mark).is_some()).count(), 15);
+    assert_eq!((0..WAYS as u64).filter(|mark| set.find(*mark).is_some()).count(), WAYS - 1);
 }
 
 #[test]
@@ -66,13 +66,23 @@ fn a_table_takes_no_more_than_it_was_given() {
     assert_eq!(table.set(u64::MAX), Place::Set(table.sets() - 1));
 }
 
+#[test]
+fn what_newcomers_share_takes_no_clients_place() {
+    let mut set = full_set(|_| 30 * SECOND);
+    assert_eq!(set.put_overflow(record(100, 30 * SECOND), at(1), &[]), Put::Stored);
+    assert_eq!(set.put_overflow(record(101, 30 * SECOND), at(1), &[]), Put::Stored);
+    assert!(matches!(set.put_overflow(record(102, SECOND), at(1), &[]), Put::Full { .. }));
+    assert!((0..WAYS as u64).all(|mark| set.find(mark) == Some(at(30 * SECOND))));
+    assert_eq!((set.find(100), set.find(102)), (Some(at(30 * SECOND)), None));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_set(bytes: Vec<u8>, mark: u64, now: u64) {
         let mut set = SlotSet::from_bytes(&bytes);
         set.find(mark);
         set.put(record(mark, now), at(now), &[]);
-        prop_assert_eq!(set.as_bytes().len(), WAYS * RECORD);
+        prop_assert_eq!(set.as_bytes().len() as u64, Table::SET_BYTES);
         prop_assert_eq!(SlotSet::from_bytes(set.as_bytes()), set);
     }
 

@@ -68,7 +68,8 @@ fn a_right_one_is_told_in_plain_words() {
     assert!(report.is_right);
     for part in [
         "chat: 10 requests per minute, bursts of 5",
-        "each client (authorization, x-api-key, address)",
+        "each client (x-api-key before authorization on Anthropic's paths, authorization before x-api-key on all others",
+        "not charged: /health, /metrics, CORS preflights",
         "POST to /v1/…",
         "held for up to 2s, then 429",
         "shadow",

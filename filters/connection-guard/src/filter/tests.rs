@@ -2,6 +2,7 @@ use super::*;
 use serde_json::{Value, json};
 use tidegate_host::fake::{FakeLink, FakeProxy};
 use tidegate_host::store::ATTEMPTS;
+use tidegate_policy::identity::Prefixes;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -113,7 +114,7 @@ fn a_lost_race_counts_again_on_what_the_winner_left_and_losing_all_is_the_failur
 
 fn proxy_print(proxy: &FakeProxy) -> tidegate_policy::fingerprint::Fingerprint {
     use tidegate_host::plugin::Proxy;
-    let network = identity::network(proxy.peer.expect("set"));
+    let network = Prefixes::default().network(proxy.peer.expect("set"));
     proxy.fingerprinter().of([network.as_slice()])
 }
 

@@ -8,7 +8,7 @@ use tidegate_host::attempt::RawRetryHeader;
 use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::route::{RawHeader, RawWhen};
+use tidegate_host::route::{RawHeader, RawNot, RawWhen};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) limits: Vec<RawLimit>,
     pub(super) client: Option<Vec<RawSource>>,
     pub(super) address: Option<AddressSource>,
+    pub(super) exempt: Option<Vec<String>>,
     pub(super) memory: Option<WrittenSize>,
     pub(super) max_held: Option<Whole>,
     #[serde(default)]
@@ -25,6 +26,8 @@ pub(super) struct Raw {
     pub(super) failure_mode: FailureMode,
     #[serde(default = "yes")]
     pub(super) headers_on_admitted: bool,
+    #[serde(default)]
+    pub(super) ietf_headers: bool,
     pub(super) retry_headers: Option<Vec<RawRetryHeader>>,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct RawCondition {
     methods: Option<Vec<String>>,
     #[serde(default)]
     headers: Vec<RawHeader>,
+    addresses: Option<Vec<String>>,
+    not: Option<RawNot>,
     model: Option<RawModels>,
 }
 
@@ -67,12 +72,12 @@ pub(super) enum RawModels {
 impl RawCondition {
     /// What a request's head tells, and what its body does.
     pub(super) fn parts(self) -> (RawWhen, Option<Vec<String>>) {
-        let Self { path_prefix, methods, headers, model } = self;
+        let Self { path_prefix, methods, headers, addresses, not, model } = self;
         let names = model.map(|model| match model {
             RawModels::One(name) => vec![name],
             RawModels::Several(names) => names,
         });
-        (RawWhen { path_prefix, methods, headers }, names)
+        (RawWhen { path_prefix, methods, headers, addresses, not }, names)
     }
 }
 

@@ -218,20 +218,20 @@ fn a_wait_of_more_than_a_minute_stops_the_client() {
 }
 
 #[test]
-fn a_set_full_of_throttled_clients_turns_a_newcomer_away_and_forgets_none_of_them() {
+fn newcomers_of_a_set_full_of_throttled_clients_share_a_bucket_and_none_of_those_is_forgotten() {
     let filter = filter(&json!({
         "memory": "32KiB",
         "limits": [{ "name": "a", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } }],
     }));
     let proxy = FakeProxy::running(&filter);
     let clients: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
-    let flows: Vec<Flow> = clients.iter().map(|client| ask(&filter, &proxy, client)).collect();
-    let turned_away = proxy.counter("tidegate.rate_limit.saturated");
-    assert!(turned_away > 0, "the table was never full");
-    for (client, flow) in clients.iter().zip(flows) {
-        let status = if flow == Flow::Continue { 429 } else { 503 };
-        assert_eq!(reply(ask(&filter, &proxy, client)).status, status, "client {client}");
-    }
+    let admitted = clients.iter().filter(|client| ask(&filter, &proxy, client) == Flow::Continue).count();
+    assert!(proxy.counter("tidegate.rate_limit.overflowed") > 0, "the table was never full");
+    assert_eq!(proxy.counter("tidegate.rate_limit.saturated"), 0);
+    assert!((71 * 14..=71 * 15).contains(&admitted), "{admitted} admitted");
+    assert!(clients.iter().all(|client| reply(ask(&filter, &proxy, client)).status == 429));
+    proxy.advance(3_600_000_000_000 - 1_000_000_000);
+    assert!(clients.iter().all(|client| reply(ask(&filter, &proxy, client)).status == 429));
     assert!(proxy.store.entries() <= 71, "{} entries", proxy.store.entries());
 }
 
@@ -244,11 +244,8 @@ fn clients_without_room_leave_the_limit_on_all_of_them_alone() {
         ]}));
         let proxy = FakeProxy::running(&filter);
         let admitted = (0..9_000).filter(|n| ask(&filter, &proxy, &n.to_string()) == Flow::Continue).count();
-        assert!(proxy.counter("tidegate.rate_limit.saturated") > 0, "{mode}: the table was never full");
-        assert!(
-            if mode == "allow" { admitted == 3_000 } else { admitted < 1_200 },
-            "{mode}: {admitted} admitted"
-        );
+        assert!(proxy.counter("tidegate.rate_limit.overflowed") > 0, "{mode}: the table was never full");
+        assert!(admitted <= 71 * 15, "{mode}: {admitted} admitted");
     }
 }
 
@@ -326,4 +323,30 @@ proptest! {
         let again = matches!(filter.stream().on_request_headers(&exchange), Flow::Reply(_));
         prop_assert!(again);
     }
+}
+
+#[test]
+fn what_a_later_filter_refuses_is_given_back_to_a_limit_on_all_and_to_no_other() {
+    let filter = filter(&json!({ "limits": [
+        { "name": "each", "per": ["client"], "requests": { "rate": "1/h", "burst": 5 } },
+        { "name": "all", "per": [], "requests": { "rate": "1/h", "burst": 1 } },
+    ]}));
+    let proxy = FakeProxy::running(&filter);
+    for (status, details, returned) in [
+        ("400", "tidegate.input_limit.json", true),
+        ("503", "tidegate.degradation.breaker", true),
+        ("503", "via_upstream", false),
+    ] {
+        let mut exchange = proxy.exchange(&[("x-api-key", "k")]);
+        let mut stream = filter.stream();
+        assert_eq!(stream.on_request_headers(&exchange), Flow::Continue, "{details}");
+        assert_eq!(reply(ask(&filter, &proxy, "other")).status, 429, "{details}: meanwhile it is spent");
+        exchange.respond(&[(":status", status)]);
+        exchange.know(tidegate_host::exchange::Fact::ResponseDetails, details.as_bytes());
+        stream.on_response_headers(&exchange);
+        if !returned {
+            assert_eq!(reply(ask(&filter, &proxy, "other")).status, 429, "{details}");
+        }
+    }
+    assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 3);
 }
