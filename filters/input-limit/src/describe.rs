@@ -48,14 +48,14 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     let each_role = prompt.role_characters.iter().map(|(role, most)| {
         format!("{whose}: at most {most} characters of role {role:?}{}", shadow("max_role_chars"))
     });
-    let labels = ["control", "bidi", "zero_width", "private_use"];
-    let classes = Class::ALL.iter().zip(labels).zip(prompt.classes).filter_map(|((_, label), treatment)| {
+    let classes = Class::ALL.iter().zip(prompt.classes).filter_map(|(class, treatment)| {
         let what = match treatment {
             Treatment::Allow => return None,
             Treatment::Strip => "taken out",
             Treatment::Reject => "refused",
         };
-        Some(format!("{whose}: {label} characters are {what}{}", shadow(label)))
+        let label = class.name();
+        Some(format!("{whose}: {label} characters that harm are {what}{}", shadow(label)))
     });
     core::iter::once(body).chain(counted).chain(each_role).chain(classes).collect()
 }
