@@ -50,7 +50,7 @@ fn one_thousand_and_twenty_four_characters_pass_and_one_more_does_not() {
         let passes = ask(&mut envoy.connect(), &chat(&text(1_024)));
         assert_eq!(passes.status, 200, "{unit}");
         let refused = ask(&mut envoy.connect(), &chat(&text(1_025)));
-        assert_eq!((refused.status, code(&refused).as_str()), (400, "prompt_too_long"), "{unit}");
+        assert_eq!((refused.status, code(&refused).as_str()), (400, "context_length_exceeded"), "{unit}");
         assert_eq!(refused.json()["error"]["param"], "messages[0].content");
         assert_eq!(refused.header("x-should-retry"), Some("false"));
     }
@@ -64,7 +64,7 @@ fn a_body_passes_byte_for_byte_or_mended_and_the_next_request_on_its_connection_
     let upstream = Upstream::start();
     for hold_headers in [true, false] {
         let before = upstream.seen().len();
-        let envoy = start(&json!({ "hold_headers": hold_headers }), &upstream);
+        let envoy = start(&json!({ "preset": "question", "hold_headers": hold_headers }), &upstream);
         let mut connection = envoy.connect();
         let untouched = b" { \"max_tokens\" : 1, \"messages\" : [ ] } \n".as_slice();
         let mended = r#"{"max_tokens":99999,"messages":[{"role":"user","content":"a\u200bb"}]}"#.as_bytes();
@@ -144,7 +144,7 @@ fn a_prompt_too_long_is_refused_while_the_rest_of_it_is_still_to_come() {
     let begun = Instant::now();
     connection.send(format!("{head}{{\"messages\":[{{\"content\":\"{text}").as_bytes()).expect("sent");
     let answer = connection.receive().expect("an answer");
-    assert_eq!(code(&answer), "prompt_too_long");
+    assert_eq!(code(&answer), "context_length_exceeded");
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(upstream.seen().is_empty());
 }
@@ -212,7 +212,7 @@ fn trailers_do_not_bypass_and_nor_do_bodies_that_cannot_be_read() {
 fn a_rewrite_behind_trailers_is_framed_right_too() {
     let upstream = Upstream::start();
     for hold_headers in [true, false] {
-        let envoy = start(&json!({ "hold_headers": hold_headers }), &upstream);
+        let envoy = start(&json!({ "preset": "question", "hold_headers": hold_headers }), &upstream);
         let fields = http2::post(b"/v1/chat/completions");
         let body = br#"{"max_tokens":99999,"messages":[]}"#;
         let answer = http2::exchange_with_trailers(envoy.front(), &fields, body, &[(b"x-trailer", b"1")]);

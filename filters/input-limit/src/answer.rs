@@ -123,8 +123,8 @@ fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'st
     if code == TOO_LONG {
         let (limit, unit) = (limit.unwrap_or(0), if what == "token ids" { "tokens" } else { "characters" });
         let text = format!(
-            "This model's maximum context length is {limit} {unit}. However, this request has {} or more {what}, and by \
-             input rule '{label}' at most {limit} are accepted. Please reduce the length of the messages.",
+            "This model's maximum context length is {limit} {unit}. Input rule '{label}' refuses this request: it has {} \
+             or more {what}, at most {limit} are accepted. Please reduce the length of the messages.",
             breach.found
         );
         return (code, text);

@@ -21,10 +21,15 @@ impl Describe for InputLimit {
             let shadow = shadow_text(config.is_shadow(config::LABELS.len().saturating_add(place)));
             format!("a text that matches deny.{name}: 400{shadow}")
         }));
-        let largest = config.routes.iter().map(|(_, limits)| limits.body).fold(config.limits.body, u64::max);
-        let keeps = format!("each body until it was read, up to {}", size_text(largest));
+        let keeps = format!("each body until it was read, up to {}", size_text(self.holds()));
         let needs = if config.hold_headers { vec![HOLDS_HEADERS] } else { Vec::new() };
         Description { rules, memory: 0, keeps: vec![keeps], needs }
+    }
+
+    fn holds(&self) -> u64 {
+        let all =
+            core::iter::once(&self.config.limits).chain(self.config.routes.iter().map(|(_, limits)| limits));
+        all.filter(|limits| limits.prompt.is_some()).map(|limits| limits.body).max().unwrap_or(0)
     }
 
     fn schema() -> Schema {
