@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tidegate_tests::bootstrap::{Listener, module};
+use tidegate_tests::bootstrap::{Listener, chains, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, post};
 use tidegate_tests::http2;
@@ -219,4 +219,72 @@ fn a_rewrite_behind_trailers_is_framed_right_too() {
         assert_eq!(answer.expect("an answer").status, 200);
         assert_eq!(upstream.seen().pop().expect("seen").body, br#"{"max_tokens":4096,"messages":[]}"#);
     }
+}
+
+#[test]
+fn a_depth_holds_also_beside_a_filter_that_reads_deeper() {
+    let upstream = Upstream::start();
+    let filters = [
+        ("input-limit", json!({ "max_depth": 8, "hold_headers": true })),
+        ("degradation", json!({ "tiers": { "cached": {} }, "hold_headers": true })),
+    ];
+    for mut chain in chains(&filters) {
+        for filter in &mut chain {
+            filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+        }
+        let envoy = Envoy::with(Listener::new(chain).to(upstream.port())).workers(2).start();
+        let nested = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert_eq!(ask(&mut envoy.connect(), nested(8).as_bytes()).status, 200);
+        for depth in [9, 40, 64, 65] {
+            let refused = ask(&mut envoy.connect(), nested(depth).as_bytes());
+            assert_eq!((refused.status, code(&refused).as_str()), (400, "too_deeply_nested"), "{depth}");
+        }
+        assert_eq!(counter(&envoy, "rejected.max_depth"), 4);
+    }
+}
+
+#[test]
+fn the_largest_body_that_is_read_can_be_changed_all_over_and_the_vm_lives() {
+    let upstream = Upstream::start();
+    let mut filter = module(
+        "input-limit.wasm",
+        "input-limit",
+        r#"{ "max_body": "128MiB", "max_chars": 0, "hold_headers": true }"#,
+    );
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let mut slow_client = module("slow-client.wasm", "slow-client", r#"{ "hold_headers": true }"#);
+    slow_client["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let listener = Listener::new([slow_client, filter]).to(upstream.port()).holding(130 << 20);
+    let envoy = Envoy::with(listener).workers(2).start();
+    let body = chat(&"a\u{200b}".repeat((127 << 20) / 4));
+    let answer = ask(&mut envoy.connect(), &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("x-tidegate-changed"), Some("zero_width=33292288"));
+    assert!(upstream.seen()[0].body == chat(&"a".repeat((127 << 20) / 4)));
+    envoy.assert_no_vm_restarted();
+}
+
+#[test]
+fn one_client_that_sends_what_is_dear_to_look_through_leaves_the_others_their_answers() {
+    let upstream = Upstream::start();
+    let envoy = start(
+        &holding(json!({
+            "deny": [{ "name": "injection", "pattern": "(?i)ignore (all )?previous instructions" }],
+        })),
+        &upstream,
+    );
+    let dear = chat(&"\u{fdfa}".repeat(330_000));
+    let plain = chat(&"x".repeat(990_000));
+    let took = |body: &[u8]| {
+        let begun = Instant::now();
+        for _ in 0..8 {
+            assert_eq!(ask(&mut envoy.connect(), body).status, 200);
+        }
+        begun.elapsed()
+    };
+    took(&plain);
+    let (plain, dear) = (took(&plain), took(&dear));
+    println!("8 MB of plain text {plain:?}, of U+FDFA {dear:?}");
+    // Written out it would be forty times the work.
+    assert!(dear < plain * 15, "plain {plain:?}, dear {dear:?}");
 }
