@@ -111,7 +111,8 @@ mod tests {
                 r#"{{"system":"{clean}","max_tokens":5,"messages":[{{"content":"{clean}"}}],"x":1}}"#
             );
             assert_eq!(apply(body.as_bytes(), &mut edits), Some(expected.into_bytes()));
-            assert_eq!(all.0.counts(), &[0, 2 * times as u64, 4 * times as u64, 0]);
+            let times = u64::try_from(times).unwrap();
+            assert_eq!(all.0.counts(), &[0, 2 * times, 4 * times, 0]);
             assert!(edits.len() <= 2 * FEW + 1);
         }
     }

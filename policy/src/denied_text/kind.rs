@@ -37,6 +37,7 @@ impl Kind {
                 let narrow = u32::from(character).wrapping_sub(0xFEE0);
                 char::from_u32(narrow).map_or(Self::Other, Self::Mapped)
             }
+            '\u{FDFA}' | '\u{FDFB}' => Self::Phrase,
             _ => Self::looked_up(character),
         }
     }
@@ -97,6 +98,13 @@ mod tests {
     fn the_common_characters_are_what_a_look_up_says() {
         for character in all().filter(|character| is_common(*character)) {
             assert_eq!(Kind::looked_up(character), Kind::Same, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_without_a_look_up_is_what_that_says() {
+        for character in ('\u{FF01}'..='\u{FF5E}').chain(['\u{FDFA}', '\u{FDFB}']) {
+            assert_eq!(Kind::of(character), Kind::looked_up(character), "{character:?}");
         }
     }
 

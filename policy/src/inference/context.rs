@@ -162,8 +162,9 @@ mod tests {
     /// What harms in a text, however it is written and wherever it is cut.
     fn harm(text: &str) -> String {
         let written = serde_json::json!({ "messages": [{ "content": text }] }).to_string();
-        let unit = |unit: u16| {
-            if unit < 128 { char::from(unit as u8).to_string() } else { format!("\\u{unit:04x}") }
+        let unit = |unit: u16| match u8::try_from(unit) {
+            Ok(unit @ ..128) => char::from(unit).to_string(),
+            _ => format!("\\u{unit:04x}"),
         };
         let escaped: String = written.encode_utf16().map(unit).collect();
         let found = |body: &str, size: usize| {

@@ -283,8 +283,8 @@ fn a_refusal_stops_the_work() {
         let chars = denying(json!({ "max_chars": 20 }));
         let proxy = FakeProxy::running(&chars);
         let (mut stream, mut exchange, _) = begin(&chars, &proxy, &JSON);
-        let mut chunks = long.chunks(size);
-        while let Some(chunk) = chunks.next() {
+
+        for chunk in long.chunks(size) {
             if matches!(exchange.receive(&chars, &mut stream, chunk, false), Flow::Reply(_)) {
                 break;
             }
