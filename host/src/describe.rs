@@ -14,6 +14,11 @@ pub trait Describe: Plugin {
     /// What it will do, as it is configured.
     fn describe(&self) -> Description;
 
+    /// The largest body of a request that it has the proxy hold, in bytes; 0 if it holds none whose size it knows.
+    fn holds(&self) -> u64 {
+        0
+    }
+
     /// The JSON Schema of its document.
     fn schema() -> Schema;
 }

@@ -23,7 +23,8 @@ pub struct Scan {
 }
 
 impl ScanNeeds {
-    /// What two filters of one module need.
+    /// What two filters of one module need. A filter for which a body nests deeper than it asked judges that itself, by
+    /// [`Facts::depth`].
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -7,6 +7,7 @@
 //! longer than any real one.
 
 mod characters;
+mod context;
 mod facts;
 mod key;
 mod label;
@@ -33,9 +34,13 @@ pub trait TextSink {
     fn piece(&mut self, place: &Place, text: &str);
     /// The text at `place` is complete.
     fn end_of_text(&mut self, place: &Place);
-    /// A suspicious character at `place`; before the piece that holds it. Labels (roles, types, ids) are looked
+    /// A suspicious character at `place`, as soon as the one behind it is known. Labels (roles, types, ids) are looked
     /// through too, though they are no texts.
     fn suspect(&mut self, place: &Place, suspect: &Suspect);
+    /// A piece of a text that is signed: it can be looked at, must not be changed, and counts for nothing.
+    fn sealed(&mut self, _place: &Place, _text: &str) {}
+    /// So many characters at `place` count as text after all, though they were not heard.
+    fn unheard(&mut self, _place: &Place, _characters: u64) {}
 }
 
 /// Hears nothing.

@@ -2,7 +2,7 @@
 //! what a chunk's border or an escape cuts, keeps one bit per open container, and never looks back, so its memory is
 //! constant and its time linear whatever the body.
 //!
-//! It accepts what serde_json accepts for a `Value`, but for two things: a number may be of any magnitude (`1e999`), since
+//! It accepts what serde_json accepts for a `Value`, but for three things: a byte-order mark before it is skipped, a number may be of any magnitude (`1e999`), since
 //! the grammar sets no bound, and how deep containers may nest is the caller's choice.
 
 mod lexer;

@@ -6,19 +6,16 @@
 
 use crate::denied_text::{Rules, Watch};
 use crate::inference::{Class, Facts, Member, Place, Role, Suspect, TextSink, Value};
-use core::ops::Range;
-
-/// The most characters that are stripped of one prompt; one with more is refused.
-pub const MAX_STRIPPED: usize = 1_024;
+use crate::strips::Strips;
 
 /// What to do with characters of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
     /// Leave them.
     Allow,
-    /// Take them out.
+    /// Take out those that harm.
     Strip,
-    /// Refuse the request.
+    /// Refuse the request for one that harms.
     Reject,
 }
 
@@ -109,8 +106,11 @@ pub struct Heard {
     is_between_parts: bool,
     roles: Vec<u64>,
     denied: Option<Watch>,
-    /// What is to be taken out, by its range in the body.
-    pub strips: Vec<Range<u64>>,
+    sealed: u64,
+    /// An enforced rule on texts is broken: nothing of the others is looked at any more.
+    refused: bool,
+    /// What is to be taken out.
+    pub strips: Strips,
     broken: Vec<Rule>,
     new: Vec<Breach>,
 }
@@ -121,6 +121,8 @@ pub struct Listener<'a> {
     pub limits: &'a PromptLimits,
     /// What it must not say.
     pub denied: Option<&'a Rules>,
+    /// Whether a broken rule refuses the request, and does not just count.
+    pub enforces: &'a dyn Fn(Rule) -> bool,
     /// What has been heard.
     pub heard: &'a mut Heard,
 }
@@ -170,7 +172,7 @@ fn asked(facts: &Facts, member: Member) -> u64 {
     match facts.member(member).map(|seen| seen.value) {
         Some(Value::Integer(number)) => number,
         Some(Value::Other) => u64::MAX,
-        Some(Value::Null | Value::Bool(_)) | None => 0,
+        Some(Value::Null | Value::Bool(_) | Value::Negative) | None => 0,
     }
 }
 
@@ -188,11 +190,8 @@ impl Listener<'_> {
         if let Some(before) = self.heard.at.filter(|before| at(before) != at(place)) {
             self.end_message(&before);
         }
-        if core::mem::take(&mut self.heard.is_between_parts)
-            && let (Some(rules), Some(watch)) = (self.denied, &mut self.heard.denied)
-            && let Some(index) = rules.piece(watch, "\n")
-        {
-            self.heard.breach(Rule::Denied(index), Some(place), 0);
+        if core::mem::take(&mut self.heard.is_between_parts) {
+            self.watch(place, "\n");
         }
         self.heard.at = Some(*place);
         if let (Some(rules), None) = (self.denied, &self.heard.denied) {
@@ -202,49 +201,82 @@ impl Listener<'_> {
 
     fn end_message(&mut self, place: &Place) {
         (self.heard.at, self.heard.message, self.heard.is_between_parts) = (None, 0, false);
-        if let (Some(rules), Some(mut watch)) = (self.denied, self.heard.denied.take())
+        let watch = self.heard.denied.take().filter(|_| !self.heard.refused);
+        if let (Some(rules), Some(mut watch)) = (self.denied, watch)
             && let Some(index) = rules.end(&mut watch)
         {
-            self.heard.breach(Rule::Denied(index), Some(place), 0);
+            self.breach(Rule::Denied(index), place, 0);
+        }
+    }
+
+    fn watch(&mut self, place: &Place, text: &str) {
+        if self.heard.refused {
+            return;
+        }
+        if let (Some(rules), Some(watch)) = (self.denied, &mut self.heard.denied)
+            && let Some(index) = rules.piece(watch, text)
+        {
+            self.breach(Rule::Denied(index), place, 0);
+        }
+    }
+
+    fn breach(&mut self, rule: Rule, place: &Place, found: u64) {
+        self.heard.breach(rule, Some(place), found);
+        self.heard.refused = self.heard.refused || (self.enforces)(rule);
+    }
+
+    fn limit(&mut self, rule: Rule, place: &Place, found: u64, limit: Option<u64>) {
+        if limit.is_some_and(|limit| found > limit) {
+            self.breach(rule, place, found);
+        }
+    }
+
+    fn count(&mut self, place: &Place, count: u64) {
+        let limits = self.limits;
+        let number = |index: u32| u64::from(index).saturating_add(1);
+        if place.member() == Some(Member::Messages) {
+            self.limit(Rule::Messages, place, place.index().map_or(0, number), limits.messages);
+        }
+        self.heard.characters = self.heard.characters.saturating_add(count);
+        self.limit(Rule::Characters, place, self.heard.characters, limits.characters);
+        if limits.message_characters.is_some() {
+            self.heard.message = self.heard.message.saturating_add(count);
+            self.limit(Rule::MessageCharacters, place, self.heard.message, limits.message_characters);
+        }
+        if limits.role_characters.is_empty() {
+            return;
+        }
+        self.heard.roles.resize(limits.role_characters.len(), 0);
+        let in_messages = matches!(place.member(), Some(Member::Messages | Member::Input));
+        for (index, (role, limit)) in limits.role_characters.iter().enumerate() {
+            let counts = match (place.role(), place.member()) {
+                (Some(found), _) => found == *role,
+                (None, Some(Member::System | Member::Instructions)) => *role == Role::System,
+                (None, _) => in_messages || *role == Role::User,
+            };
+            if let Some(total) = self.heard.roles.get_mut(index).filter(|_| counts) {
+                *total = total.saturating_add(count);
+                let total = *total;
+                self.limit(Rule::RoleCharacters(index), place, total, Some(*limit));
+            }
         }
     }
 }
 
 impl TextSink for Listener<'_> {
     fn piece(&mut self, place: &Place, text: &str) {
+        if self.heard.refused {
+            return;
+        }
         self.begin_text(place);
-        let Self { limits, denied, heard } = self;
-        let count = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
-        heard.characters = heard.characters.saturating_add(count);
-        heard.limit(Rule::Characters, Some(place), heard.characters, limits.characters);
-        if limits.message_characters.is_some() {
-            heard.message = heard.message.saturating_add(count);
-            heard.limit(Rule::MessageCharacters, Some(place), heard.message, limits.message_characters);
-        }
-        if !limits.role_characters.is_empty() {
-            heard.roles.resize(limits.role_characters.len(), 0);
-            let in_messages = matches!(place.member(), Some(Member::Messages | Member::Input));
-            for (index, (role, limit)) in limits.role_characters.iter().enumerate() {
-                let counts = match (place.role(), place.member()) {
-                    (Some(found), _) => found == *role,
-                    (None, Some(Member::System | Member::Instructions)) => *role == Role::System,
-                    (None, _) => in_messages || *role == Role::User,
-                };
-                if let Some(total) = heard.roles.get_mut(index).filter(|_| counts) {
-                    *total = total.saturating_add(count);
-                    let total = *total;
-                    heard.limit(Rule::RoleCharacters(index), Some(place), total, Some(*limit));
-                }
-            }
-        }
-        if let (Some(rules), Some(watch)) = (denied, &mut heard.denied)
-            && let Some(index) = rules.piece(watch, text)
-        {
-            heard.breach(Rule::Denied(index), Some(place), 0);
-        }
+        self.count(place, u64::try_from(text.chars().count()).unwrap_or(u64::MAX));
+        self.watch(place, text);
     }
 
     fn end_of_text(&mut self, place: &Place) {
+        if self.heard.refused {
+            return;
+        }
         self.begin_text(place);
         match place.index() {
             Some(_) => self.heard.is_between_parts = true,
@@ -253,15 +285,33 @@ impl TextSink for Listener<'_> {
     }
 
     fn suspect(&mut self, place: &Place, suspect: &Suspect) {
+        if self.heard.refused || !suspect.is_harmful {
+            return;
+        }
         let treatment = Class::ALL.iter().position(|class| *class == suspect.class);
         match treatment.and_then(|index| self.limits.classes.get(index)) {
-            Some(Treatment::Strip) if self.heard.strips.len() < MAX_STRIPPED => {
-                self.heard.strips.push(suspect.range.clone());
-            }
-            Some(Treatment::Strip | Treatment::Reject) => {
-                self.heard.breach(Rule::Forbidden(suspect.class), Some(place), u64::from(suspect.character));
+            Some(Treatment::Strip) => self.heard.strips.add(place, suspect),
+            Some(Treatment::Reject) => {
+                self.breach(Rule::Forbidden(suspect.class), place, u64::from(suspect.character));
             }
             Some(Treatment::Allow) | None => {}
+        }
+    }
+
+    /// It counts for nothing, and so it is looked through only as far as text may go.
+    fn sealed(&mut self, place: &Place, text: &str) {
+        let count = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        self.heard.sealed = self.heard.sealed.saturating_add(count);
+        if self.heard.refused || self.limits.characters.is_some_and(|most| self.heard.sealed > most) {
+            return;
+        }
+        self.begin_text(place);
+        self.watch(place, text);
+    }
+
+    fn unheard(&mut self, place: &Place, characters: u64) {
+        if !self.heard.refused {
+            self.count(place, characters);
         }
     }
 }

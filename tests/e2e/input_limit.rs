@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tidegate_tests::bootstrap::{Listener, module};
+use tidegate_tests::bootstrap::{Listener, chains, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, post};
 use tidegate_tests::http2;
@@ -50,7 +50,7 @@ fn one_thousand_and_twenty_four_characters_pass_and_one_more_does_not() {
         let passes = ask(&mut envoy.connect(), &chat(&text(1_024)));
         assert_eq!(passes.status, 200, "{unit}");
         let refused = ask(&mut envoy.connect(), &chat(&text(1_025)));
-        assert_eq!((refused.status, code(&refused).as_str()), (400, "prompt_too_long"), "{unit}");
+        assert_eq!((refused.status, code(&refused).as_str()), (400, "context_length_exceeded"), "{unit}");
         assert_eq!(refused.json()["error"]["param"], "messages[0].content");
         assert_eq!(refused.header("x-should-retry"), Some("false"));
     }
@@ -64,7 +64,7 @@ fn a_body_passes_byte_for_byte_or_mended_and_the_next_request_on_its_connection_
     let upstream = Upstream::start();
     for hold_headers in [true, false] {
         let before = upstream.seen().len();
-        let envoy = start(&json!({ "hold_headers": hold_headers }), &upstream);
+        let envoy = start(&json!({ "preset": "question", "hold_headers": hold_headers }), &upstream);
         let mut connection = envoy.connect();
         let untouched = b" { \"max_tokens\" : 1, \"messages\" : [ ] } \n".as_slice();
         let mended = r#"{"max_tokens":99999,"messages":[{"role":"user","content":"a\u200bb"}]}"#.as_bytes();
@@ -144,7 +144,7 @@ fn a_prompt_too_long_is_refused_while_the_rest_of_it_is_still_to_come() {
     let begun = Instant::now();
     connection.send(format!("{head}{{\"messages\":[{{\"content\":\"{text}").as_bytes()).expect("sent");
     let answer = connection.receive().expect("an answer");
-    assert_eq!(code(&answer), "prompt_too_long");
+    assert_eq!(code(&answer), "context_length_exceeded");
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(upstream.seen().is_empty());
 }
@@ -212,11 +212,79 @@ fn trailers_do_not_bypass_and_nor_do_bodies_that_cannot_be_read() {
 fn a_rewrite_behind_trailers_is_framed_right_too() {
     let upstream = Upstream::start();
     for hold_headers in [true, false] {
-        let envoy = start(&json!({ "hold_headers": hold_headers }), &upstream);
+        let envoy = start(&json!({ "preset": "question", "hold_headers": hold_headers }), &upstream);
         let fields = http2::post(b"/v1/chat/completions");
         let body = br#"{"max_tokens":99999,"messages":[]}"#;
         let answer = http2::exchange_with_trailers(envoy.front(), &fields, body, &[(b"x-trailer", b"1")]);
         assert_eq!(answer.expect("an answer").status, 200);
         assert_eq!(upstream.seen().pop().expect("seen").body, br#"{"max_tokens":4096,"messages":[]}"#);
     }
+}
+
+#[test]
+fn a_depth_holds_also_beside_a_filter_that_reads_deeper() {
+    let upstream = Upstream::start();
+    let filters = [
+        ("input-limit", json!({ "max_depth": 8, "hold_headers": true })),
+        ("degradation", json!({ "tiers": { "cached": {} }, "hold_headers": true })),
+    ];
+    for mut chain in chains(&filters) {
+        for filter in &mut chain {
+            filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+        }
+        let envoy = Envoy::with(Listener::new(chain).to(upstream.port())).workers(2).start();
+        let nested = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert_eq!(ask(&mut envoy.connect(), nested(8).as_bytes()).status, 200);
+        for depth in [9, 40, 64, 65] {
+            let refused = ask(&mut envoy.connect(), nested(depth).as_bytes());
+            assert_eq!((refused.status, code(&refused).as_str()), (400, "too_deeply_nested"), "{depth}");
+        }
+        assert_eq!(counter(&envoy, "rejected.max_depth"), 4);
+    }
+}
+
+#[test]
+fn the_largest_body_that_is_read_can_be_changed_all_over_and_the_vm_lives() {
+    let upstream = Upstream::start();
+    let mut filter = module(
+        "input-limit.wasm",
+        "input-limit",
+        r#"{ "max_body": "128MiB", "max_chars": 0, "hold_headers": true }"#,
+    );
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let mut slow_client = module("slow-client.wasm", "slow-client", r#"{ "hold_headers": true }"#);
+    slow_client["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    let listener = Listener::new([slow_client, filter]).to(upstream.port()).holding(130 << 20);
+    let envoy = Envoy::with(listener).workers(2).start();
+    let body = chat(&"a\u{200b}".repeat((127 << 20) / 4));
+    let answer = ask(&mut envoy.connect(), &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("x-tidegate-changed"), Some("zero_width=33292288"));
+    assert!(upstream.seen()[0].body == chat(&"a".repeat((127 << 20) / 4)));
+    envoy.assert_no_vm_restarted();
+}
+
+#[test]
+fn one_client_that_sends_what_is_dear_to_look_through_leaves_the_others_their_answers() {
+    let upstream = Upstream::start();
+    let envoy = start(
+        &holding(json!({
+            "deny": [{ "name": "injection", "pattern": "(?i)ignore (all )?previous instructions" }],
+        })),
+        &upstream,
+    );
+    let dear = chat(&"\u{fdfa}".repeat(330_000));
+    let plain = chat(&"x".repeat(990_000));
+    let took = |body: &[u8]| {
+        let begun = Instant::now();
+        for _ in 0..8 {
+            assert_eq!(ask(&mut envoy.connect(), body).status, 200);
+        }
+        begun.elapsed()
+    };
+    took(&plain);
+    let (plain, dear) = (took(&plain), took(&dear));
+    println!("8 MB of plain text {plain:?}, of U+FDFA {dear:?}");
+    // Written out it would be forty times the work.
+    assert!(dear < plain * 15, "plain {plain:?}, dear {dear:?}");
 }

@@ -31,5 +31,6 @@ mod smoke;
 mod store;
 mod streams;
 mod survival;
+mod traffic;
 mod tunnels;
 mod waits;

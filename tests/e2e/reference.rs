@@ -32,9 +32,9 @@ fn protects_and_serves(file: &str) {
         let request = post("/v1/chat/completions", &[key], question(length).as_bytes());
         envoy.connect().exchange(&request).expect("an answer")
     };
-    let long = ask(32_769);
-    assert_eq!((long.status, long.json()["error"]["code"].as_str()), (400, Some("prompt_too_long")));
-    assert_eq!((ask(32_768).status, upstream.seen().len()), (200, 2));
+    let long = ask(8_000_001);
+    assert_eq!((long.status, long.json()["error"]["code"].as_str()), (400, Some("context_length_exceeded")));
+    assert_eq!((ask(8_000_000).status, upstream.seen().len()), (200, 2));
 
     let agent = vec![b'a'; 2_048];
     let long = envoy.connect().exchange(&raw("/v1/models", &[(b"user-agent", &agent)])).expect("an answer");

@@ -71,7 +71,7 @@ fn an_sdk_stops_at_once_when_it_is_told_to() {
 
 #[test]
 fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_long() {
-    let configuration = r#"{ "hold_headers": true }"#;
+    let configuration = r#"{ "preset": "question", "hold_headers": true }"#;
     let mut filter = module("input-limit.wasm", "input-limit", configuration);
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
     for sdk in ["openai", "anthropic"] {
@@ -89,7 +89,7 @@ fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_lo
             ),
             _ => assert_eq!(
                 (&error["code"], &error["param"]),
-                (&json!("prompt_too_long"), &json!("messages[0].content"))
+                (&json!("context_length_exceeded"), &json!("messages[0].content"))
             ),
         }
         assert_eq!(envoy.stat("wasmcustom.tidegate.input_limit.rejected.max_chars"), 1, "{sdk} came back");

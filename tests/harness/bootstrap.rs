@@ -18,6 +18,7 @@ pub struct Listener {
     trusts_clients: bool,
     upgrades: bool,
     upstream_speaks_http2: bool,
+    holds: u32,
 }
 
 /// The port of [`Listener::to`] at which nobody is: a cluster without endpoints.
@@ -105,6 +106,7 @@ impl Listener {
             trusts_clients: false,
             upgrades: false,
             upstream_speaks_http2: false,
+            holds: 1 << 20,
         }
     }
 
@@ -132,6 +134,11 @@ impl Listener {
     /// Believes the `x-envoy-*` headers that clients send.
     pub fn trusting_clients(self) -> Self {
         Self { trusts_clients: true, ..self }
+    }
+
+    /// Holds so many bytes of a body.
+    pub fn holding(self, holds: u32) -> Self {
+        Self { holds, ..self }
     }
 
     /// The listener as Envoy reads it, on this port.
@@ -183,6 +190,7 @@ impl Listener {
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": "front",
             "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } },
+            "per_connection_buffer_limit_bytes": self.holds,
             "filter_chains": [{ "filters": network_filters }],
         })
     }

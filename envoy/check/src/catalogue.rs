@@ -37,6 +37,8 @@ pub struct Checked {
     pub description: Description,
     /// What that costs.
     pub trial: Trial,
+    /// The largest body that it has Envoy hold, in bytes.
+    pub holds: u64,
 }
 
 impl Module {
@@ -66,14 +68,14 @@ impl Module {
 const fn http<F: Filter + Describe>() -> Module {
     module::<F>(|document| {
         let filter = F::configure(document)?;
-        Ok(Checked { description: filter.describe(), trial: requests(&filter) })
+        Ok(Checked { description: filter.describe(), trial: requests(&filter), holds: filter.holds() })
     })
 }
 
 const fn network<G: Guard + Describe>() -> Module {
     module::<G>(|document| {
         let guard = G::configure(document)?;
-        Ok(Checked { description: guard.describe(), trial: connections(&guard) })
+        Ok(Checked { description: guard.describe(), trial: connections(&guard), holds: guard.holds() })
     })
 }
 

@@ -15,13 +15,18 @@ pub struct Found {
     pub document: Result<Vec<u8>, String>,
     /// The fields of PluginConfig that are true; `None` if it is a document alone.
     pub set: Option<Vec<String>>,
+    /// How much of a body the listener around it holds, in bytes, if the file says or Envoy's default does.
+    pub buffer: Option<u64>,
 }
+
+/// What a listener holds that does not say.
+const DEFAULT_BUFFER: u64 = 1 << 20;
 
 /// All documents of a file; that of `module`, if it is named. The error is a sentence.
 pub fn documents(text: &str, module: Option<&str>) -> Result<Vec<Found>, String> {
     let alone = |root_id: &str, document: Vec<u8>| {
         let (path, root_id) = (String::new(), root_id.to_owned());
-        vec![Found { path, root_id, document: Ok(document), set: None }]
+        vec![Found { path, root_id, document: Ok(document), set: None, buffer: None }]
     };
     let json = serde_json::from_str::<Value>(text);
     let is_json = text.trim_start().starts_with('{');
@@ -75,23 +80,42 @@ fn guess(root: &Value) -> Result<&'static str, String> {
 
 fn within(root: &Value, path: String) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut rest = vec![(path, root)];
-    while let Some((path, value)) = rest.pop() {
+    let mut rest = vec![(path, root, None)];
+    while let Some((path, value, buffer)) = rest.pop() {
         let inside = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         match value {
             Value::Object(members) => match plugin(members) {
                 Some((root_id, document, set)) => {
-                    found.push(Found { path, root_id, document, set: Some(set) })
+                    found.push(Found { path, root_id, document, set: Some(set), buffer })
                 }
-                None => rest.extend(members.iter().rev().map(|(key, value)| (inside(key), value))),
+                None => {
+                    let buffer = self::buffer(members).or(buffer);
+                    rest.extend(members.iter().rev().map(|(key, value)| (inside(key), value, buffer)));
+                }
             },
             Value::Array(items) => rest.extend(
-                items.iter().enumerate().rev().map(|(place, item)| (format!("{path}[{place}]"), item)),
+                items
+                    .iter()
+                    .enumerate()
+                    .rev()
+                    .map(|(place, item)| (format!("{path}[{place}]"), item, buffer)),
             ),
             _ => {}
         }
     }
     found
+}
+
+/// What a listener holds, or the one that an EnvoyFilter of Istio patches.
+fn buffer(members: &Map<String, Value>) -> Option<u64> {
+    const LIMIT: &str = "per_connection_buffer_limit_bytes";
+    if members.contains_key("filter_chains") {
+        return Some(members.get(LIMIT).and_then(Value::as_u64).unwrap_or(DEFAULT_BUFFER));
+    }
+    let patches = members.get("configPatches").and_then(Value::as_array)?;
+    let mut limits =
+        patches.iter().filter_map(|patch| patch.get("patch")?.get("value")?.get(LIMIT)?.as_u64());
+    Some(limits.next().unwrap_or(DEFAULT_BUFFER))
 }
 
 type Plugin = (String, Result<Vec<u8>, String>, Vec<String>);

@@ -35,7 +35,7 @@ fn wrong(text: String) -> Report {
 }
 
 fn part(name: &str, found: &Found) -> Report {
-    let Found { path, root_id, document, set } = found;
+    let Found { path, root_id, document, set, buffer } = found;
     let place =
         if path.is_empty() { format!("{name}: {root_id}") } else { format!("{name}: {root_id} at {path}") };
     let Some(module) = Module::named(root_id) else {
@@ -48,7 +48,7 @@ fn part(name: &str, found: &Found) -> Report {
         document.clone().and_then(|document| (module.check)(&document).map_err(|error| error.to_string()));
     match checked {
         Err(problem) => wrong(format!("{place}\n  wrong: {problem}\n")),
-        Ok(Checked { description, trial }) => {
+        Ok(Checked { description, trial, holds }) => {
             let missing =
                 |flag: &&&str| set.as_ref().is_some_and(|set| !set.iter().any(|known| known == **flag));
             let unmet: Vec<_> = description.needs.iter().filter(missing).collect();
@@ -56,8 +56,15 @@ fn part(name: &str, found: &Found) -> Report {
             lines.extend(unmet.iter().map(|flag| {
                 format!("wrong: {flag} is not true beside root_id, and hold_headers needs it: requests with a body would hang")
             }));
+            let small = buffer.filter(|buffer| *buffer < holds);
+            lines.extend(small.map(|buffer| {
+                format!(
+                    "wrong: per_connection_buffer_limit_bytes is {buffer}, and bodies of up to {holds} bytes are held: \
+                     Envoy would answer those beyond it with a 413 of its own"
+                )
+            }));
             let text = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
-            Report { text: format!("{place}\n{text}"), is_right: unmet.is_empty() }
+            Report { text: format!("{place}\n{text}"), is_right: unmet.is_empty() && small.is_none() }
         }
     }
 }

@@ -1,15 +1,19 @@
 //! A smaller job from a request as it was sent: parts of the body are replaced, every other byte stays as it is. What is
 //! dropped becomes `null`, which the APIs take for absent; so a member that occurs twice is reduced where it counts,
-//! in its last occurrence.
+//! in its last occurrence. Nothing is written into a body that is no inference request, and a number is changed with all
+//! that depend on it, or not at all.
 
 use crate::config::{Extra, Reduce};
 use core::fmt::Write;
 use std::borrow::Cow;
 use tidegate_policy::api::Api;
+use tidegate_policy::clamp::{Clamped, clamp};
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
+use tidegate_policy::prompt::COMPLETION_TOKENS;
 use tidegate_policy::rewrite::Edit;
 
-const TOKENS: [Member; 3] = [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
+/// What a request asks a model about.
+const ASKED: [Member; 3] = [Member::Messages, Member::Prompt, Member::Input];
 
 /// What makes a body smaller, and how a header says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +26,12 @@ pub struct Reduced {
 
 /// The smaller job; `None` if there is nothing to leave out.
 pub fn reduce(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Reduced> {
-    let mut job = Job { edits: Vec::new(), note: "reduce".to_owned() };
+    let asks = ASKED.into_iter().any(|member| facts.member(member).is_some());
+    if !api.is_inference() || !asks {
+        return None;
+    }
+    let drops_choices = rule.drop.contains(&Extra::Choices);
+    let mut job = Job { edits: Vec::new(), note: "reduce".to_owned(), drops_choices };
     if let Some(most) = rule.clamp_completion_tokens {
         job.clamp(most, api, facts, body);
     }
@@ -32,37 +41,36 @@ pub fn reduce(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Red
     if let Some(model) = &rule.model {
         job.answer_by(model, facts);
     }
-    let Job { edits, note } = job;
+    let Job { edits, note, .. } = job;
     (!edits.is_empty()).then_some(Reduced { edits, note })
 }
 
 struct Job {
     edits: Vec<Edit>,
     note: String,
+    drops_choices: bool,
 }
 
 impl Job {
     fn clamp(&mut self, most: u32, api: Api, facts: &Facts, body: &[u8]) {
-        let mut asked = false;
-        for member in TOKENS {
-            let Some(seen) = facts.member(member).filter(|seen| seen.value != Value::Null) else { continue };
-            asked = true;
-            let found = match seen.value {
-                Value::Integer(found) if found <= u64::from(most) => continue,
-                Value::Integer(found) => found.to_string(),
-                _ => "other".to_owned(),
-            };
-            self.replace(seen, most.to_string());
-            self.say(format_args!("{}={found}->{most}", member.name()));
-        }
-        if asked {
+        let limit = u64::from(most);
+        let Ok(Clamped { edits, note }) = clamp(facts, limit, true) else { return };
+        self.edits.extend(edits);
+        self.note.push_str(&note);
+        let is_asked = |seen: &Seen| seen.value != Value::Null;
+        if COMPLETION_TOKENS.into_iter().filter_map(|member| facts.member(member)).any(is_asked) {
             return;
         }
-        let member = match api {
-            Api::Chat | Api::Completion | Api::Message => Member::MaxTokens,
-            Api::Response => Member::MaxOutputTokens,
+        let (member, asked) = match api {
+            Api::Chat | Api::Message => (Member::MaxTokens, Member::Messages),
+            Api::Completion => (Member::MaxTokens, Member::Prompt),
+            Api::Response => (Member::MaxOutputTokens, Member::Input),
             Api::Embedding | Api::Rerank | Api::Management | Api::Other => return,
         };
+        let mut added = Clamped::default();
+        if facts.member(asked).is_none() || added.follow(facts, 0, limit).is_err() {
+            return;
+        }
         match facts.member(member) {
             Some(null) => self.replace(null, most.to_string()),
             None => {
@@ -72,12 +80,22 @@ impl Job {
             }
         }
         self.say(format_args!("{}=none->{most}", member.name()));
+        self.edits.extend(added.edits);
+        self.note.push_str(&added.note);
     }
 
     fn leave_out(&mut self, extra: Extra, facts: &Facts) {
         let dropped = match extra {
-            Extra::Choices => return self.one(Member::N, facts),
-            Extra::BestOf => return self.one(Member::BestOf, facts),
+            Extra::Choices => return self.fewer(Member::N, 1, facts),
+            // Servers refuse choices that are taken from fewer completions than there are choices.
+            Extra::BestOf => {
+                let choices = facts.member(Member::N).map(|seen| seen.value);
+                let kept = match choices {
+                    Some(Value::Integer(choices)) if !self.drops_choices => choices.max(1),
+                    _ => 1,
+                };
+                return self.fewer(Member::BestOf, kept, facts);
+            }
             Extra::Logprobs => [Member::Logprobs, Member::TopLogprobs].as_slice(),
             Extra::Tools => &[Member::Tools, Member::Functions, Member::ToolChoice],
         };
@@ -92,15 +110,14 @@ impl Job {
         }
     }
 
-    fn one(&mut self, member: Member, facts: &Facts) {
+    fn fewer(&mut self, member: Member, most: u64, facts: &Facts) {
         let Some(seen) = facts.member(member) else { return };
-        let found = match seen.value {
-            Value::Integer(0 | 1) | Value::Null | Value::Bool(_) => return,
-            Value::Integer(found) => found.to_string(),
-            Value::Other => "other".to_owned(),
-        };
-        self.replace(seen, "1".to_owned());
-        self.say(format_args!("{}={found}->1", member.name()));
+        if let Value::Integer(found) = seen.value
+            && found > most
+        {
+            self.replace(seen, most.to_string());
+            self.say(format_args!("{}={found}->{most}", member.name()));
+        }
     }
 
     fn answer_by(&mut self, model: &str, facts: &Facts) {
@@ -123,7 +140,8 @@ impl Job {
 /// Where the first member of an object begins that has one.
 fn first_member(body: &[u8]) -> Option<u64> {
     let space = |byte: &u8| byte.is_ascii_whitespace();
-    let before = body.iter().take_while(|byte| space(byte)).count();
+    let mark = if body.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let before = body.iter().skip(mark).take_while(|byte| space(byte)).count().saturating_add(mark);
     let (open, inner) = body.get(before..)?.split_first()?;
     let first = inner.iter().find(|byte| !space(byte))?;
     let at = u64::try_from(before).ok()?.checked_add(1)?;
@@ -159,30 +177,78 @@ mod tests {
 
     #[test]
     fn a_limit_is_put_in_under_the_name_that_the_api_has_for_it() {
-        for (api, name) in [
-            (Api::Chat, "max_tokens"),
-            (Api::Completion, "max_tokens"),
-            (Api::Message, "max_tokens"),
-            (Api::Response, "max_output_tokens"),
+        for (api, asked, name) in [
+            (Api::Chat, "messages", "max_tokens"),
+            (Api::Completion, "prompt", "max_tokens"),
+            (Api::Message, "messages", "max_tokens"),
+            (Api::Response, "input", "max_output_tokens"),
         ] {
-            let (body, note) = smaller(&all(), api, " { \"model\" : 1 } ").unwrap();
-            assert_eq!((body, note), (json!({ name: 256, "model": 1 }), format!("reduce;{name}=none->256")));
+            let (body, note) = smaller(&all(), api, &format!(" {{ \"{asked}\" : 1 }} ")).unwrap();
+            assert_eq!((body, note), (json!({ name: 256, asked: 1 }), format!("reduce;{name}=none->256")));
         }
-        assert_eq!(smaller(&all(), Api::Other, r#"{"model":1}"#), None);
+        assert_eq!(smaller(&all(), Api::Other, r#"{"messages":1}"#), None);
         assert_eq!(smaller(&all(), Api::Chat, " { } "), None);
     }
 
     #[test]
+    fn what_is_no_inference_request_is_left_alone() {
+        for (api, body) in [
+            (Api::Management, r#"{"messages":[],"max_tokens":9000}"#),
+            (Api::Message, r#"{"role":"user","content":"x"}"#),
+            (Api::Other, r#"{"n":9,"max_tokens":9000,"tools":[{}]}"#),
+            (Api::Chat, r#"{"prompt":"x","temperature":1}"#),
+        ] {
+            assert_eq!(smaller(&all(), api, body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_changed_with_those_that_depend_on_it_or_not_at_all() {
+        let rule = |most, drop: &[Extra]| Reduce {
+            clamp_completion_tokens: Some(most),
+            drop: drop.iter().copied().collect(),
+            refuse_paths: Vec::new(),
+            model: None,
+        };
+        let thinks = r#"{"messages":[],"max_tokens":16000,"thinking":{"budget_tokens":8000}}"#;
+        let (body, _) = smaller(&rule(4_000, &[]), Api::Message, thinks).unwrap();
+        assert_eq!((&body["max_tokens"], &body["thinking"]["budget_tokens"]), (&json!(4_000), &json!(2_000)));
+        assert_eq!(smaller(&rule(512, &[]), Api::Message, thinks), None);
+        let least = r#"{"prompt":"x","min_tokens":900,"max_tokens":1000}"#;
+        let (body, note) = smaller(&rule(512, &[]), Api::Completion, least).unwrap();
+        assert_eq!(body, json!({ "prompt": "x", "min_tokens": 512, "max_tokens": 512 }));
+        assert_eq!(note, "reduce;max_tokens=1000->512;min_tokens=900->512");
+        let unasked = r#"{"prompt":"x","min_tokens":900}"#;
+        let (body, _) = smaller(&rule(512, &[]), Api::Completion, unasked).unwrap();
+        assert_eq!(body, json!({ "prompt": "x", "min_tokens": 512, "max_tokens": 512 }));
+        let picks = r#"{"prompt":"x","n":3,"best_of":8,"max_tokens":1}"#;
+        let best_of = |drop: &[Extra]| {
+            let body = smaller(&rule(512, drop), Api::Completion, picks).unwrap().0;
+            (body["n"].as_u64(), body["best_of"].as_u64())
+        };
+        assert_eq!(best_of(&[Extra::BestOf]), (Some(3), Some(3)));
+        assert_eq!(best_of(&[Extra::Choices]), (Some(1), Some(8)));
+        assert_eq!(best_of(&[Extra::BestOf, Extra::Choices]), (Some(1), Some(1)));
+    }
+
+    #[test]
     fn the_last_of_two_is_the_one_that_counts() {
-        let (body, _) = smaller(&all(), Api::Chat, r#"{"max_tokens":1,"max_tokens":9999}"#).unwrap();
+        let (body, _) =
+            smaller(&all(), Api::Chat, r#"{"max_tokens":1,"messages":[],"max_tokens":9999}"#).unwrap();
         assert_eq!(body["max_tokens"], 256);
     }
 
     #[test]
-    fn what_is_no_whole_number_is_replaced_too() {
-        let (body, note) = smaller(&all(), Api::Chat, r#"{"max_tokens":1e9,"n":4.0}"#).unwrap();
-        assert_eq!(body, json!({ "max_tokens": 256, "n": 1 }));
-        assert_eq!(note, "reduce;max_tokens=other->256;n=other->1");
+    fn numbers_are_read_as_servers_read_them() {
+        let body = r#"{"max_tokens":1e9,"n":4.0,"messages":[]}"#;
+        let (body, note) = smaller(&all(), Api::Chat, body).unwrap();
+        assert_eq!(body, json!({ "max_tokens": 256, "n": 1, "messages": [] }));
+        assert_eq!(note, "reduce;max_tokens=1000000000->256;n=4->1");
+        let unlimited = smaller(&all(), Api::Chat, r#"{"messages":[],"max_tokens":-1}"#).unwrap();
+        assert_eq!(unlimited.0["max_tokens"], 256);
+        for same in [r#"{"messages":[],"max_tokens":100.0}"#, r#"{"messages":[],"max_tokens":"100"}"#] {
+            assert_eq!(smaller(&all(), Api::Chat, same), None);
+        }
     }
 
     #[test]
@@ -193,8 +259,11 @@ mod tests {
             refuse_paths: Vec::new(),
             model: Some("a\\b".to_owned()),
         };
-        assert_eq!(smaller(&rule, Api::Chat, r#"{"model":"large"}"#).unwrap().0["model"], "a\\b");
-        assert_eq!(smaller(&rule, Api::Chat, r#"{"model":"a\\b"}"#), None);
+        assert_eq!(
+            smaller(&rule, Api::Chat, r#"{"model":"large","messages":[]}"#).unwrap().0["model"],
+            "a\\b"
+        );
+        assert_eq!(smaller(&rule, Api::Chat, r#"{"model":"a\\b","messages":[]}"#), None);
         assert_eq!(smaller(&rule, Api::Chat, "{}"), None);
     }
 

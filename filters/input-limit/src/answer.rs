@@ -13,6 +13,10 @@ pub enum Refusal<'a> {
     Prompt(&'a Breach, &'a PromptLimits),
     /// It is larger than this many bytes.
     Body(u64),
+    /// It asks for more than this many completion tokens, and for this thinking budget, which does not fit into them.
+    Budget(u64, u64),
+    /// It nests deeper than this.
+    Depth(u8),
     /// It is no JSON, or too deep.
     Json(Invalid, u8),
     /// It is JSON, and no object.
@@ -23,21 +27,27 @@ pub enum Refusal<'a> {
     ContentEncoding,
 }
 
+/// What clients look for before they make a prompt shorter.
+const TOO_LONG: &str = "context_length_exceeded";
+
 /// The answer to a request that the rule `label` refuses.
 pub fn refusal(label: &str, why: Refusal<'_>) -> Reply {
-    let (status, code, text) = sentence(why);
+    let (status, code, text) = sentence(label, why);
     let param = param(why);
-    let error = ErrorObject {
-        message: &format!("Input rule '{label}' refuses this request: {text}"),
-        kind: "invalid_request_error",
-        param: param.as_deref(),
-        code,
+    let message = match code {
+        "context_length_exceeded" => text,
+        _ => format!("Input rule '{label}' refuses this request: {text}"),
     };
+    let error =
+        ErrorObject { message: &message, kind: "invalid_request_error", param: param.as_deref(), code };
     Reply::error(status, error, format!("tidegate.input_limit.{label}"))
         .with("x-should-retry", "false".to_owned())
 }
 
 fn param(why: Refusal<'_>) -> Option<String> {
+    if let Refusal::Budget(..) = why {
+        return Some("thinking.budget_tokens".to_owned());
+    }
     let Refusal::Prompt(Breach { rule, place, .. }, _) = why else { return None };
     match (rule, place) {
         (Rule::CompletionTokens(member) | Rule::Choices(member) | Rule::DuplicateKey(member), _) => {
@@ -49,10 +59,10 @@ fn param(why: Refusal<'_>) -> Option<String> {
     }
 }
 
-fn sentence(why: Refusal<'_>) -> (u16, &'static str, String) {
+fn sentence(label: &str, why: Refusal<'_>) -> (u16, &'static str, String) {
     match why {
         Refusal::Prompt(breach, limits) => {
-            let (code, text) = prompt_sentence(breach, limits);
+            let (code, text) = prompt_sentence(label, breach, limits);
             (400, code, text)
         }
         Refusal::Body(limit) => (
@@ -60,6 +70,17 @@ fn sentence(why: Refusal<'_>) -> (u16, &'static str, String) {
             "request_too_large",
             format!("its body is larger than the {limit} bytes that are accepted."),
         ),
+        Refusal::Budget(limit, budget) => {
+            let text = format!(
+                "it asks for more than the {limit} completion tokens that are accepted, and its thinking budget of \
+                 {budget} does not fit into those."
+            );
+            (400, "max_tokens_too_large", text)
+        }
+        Refusal::Depth(limit) => {
+            let text = format!("it nests deeper than the {limit} levels that are accepted.");
+            (400, "too_deeply_nested", text)
+        }
         Refusal::Json(Invalid { at, what: Fault::TooDeep }, limit) => {
             let text = format!("at byte {at}, it nests deeper than the {limit} levels that are accepted.");
             (400, "too_deeply_nested", text)
@@ -79,19 +100,15 @@ fn sentence(why: Refusal<'_>) -> (u16, &'static str, String) {
     }
 }
 
-fn prompt_sentence(breach: &Breach, limits: &PromptLimits) -> (&'static str, String) {
+fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'static str, String) {
     let role = |index: usize| limits.role_characters.get(index).map(|(_, limit)| *limit);
     let (code, what, limit) = match breach.rule {
-        Rule::Characters => ("prompt_too_long", "characters in all its texts", limits.characters),
-        Rule::MessageCharacters => {
-            ("prompt_too_long", "characters in one message", limits.message_characters)
-        }
-        Rule::RoleCharacters(index) => {
-            ("prompt_too_long", "characters in the messages of one role", role(index))
-        }
+        Rule::Characters => (TOO_LONG, "characters in all its texts", limits.characters),
+        Rule::MessageCharacters => (TOO_LONG, "characters in one message", limits.message_characters),
+        Rule::RoleCharacters(index) => (TOO_LONG, "characters in the messages of one role", role(index)),
         Rule::Messages => ("too_many_messages", "messages", limits.messages),
         Rule::Prompts => ("too_many_prompts", "prompts", limits.prompts),
-        Rule::TokenIds => ("prompt_too_long", "token ids", limits.token_ids),
+        Rule::TokenIds => (TOO_LONG, "token ids", limits.token_ids),
         Rule::Tools => ("too_many_tools", "tools", limits.tools),
         Rule::Images => ("too_many_images", "images", limits.images),
         Rule::CompletionTokens(_) => ("max_tokens_too_large", "completion tokens", limits.completion_tokens),
@@ -103,8 +120,17 @@ fn prompt_sentence(breach: &Breach, limits: &PromptLimits) -> (&'static str, Str
         }
         Rule::Denied(_) => return ("denied_content", "it says what is not accepted.".to_owned()),
     };
+    if code == TOO_LONG {
+        let (limit, unit) = (limit.unwrap_or(0), if what == "token ids" { "tokens" } else { "characters" });
+        let text = format!(
+            "This model's maximum context length is {limit} {unit}. Input rule '{label}' refuses this request: it has {} \
+             or more {what}, at most {limit} are accepted. Please reduce the length of the messages.",
+            breach.found
+        );
+        return (code, text);
+    }
     let mut text = match breach.found {
-        u64::MAX => format!("it asks for {what} by what is no number"),
+        u64::MAX => format!("it asks for {what} by what is no whole number"),
         found => format!("it has {found} or more {what}"),
     };
     let _ = write!(text, ", at most {} are accepted.", limit.unwrap_or(0));

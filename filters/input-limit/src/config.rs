@@ -12,17 +12,14 @@ use tidegate_policy::inference::{Class, Role};
 use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
 use written::{DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment};
 
+mod preset;
 mod written;
 
-const MAX_BODY: u64 = 1 << 20;
+pub use preset::Preset;
+
+/// Of a body that is read: a VM has 1 GiB, for what has come, what is taken out, what is held and what goes on instead.
+const LARGEST_READ: u64 = 128 << 20;
 const LARGEST_BODY: u64 = 1 << 30;
-const MAX_CHARS: u32 = 1_024;
-const MAX_MESSAGES: u32 = 64;
-const MAX_DEPTH: u32 = 32;
-const MAX_COMPLETION_TOKENS: u32 = 4_096;
-const MAX_CHOICES: u32 = 4;
-const MAX_TOOLS: u32 = 128;
-const MAX_IMAGES: u32 = 16;
 const MAX_RULES: usize = 64;
 
 /// The rules that have no name of their own, in the order in which they are counted.
@@ -101,20 +98,19 @@ impl Config {
         for (index, mut route) in raw.routes.into_iter().enumerate() {
             let path = format!("routes[{index}].");
             let when = When::new(core::mem::take(&mut route.when), &format!("{path}when"))?;
-            let mut limits = limits(route.limits().or(written), duplicates, &shadowed, &path)?;
-            if route.scan == Some(false) {
-                limits.prompt = None;
-            }
+            let reads = route.scan != Some(false);
+            let limits = limits(route.limits().or(written), reads, duplicates, &shadowed, &path)?;
             routes.push((when, limits));
         }
-        let Whole(max_depth) = raw.max_depth.unwrap_or(Whole(MAX_DEPTH));
+        let preset = raw.preset.unwrap_or_default();
+        let Whole(max_depth) = raw.max_depth.unwrap_or(Whole(preset.numbers().depth));
         let max_depth = u8::try_from(max_depth).ok().filter(|depth| (1..=128).contains(depth));
         let denied_names = names(&raw.deny)?;
         let shadow = LABELS.iter().map(|label| shadowed.holds(label));
         let shadow = shadow.chain(raw.deny.iter().map(|rule| shadowed.all || rule.shadow)).collect();
         Ok(Self {
             routes,
-            limits: limits(written, duplicates, &shadowed, "")?,
+            limits: limits(written, true, duplicates, &shadowed, "")?,
             max_depth: max_depth.ok_or_else(|| {
                 let found = raw.max_depth.map_or(0, |Whole(depth)| depth);
                 ConfigError::new("max_depth", format!("found {found}, accepted is 1 to 128"))
@@ -188,13 +184,22 @@ pub fn place_of(label: &str) -> usize {
 /// A rule that only counts mends nothing either: what it would strip or clamp, it counts as refused.
 fn limits(
     written: RawLimits,
+    reads: bool,
     duplicate_keys: bool,
     shadowed: &Shadowed,
     path: &str,
 ) -> Result<Limits, ConfigError> {
-    let body = written.max_body.map_or(MAX_BODY, |WrittenSize(bytes)| bytes);
+    let preset = written.preset.unwrap_or_default().numbers();
+    let body = written.max_body.map_or(preset.body, |WrittenSize(bytes)| bytes);
     if !(1..=LARGEST_BODY).contains(&body) {
         let problem = format!("found {body}B, accepted is 1B to 1GiB");
+        return Err(ConfigError::new(format!("{path}max_body"), problem));
+    }
+    if reads && body > LARGEST_READ {
+        let problem = format!(
+            "found {body}B, accepted is 1B to 128MiB for bodies that are read, since several copies of one must fit \
+             into the 1GiB of a VM; with scan: false in a route, 1GiB"
+        );
         return Err(ConfigError::new(format!("{path}max_body"), problem));
     }
     let limit = |written: Option<Whole>, default: u32| {
@@ -202,22 +207,22 @@ fn limits(
     };
     let tokens = written.max_completion_tokens;
     let prompt = PromptLimits {
-        characters: limit(written.max_chars, MAX_CHARS),
+        characters: limit(written.max_chars, preset.chars),
         message_characters: limit(written.max_message_chars, 0),
         role_characters: roles(written.max_role_chars.unwrap_or_default()),
-        messages: limit(written.max_messages, MAX_MESSAGES),
-        prompts: limit(written.max_prompts, MAX_MESSAGES),
-        token_ids: limit(written.max_token_ids, MAX_CHARS),
-        tools: limit(written.max_tools, MAX_TOOLS),
-        images: limit(written.max_images, MAX_IMAGES),
-        completion_tokens: limit(tokens.map(|tokens| tokens.limit), MAX_COMPLETION_TOKENS),
-        choices: limit(written.max_choices, MAX_CHOICES),
+        messages: limit(written.max_messages, preset.messages),
+        prompts: limit(written.max_prompts, preset.prompts),
+        token_ids: limit(written.max_token_ids, preset.token_ids),
+        tools: limit(written.max_tools, preset.tools),
+        images: limit(written.max_images, preset.images),
+        completion_tokens: limit(tokens.map(|tokens| tokens.limit), preset.completion_tokens),
+        choices: limit(written.max_choices, preset.choices),
         duplicate_keys,
-        classes: classes(written.characters.unwrap_or_default(), shadowed),
+        classes: classes(written.characters.unwrap_or_default(), preset.characters, shadowed),
     };
     let exceed = tokens.map_or(Exceed::Clamp, |tokens| tokens.exceed);
     let clamp = exceed == Exceed::Clamp && !shadowed.holds("max_completion_tokens");
-    Ok(Limits { body, prompt: Some(prompt), clamp })
+    Ok(Limits { body, prompt: reads.then_some(prompt), clamp })
 }
 
 fn roles(written: RawRoles) -> Vec<(Role, u64)> {
@@ -232,17 +237,18 @@ fn roles(written: RawRoles) -> Vec<(Role, u64)> {
     each.into_iter().filter_map(|(role, limit)| Some((role, u64::from(limit?.0)))).collect()
 }
 
-fn classes(written: RawCharacters, shadowed: &Shadowed) -> [Treatment; 4] {
+fn classes(written: RawCharacters, preset: [Treatment; 4], shadowed: &Shadowed) -> [Treatment; 4] {
     let RawCharacters { control, bidi, zero_width, private_use } = written;
-    let treatment = |written: Option<RawTreatment>, default, label| match written.unwrap_or(default) {
-        RawTreatment::Strip if shadowed.holds(label) => Treatment::Reject,
-        treatment => treatment.into(),
+    let [preset_control, preset_bidi, preset_zero_width, preset_private_use] = preset;
+    let treatment = |written: Option<RawTreatment>, preset, label| match written.map_or(preset, Into::into) {
+        Treatment::Strip if shadowed.holds(label) => Treatment::Reject,
+        treatment => treatment,
     };
     [
-        treatment(control, RawTreatment::Reject, "control"),
-        treatment(bidi, RawTreatment::Reject, "bidi"),
-        treatment(zero_width, RawTreatment::Strip, "zero_width"),
-        treatment(private_use, RawTreatment::Allow, "private_use"),
+        treatment(control, preset_control, "control"),
+        treatment(bidi, preset_bidi, "bidi"),
+        treatment(zero_width, preset_zero_width, "zero_width"),
+        treatment(private_use, preset_private_use, "private_use"),
     ]
 }
 

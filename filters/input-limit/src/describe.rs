@@ -21,10 +21,15 @@ impl Describe for InputLimit {
             let shadow = shadow_text(config.is_shadow(config::LABELS.len().saturating_add(place)));
             format!("a text that matches deny.{name}: 400{shadow}")
         }));
-        let largest = config.routes.iter().map(|(_, limits)| limits.body).fold(config.limits.body, u64::max);
-        let keeps = format!("each body until it was read, up to {}", size_text(largest));
+        let keeps = format!("each body until it was read, up to {}", size_text(self.holds()));
         let needs = if config.hold_headers { vec![HOLDS_HEADERS] } else { Vec::new() };
         Description { rules, memory: 0, keeps: vec![keeps], needs }
+    }
+
+    fn holds(&self) -> u64 {
+        let all =
+            core::iter::once(&self.config.limits).chain(self.config.routes.iter().map(|(_, limits)| limits));
+        all.filter(|limits| limits.prompt.is_some()).map(|limits| limits.body).max().unwrap_or(0)
     }
 
     fn schema() -> Schema {
@@ -48,14 +53,14 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     let each_role = prompt.role_characters.iter().map(|(role, most)| {
         format!("{whose}: at most {most} characters of role {role:?}{}", shadow("max_role_chars"))
     });
-    let labels = ["control", "bidi", "zero_width", "private_use"];
-    let classes = Class::ALL.iter().zip(labels).zip(prompt.classes).filter_map(|((_, label), treatment)| {
+    let classes = Class::ALL.iter().zip(prompt.classes).filter_map(|(class, treatment)| {
         let what = match treatment {
             Treatment::Allow => return None,
             Treatment::Strip => "taken out",
             Treatment::Reject => "refused",
         };
-        Some(format!("{whose}: {label} characters are {what}{}", shadow(label)))
+        let label = class.name();
+        Some(format!("{whose}: {label} characters that harm are {what}{}", shadow(label)))
     });
     core::iter::once(body).chain(counted).chain(each_role).chain(classes).collect()
 }

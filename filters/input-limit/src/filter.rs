@@ -4,15 +4,16 @@
 
 use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
-use crate::rewrite::edits;
+use crate::rewrite::{CHANGED, Mended, mend};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::{Scan, ScanNeeds};
+use tidegate_policy::clamp::Inconsistent;
 use tidegate_policy::grpc::Messages;
-use tidegate_policy::inference::{Place, Suspect, TextSink};
+use tidegate_policy::inference::{Member, Place, Suspect, TextSink, Value};
 use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
 
@@ -36,6 +37,7 @@ pub struct InputLimitStream {
     arrived: u64,
     messages: Option<Messages>,
     heard: Heard,
+    changed: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ enum State {
     Read,
     /// Only its size is looked at.
     Measured,
+    /// The same, and it goes on as it comes.
+    Streamed,
     /// It has been decided.
     Decided,
 }
@@ -79,6 +83,7 @@ impl Filter for InputLimit {
             arrived: 0,
             messages: None,
             heard: Heard::default(),
+            changed: String::new(),
         }
     }
 }
@@ -94,7 +99,7 @@ impl Stream for InputLimitStream {
         let config = Rc::clone(&self.config);
         self.route = config.place(exchange);
         let limits = config.at(self.route);
-        self.state = if limits.prompt.is_some() { State::Read } else { State::Measured };
+        self.state = if limits.prompt.is_some() { State::Read } else { State::Streamed };
         let headers = exchange.request_headers();
         let length = headers.only(b"content-length").map(|value| number(value).unwrap_or(u64::MAX));
         if length.is_some_and(|length| length > limits.body)
@@ -112,17 +117,23 @@ impl Stream for InputLimitStream {
             let types = headers.all(b"content-type").map(|value| Media::of(value, &config)).max();
             match types.unwrap_or(Media::Json) {
                 Media::Json => {}
+                Media::Upload if is_upload(headers.only(b":path").unwrap_or_default()) => {
+                    self.state = State::Streamed;
+                }
                 Media::Passed => {
                     self.state = State::Measured;
                     self.messages = (exchange.protocol() == Protocol::Grpc).then(Messages::default);
                 }
-                Media::Unknown => {
+                Media::Upload | Media::Unknown => {
                     self.state = State::Measured;
                     if let Some(reply) = self.refuse(exchange, Refusal::ContentType) {
                         return reply;
                     }
                 }
             }
+        }
+        if self.state == State::Streamed {
+            return Flow::Continue;
         }
         if config.hold_headers && self.messages.is_none() {
             return Flow::Hold;
@@ -152,6 +163,9 @@ impl Stream for InputLimitStream {
         {
             return reply;
         }
+        if self.state == State::Streamed {
+            return Flow::Keep;
+        }
         let reply = self.judge(exchange, limits);
         reply.unwrap_or(Flow::Hold)
     }
@@ -173,6 +187,13 @@ impl Stream for InputLimitStream {
         Flow::Continue
     }
 
+    fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+        if !self.changed.is_empty() {
+            exchange.set_response_header(CHANGED, &self.changed);
+        }
+        Flow::Keep
+    }
+
     fn wants_scan(&self) -> bool {
         self.state == State::Read
     }
@@ -189,10 +210,15 @@ impl InputLimitStream {
         let scan = exchange.scan()?;
         let breaches = self.heard.breaches(prompt, scan.facts());
         for breach in &breaches {
-            let clamped = limits.clamp && matches!(breach.rule, Rule::CompletionTokens(_));
+            let clamped = limits.clamp
+                && matches!(breach.rule, Rule::CompletionTokens(member) if is_number(scan, member));
             if !clamped && let Some(reply) = self.refuse(exchange, Refusal::Prompt(breach, prompt)) {
                 return Some(reply);
             }
+        }
+        if scan.facts().depth > self.config.max_depth {
+            self.state = State::Measured;
+            return self.refuse(exchange, Refusal::Depth(self.config.max_depth));
         }
         let why = scan.fault().map(|fault| Refusal::Json(fault, self.config.max_depth))?;
         self.state = State::Measured;
@@ -212,21 +238,33 @@ impl InputLimitStream {
         {
             return Some(reply);
         }
-        self.rewrite(exchange, scan, limits, prompt);
-        None
+        self.rewrite(exchange, scan, limits, prompt)
     }
 
-    fn rewrite(&mut self, exchange: &dyn Exchange, scan: &Scan, limits: &Limits, prompt: &PromptLimits) {
-        let stripped = self.heard.strips.len();
+    fn rewrite(
+        &mut self,
+        exchange: &dyn Exchange,
+        scan: &Scan,
+        limits: &Limits,
+        prompt: &PromptLimits,
+    ) -> Option<Flow> {
         let clamp = prompt.completion_tokens.filter(|_| limits.clamp);
-        let edits = edits(&mut self.heard, scan.facts(), clamp);
-        if stripped > 0 {
+        let Mended { edits, note, strips, clamps } =
+            match mend(&mut self.heard, scan.facts(), clamp, || exchange.held()) {
+                Ok(mended) => mended,
+                Err(Inconsistent { budget }) => {
+                    return self.refuse(exchange, Refusal::Budget(clamp.unwrap_or(0), budget));
+                }
+            };
+        if strips {
             exchange.count(STRIPPED, 1);
         }
-        if edits.len() > stripped {
+        if clamps {
             exchange.count(CLAMPED, 1);
         }
         edits.into_iter().for_each(|edit| exchange.edit_request(edit));
+        self.changed = note;
+        None
     }
 
     /// The answer, unless the rule only counts.
@@ -234,6 +272,8 @@ impl InputLimitStream {
         let place = match why {
             Refusal::Prompt(breach, _) => self.config.rule(breach.rule),
             Refusal::Body(_) => place_of("max_body"),
+            Refusal::Budget(..) => place_of("max_completion_tokens"),
+            Refusal::Depth(_) => place_of("max_depth"),
             Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => place_of("max_depth"),
             Refusal::Json(..) | Refusal::NoObject => place_of("json"),
             Refusal::ContentType => place_of("content_type"),
@@ -251,7 +291,9 @@ impl InputLimitStream {
 
     fn listener(&mut self, hear: impl FnOnce(&mut Listener<'_>)) {
         let Some(limits) = &self.config.at(self.route).prompt else { return };
-        hear(&mut Listener { limits, denied: self.config.denied.as_ref(), heard: &mut self.heard });
+        let enforces = |rule| !self.config.is_shadow(self.config.rule(rule));
+        let denied = self.config.denied.as_ref();
+        hear(&mut Listener { limits, denied, enforces: &enforces, heard: &mut self.heard });
     }
 }
 
@@ -267,6 +309,14 @@ impl TextSink for InputLimitStream {
     fn suspect(&mut self, place: &Place, suspect: &Suspect) {
         self.listener(|listener| listener.suspect(place, suspect));
     }
+
+    fn sealed(&mut self, place: &Place, text: &str) {
+        self.listener(|listener| listener.sealed(place, text));
+    }
+
+    fn unheard(&mut self, place: &Place, characters: u64) {
+        self.listener(|listener| listener.unheard(place, characters));
+    }
 }
 
 /// What a media type means for a body, the strictest last.
@@ -274,6 +324,8 @@ impl TextSink for InputLimitStream {
 enum Media {
     Passed,
     Json,
+    /// A form with files, or a file: passed where files are uploaded.
+    Upload,
     Unknown,
 }
 
@@ -289,10 +341,34 @@ impl Media {
             || kind == b"text/plain"
         {
             Self::Json
+        } else if kind == b"multipart/form-data"
+            || kind == b"application/octet-stream"
+            || kind == b"application/pdf"
+            || [b"audio/".as_slice(), b"image/", b"video/"].iter().any(|of| kind.starts_with(of))
+        {
+            Self::Upload
         } else {
             Self::Unknown
         }
     }
+}
+
+/// Whether files are uploaded to a path. Elsewhere one of these media types may be a prompt: some servers read JSON
+/// whatever its type says.
+fn is_upload(path: &[u8]) -> bool {
+    let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let mut words = path.split(|byte| *byte == b'/');
+    words.any(|word| UPLOADS.contains(&word))
+        || path.ends_with(b"/images/edits")
+        || path.ends_with(b"/images/variations")
+}
+
+/// Of OpenAI, of servers with its API, and of Ollama.
+const UPLOADS: [&[u8]; 6] = [b"audio", b"files", b"uploads", b"blobs", b"containers", b"transcribe"];
+
+/// Whether a member asks by a number, which can be made smaller.
+fn is_number(scan: &Scan, member: Member) -> bool {
+    scan.facts().member(member).is_none_or(|seen| seen.value != Value::Other)
 }
 
 fn number(text: &[u8]) -> Option<u64> {

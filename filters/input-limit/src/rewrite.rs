@@ -1,22 +1,49 @@
-//! What is taken out of a request or made smaller in it, so that it can pass.
+//! What is taken out of a request or made smaller in it, so that it can pass, and how a header of the response says it:
+//! `max_tokens=8192->4096; zero_width=3`.
 
-use std::borrow::Cow;
-use tidegate_policy::inference::{Facts, Value};
-use tidegate_policy::prompt::{COMPLETION_TOKENS, Heard};
+use core::fmt::Write;
+use tidegate_policy::clamp::{Clamped, Inconsistent, clamp};
+use tidegate_policy::inference::{Class, Facts};
+use tidegate_policy::prompt::Heard;
 use tidegate_policy::rewrite::Edit;
 
-/// The edits: what `heard` has marked, and completion tokens beyond `clamp`.
-pub fn edits(heard: &mut Heard, facts: &Facts, clamp: Option<u64>) -> Vec<Edit> {
-    let strips = core::mem::take(&mut heard.strips).into_iter();
-    let strips = strips.map(|range| Edit { range, with: Cow::Borrowed(b"".as_slice()) });
-    let exceeding = COMPLETION_TOKENS.iter().filter_map(|member| {
-        let (seen, limit) = (facts.member(*member)?, clamp?);
-        let exceeds = match seen.value {
-            Value::Integer(number) => number > limit,
-            Value::Other => true,
-            Value::Null | Value::Bool(_) => false,
-        };
-        exceeds.then(|| Edit { range: seen.range.clone(), with: Cow::Owned(limit.to_string().into_bytes()) })
-    });
-    strips.chain(exceeding).collect()
+/// The header.
+pub const CHANGED: &str = "x-tidegate-changed";
+
+/// What is changed.
+#[derive(Debug)]
+pub struct Mended {
+    /// In the body.
+    pub edits: Vec<Edit>,
+    /// What [`CHANGED`] says; empty if nothing is.
+    pub note: String,
+    /// Characters are taken out.
+    pub strips: bool,
+    /// Numbers are made smaller.
+    pub clamps: bool,
+}
+
+/// Takes out what `heard` has marked, and clamps completion tokens to `limit`. `held` gives the body.
+///
+/// # Errors
+/// If numbers that depend on each other cannot be made to fit.
+pub fn mend(
+    heard: &mut Heard,
+    facts: &Facts,
+    limit: Option<u64>,
+    held: impl FnOnce() -> Vec<u8>,
+) -> Result<Mended, Inconsistent> {
+    let strips = core::mem::take(&mut heard.strips);
+    let Clamped { mut edits, note } = match limit {
+        Some(limit) => clamp(facts, limit, false)?,
+        None => Clamped::default(),
+    };
+    let mut note = note.replace(';', "; ");
+    for (class, count) in Class::ALL.iter().zip(strips.counts()).filter(|(_, count)| **count > 0) {
+        let _ = write!(note, "; {}={count}", class.name());
+    }
+    let clamps = !edits.is_empty();
+    edits.extend(strips.edits(held));
+    let note = note.trim_start_matches("; ").to_owned();
+    Ok(Mended { edits, note, strips: !strips.is_empty(), clamps })
 }

@@ -34,6 +34,10 @@ impl Describe for Tidegate {
         all
     }
 
+    fn holds(&self) -> u64 {
+        self.filters.input_limit.as_ref().map_or(0, Describe::holds)
+    }
+
     fn schema() -> Schema {
         let properties: Map<String, Value> = [
             property::<HeaderLimit>(),

@@ -5,6 +5,9 @@ use core::iter::once;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
 
+/// A character that becomes more is dear to normalise, and no one spells a phrase with it.
+const LONGEST: usize = 4;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It is left out.
@@ -15,6 +18,10 @@ pub(super) enum Kind {
     Joining,
     /// It is its own normal form unless the next one joins it, and leaves those before it alone.
     Same,
+    /// It becomes this one, which is its own normal form unless the next one joins it.
+    Mapped(char),
+    /// It would become a whole phrase: it is left as it is, and nothing joins it.
+    Phrase,
     /// It becomes something else, and leaves those before it alone.
     Other,
 }
@@ -22,7 +29,17 @@ pub(super) enum Kind {
 impl Kind {
     #[inline]
     pub(super) fn of(character: char) -> Self {
-        if is_common(character) { Self::Same } else { Self::looked_up(character) }
+        if is_common(character) {
+            return Self::Same;
+        }
+        match character {
+            '\u{FF01}'..='\u{FF5E}' => {
+                let narrow = u32::from(character).wrapping_sub(0xFEE0);
+                char::from_u32(narrow).map_or(Self::Other, Self::Mapped)
+            }
+            '\u{FDFA}' | '\u{FDFB}' => Self::Phrase,
+            _ => Self::looked_up(character),
+        }
     }
 
     pub(super) fn looked_up(character: char) -> Self {
@@ -32,11 +49,18 @@ impl Kind {
         if is_hidden(character) {
             return Self::Hidden;
         }
-        let mut first = None;
+        let (mut first, mut parts) = (None, 0_usize);
         decompose_compatible(character, |part| {
             first.get_or_insert(part);
+            parts = parts.wrapping_add(1);
         });
         let first = first.unwrap_or(character);
+        if parts > LONGEST {
+            return Self::Phrase;
+        }
+        if parts == 1 && first != character && is_common(first) {
+            return Self::Mapped(first);
+        }
         if canonical_combining_class(first) != 0 || is_nfc_quick(once(first)) != IsNormalized::Yes {
             return Self::Joining;
         }
@@ -74,6 +98,13 @@ mod tests {
     fn the_common_characters_are_what_a_look_up_says() {
         for character in all().filter(|character| is_common(*character)) {
             assert_eq!(Kind::looked_up(character), Kind::Same, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_without_a_look_up_is_what_that_says() {
+        for character in ('\u{FF01}'..='\u{FF5E}').chain(['\u{FDFA}', '\u{FDFB}']) {
+            assert_eq!(Kind::of(character), Kind::looked_up(character), "{character:?}");
         }
     }
 

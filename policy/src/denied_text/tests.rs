@@ -30,7 +30,13 @@ fn normalised(text: &str) -> String {
         (hidden || ('\u{FE00}'..='\u{FE0F}').contains(character)) && !character.is_whitespace()
     };
     let mut copy = String::new();
-    for character in text.chars().filter(|character| !hidden(character)).nfkc() {
+    let phrase = |character: &char| core::iter::once(*character).nfkd().count() > 4;
+    let seen: Vec<char> = text.chars().filter(|character| !hidden(character)).collect();
+    let parts = seen.split_inclusive(phrase).flat_map(|part| match part.split_last() {
+        Some((last, before)) if phrase(last) => before.iter().copied().nfkc().chain(vec![*last]).collect(),
+        _ => part.iter().copied().nfkc().collect::<Vec<_>>(),
+    });
+    for character in parts {
         if !character.is_whitespace() {
             copy.push(character);
         } else if !copy.ends_with(' ') {

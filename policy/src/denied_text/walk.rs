@@ -90,15 +90,24 @@ impl<'a> Walk<'a> {
         let held = match kind {
             Kind::Hidden => true,
             Kind::Joining => watch.carry.push(character),
-            Kind::Space | Kind::Same | Kind::Other => false,
+            Kind::Space | Kind::Same | Kind::Mapped(_) | Kind::Phrase | Kind::Other => false,
         };
         if held {
             watch.joined = false;
             return;
         }
         self.settle(watch, before);
+        if kind == Kind::Phrase {
+            self.write(watch, character);
+            watch.joined = watch.normal == watch.decoded;
+            return;
+        }
         let space = kind == Kind::Space;
-        let (carried, same) = (if space { ' ' } else { character }, space || kind == Kind::Same);
+        let (carried, same) = match kind {
+            Kind::Space => (' ', true),
+            Kind::Mapped(carried) => (carried, true),
+            _ => (character, kind == Kind::Same),
+        };
         watch.carry.set(carried, same);
         watch.joined &= same && carried == character && !(space && watch.spaced);
     }

@@ -27,6 +27,8 @@ pub struct Suspect {
     pub character: char,
     /// Its bytes in the body: UTF-8, an escape, or a pair of them.
     pub range: Range<u64>,
+    /// Whether it harms where it stands, and is not just how a language or an emoji is written.
+    pub is_harmful: bool,
 }
 
 impl Class {
@@ -63,6 +65,16 @@ impl Class {
         }
     }
 
+    /// As a configuration names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Bidi => "bidi",
+            Self::ZeroWidth => "zero_width",
+            Self::PrivateUse => "private_use",
+        }
+    }
+
     pub(super) const fn index(self) -> usize {
         match self {
             Self::Control => 0,
@@ -73,8 +85,8 @@ impl Class {
     }
 }
 
-/// Counts the characters of a text that is written at the offset `at`, and names the suspicious ones.
-pub(super) fn count(text: &str, at: u64, mut name: impl FnMut(Suspect)) -> usize {
+/// Counts the characters of a text, and names the suspicious ones by their class and their place in it.
+pub(super) fn count(text: &str, mut name: impl FnMut(Class, char, usize)) -> usize {
     let (mut count, mut place) = (0_usize, 0_usize);
     while let Some(lead) = text.as_bytes().get(place) {
         count = count.wrapping_add(1);
@@ -86,9 +98,7 @@ pub(super) fn count(text: &str, at: u64, mut name: impl FnMut(Suspect)) -> usize
         let Some(character) = text.get(place..).and_then(|rest| rest.chars().next()) else { break };
         let length = character.len_utf8();
         if let Some(class) = Class::of(character) {
-            let begin = at.wrapping_add(u64::try_from(place).unwrap_or(u64::MAX));
-            let length = u64::try_from(length).unwrap_or(u64::MAX);
-            name(Suspect { class, character, range: begin..begin.wrapping_add(length) });
+            name(class, character, place);
         }
         place = place.wrapping_add(length);
     }
@@ -117,9 +127,9 @@ mod tests {
             let length = character.encode_utf8(&mut text).len();
             text[length] = b'.';
             let text = std::str::from_utf8(&text[..=length]).unwrap();
-            assert_eq!(count(text, 7, |suspect| named.push(suspect)), 2, "{character:?}");
-            let range = 7..7 + u64::try_from(length).unwrap();
-            let expected = Class::of(character).map(|class| Suspect { class, character, range });
+            let counted = count(text, |class, character, place| named.push((class, character, place)));
+            assert_eq!(counted, 2, "{character:?}");
+            let expected = Class::of(character).map(|class| (class, character, 0));
             assert_eq!(named, Vec::from_iter(expected), "{character:?}");
         }
     }

@@ -26,6 +26,8 @@ pub struct Facts {
     pub token_ids: u64,
     /// Content parts by kind.
     pub parts: Parts,
+    /// Tokens that the model may think, of the completion tokens: `thinking.budget_tokens`.
+    pub thinking_budget: Option<Seen>,
     /// Elements of `tools` and `functions`.
     pub tools: u64,
     /// Containers at their deepest, 1 for a container of scalars.
@@ -64,8 +66,10 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// Digits alone, no larger than a `u64`.
+    /// A whole number that is not negative, as servers read it: `100`, `100.0`, `1e2` and `"100"` are one.
     Integer(u64),
+    /// A negative whole number: some servers take it for no limit, and others refuse it.
+    Negative,
     /// Any other.
     Other,
 }
@@ -118,6 +122,7 @@ impl Facts {
             prompts: 0,
             token_ids: 0,
             parts: Parts { text: 0, image: 0, audio: 0, file: 0, other: 0 },
+            thinking_budget: None,
             tools: 0,
             depth: 0,
             duplicate: None,
@@ -158,6 +163,25 @@ impl Facts {
     /// The first suspicious character of a class.
     pub fn first(&self, class: Class) -> Option<&First> {
         self.first.get(class.index())?.as_ref()
+    }
+}
+
+impl Value {
+    /// Of a number, or of a string that servers read as one.
+    pub(super) fn of_number(text: &str) -> Self {
+        if let Ok(number) = text.parse() {
+            return Self::Integer(number);
+        }
+        let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) else {
+            return Self::Other;
+        };
+        if number.fract() != 0.0 {
+            return Self::Other;
+        }
+        if number < 0.0 {
+            return Self::Negative;
+        }
+        format!("{:.0}", number.abs()).parse().map_or(Self::Other, Self::Integer)
     }
 }
 

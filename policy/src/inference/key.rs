@@ -37,7 +37,8 @@ keys! {
     AudioUrl = "audio_url", Audio = "audio", VideoUrl = "video_url", Video = "video", File = "file",
     FileData = "file_data", FileId = "file_id", FileUrl = "file_url", Filename = "filename", Url = "url",
     Data = "data", EncryptedContent = "encrypted_content", Signature = "signature",
-    CacheControl = "cache_control",
+    CacheControl = "cache_control", ThoughtSignature = "thought_signature", Result = "result", Images = "images",
+    BudgetTokens = "budget_tokens",
 }
 
 impl Key {
@@ -69,9 +70,12 @@ impl Key {
             | Self::Filename
             | Self::Url
             | Self::EncryptedContent
-            | Self::Signature
+            | Self::ThoughtSignature
             | Self::CacheControl => Reading::Nothing,
             Self::Data if opaque => Reading::Nothing,
+            Self::Data | Self::Result | Self::Images => Reading::Encoded,
+            Self::Signature => Reading::Signature,
+            Self::Thinking => Reading::Sealed,
             Self::Arguments
             | Self::Parameters
             | Self::Input

@@ -22,6 +22,15 @@ impl Label {
         true
     }
 
+    /// Holds the last of what it held and of `text`, which is ASCII, instead.
+    pub(super) fn keep_last(&mut self, text: &str) {
+        let skipped = self.length.saturating_add(text.len()).saturating_sub(LONGEST);
+        let held = self.bytes;
+        let held = held.get(..self.length).unwrap_or_default();
+        let kept = held.iter().chain(text.as_bytes()).skip(skipped);
+        self.length = self.bytes.iter_mut().zip(kept).map(|(place, byte)| *place = *byte).count();
+    }
+
     /// What it holds.
     pub(super) fn text(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()

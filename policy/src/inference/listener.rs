@@ -1,9 +1,10 @@
 //! The lexer's events, handed to the reader and the fingerprint.
 
-use super::TextSink;
 use super::characters::{self, Class, Suspect};
-use super::facts::{First, Value};
+use super::context::Context;
+use super::facts::{Facts, First, Value};
 use super::reader::{Kind, Reader, Sort};
+use super::{Place, TextSink};
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;
 
@@ -14,18 +15,58 @@ pub(super) struct Listener<'a, S: ?Sized> {
 }
 
 impl<S: TextSink + ?Sized> Listener<'_, S> {
-    const fn looks_through(&self) -> bool {
-        matches!(self.reader.sort, Sort::Text | Sort::Label(_))
+    /// A piece without suspicious characters.
+    #[inline]
+    fn passes(&mut self, text: &str) {
+        if !self.looks_through() {
+            return;
+        }
+        let Reader { context, facts, place, .. } = &mut *self.reader;
+        if context.waits() {
+            tell(facts, place, self.sink, context.settle(text.chars().next()));
+        }
+        context.ends_in(text.chars().next_back());
     }
 
-    #[cold]
-    fn suspect(&mut self, suspect: Suspect) {
-        let Reader { facts, place, .. } = &mut *self.reader;
-        self.sink.suspect(place, &suspect);
-        if let Some(first) = facts.first.get_mut(suspect.class.index()) {
-            first.get_or_insert_with(|| First { suspect, place: *place });
-        }
+    const fn looks_through(&self) -> bool {
+        matches!(self.reader.sort, Sort::Text | Sort::Label(_) | Sort::Shape | Sort::Encoded)
     }
+
+    /// Counts the characters of a piece and tells of the suspicious ones. They are written as they are from `at` on, or as
+    /// escapes, whose ranges have been kept.
+    fn look_through(&mut self, text: &str, at: Option<u64>) -> usize {
+        let Reader { context, escapes, facts, place, .. } = &mut *self.reader;
+        let mut tell = |context: &mut Context, after| tell(facts, place, self.sink, context.settle(after));
+        if context.waits() {
+            tell(context, text.chars().next());
+        }
+        let mut ranges = escapes.drain(..);
+        let count = characters::count(text, |class, character, offset| {
+            let behind = offset.wrapping_add(character.len_utf8());
+            let written = at.map(|at| at.wrapping_add(wide(offset))..at.wrapping_add(wide(behind)));
+            let range = written.or_else(|| ranges.next()).unwrap_or_default();
+            let before = text.get(..offset).and_then(|before| before.chars().next_back());
+            context.meet(class, character, range, before);
+            if let Some(after) = text.get(behind..).and_then(|after| after.chars().next()) {
+                tell(context, Some(after));
+            }
+        });
+        context.ends_in(text.chars().next_back());
+        count
+    }
+}
+
+#[cold]
+fn tell<S: TextSink + ?Sized>(facts: &mut Facts, place: &Place, sink: &mut S, suspect: Option<Suspect>) {
+    let Some(suspect) = suspect else { return };
+    sink.suspect(place, &suspect);
+    if let Some(first) = facts.first.get_mut(suspect.class.index()) {
+        first.get_or_insert_with(|| First { suspect, place: *place });
+    }
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
@@ -40,11 +81,12 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
         if let Some(print) = &mut self.reader.print {
             print.close(container);
         }
-        self.reader.close(end);
+        self.reader.close(end, self.sink);
     }
 
     #[inline]
     fn string(&mut self, key: bool, at: u64) {
+        self.reader.context.begin();
         if let Some(print) = &mut self.reader.print {
             print.string(key);
         }
@@ -54,8 +96,12 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
     #[inline]
     fn raw(&mut self, text: &str, at: u64, plain: bool) {
         let characters = match () {
-            () if plain => text.len(),
-            () if self.looks_through() => characters::count(text, at, |suspect| self.suspect(suspect)),
+            () if plain => {
+                self.passes(text);
+                text.len()
+            }
+            () if self.looks_through() => self.look_through(text, Some(at)),
+            () if self.reader.sort == Sort::Sealed => text.chars().count(),
             () => 0,
         };
         self.reader.piece(text, characters, self.sink);
@@ -63,28 +109,35 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
 
     #[inline]
     fn escaped(&mut self, character: char, range: Range<u64>) {
-        if self.looks_through()
-            && let Some(class) = Class::of(character)
-        {
-            self.suspect(Suspect { class, character, range });
+        if self.looks_through() && Class::of(character).is_some() {
+            self.reader.escapes.push(range);
         }
     }
 
     #[inline]
     fn decoded(&mut self, text: &str) {
-        let characters = text.chars().count();
+        let characters = if self.reader.escapes.is_empty() {
+            self.passes(text);
+            text.chars().count()
+        } else {
+            self.look_through(text, None)
+        };
         self.reader.piece(text, characters, self.sink);
     }
 
     #[inline]
     fn string_end(&mut self, end: u64) {
+        if self.reader.context.waits() {
+            let Reader { context, facts, place, .. } = &mut *self.reader;
+            tell(facts, place, self.sink, context.settle(None));
+        }
         self.reader.string_end(end, self.sink);
     }
 
     #[inline]
     fn number(&mut self, at: u64) {
         self.reader.begin(Kind::Number, at);
-        self.reader.integer = Some(0);
+        self.reader.digits();
         if let Some(print) = &mut self.reader.print {
             print.number();
         }
@@ -95,14 +148,7 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
         if let Some(print) = &mut self.reader.print {
             print.text(text);
         }
-        if self.reader.at_top() {
-            let more = |value: u64, byte| {
-                let digit = char::from(byte).to_digit(10)?;
-                value.checked_mul(10)?.checked_add(u64::from(digit))
-            };
-            let integer = self.reader.integer;
-            self.reader.integer = integer.and_then(|value| text.bytes().try_fold(value, more));
-        }
+        self.reader.more_digits(text);
     }
 
     #[inline]
@@ -110,7 +156,8 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
         if let Some(print) = &mut self.reader.print {
             print.number_end();
         }
-        self.reader.end(end, self.reader.integer.map_or(Value::Other, Value::Integer));
+        let value = self.reader.number();
+        self.reader.end(end, value);
     }
 
     fn literal(&mut self, literal: Literal, range: Range<u64>) {

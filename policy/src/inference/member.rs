@@ -73,6 +73,10 @@ members! {
     MaxCompletionTokens = "max_completion_tokens",
     /// Its name in responses.
     MaxOutputTokens = "max_output_tokens",
+    /// Completion tokens at least.
+    MinTokens = "min_tokens",
+    /// How long Anthropic's models think.
+    Thinking = "thinking",
     /// How many choices.
     N = "n",
     /// How many completions the choices are taken from.
@@ -108,6 +112,13 @@ impl Member {
             | Self::ChatTemplate
             | Self::ChatTemplateKwargs => Reading::All,
             Self::Model => Reading::Model,
+            Self::MaxTokens
+            | Self::MaxCompletionTokens
+            | Self::MaxOutputTokens
+            | Self::MinTokens
+            | Self::N
+            | Self::BestOf => Reading::Number,
+            Self::Thinking => Reading::Settings,
             _ => Reading::Nothing,
         }
     }

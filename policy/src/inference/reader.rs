@@ -1,11 +1,13 @@
 //! What the parts of a body mean: where each stands, and so whether it is text, a fact, or neither.
 
+use super::context::Context;
 use super::facts::{Facts, Model, Part, Seen, Value};
 use super::label::Label;
 use super::place::{Place, Role};
 use super::print::Print;
-use super::{Key, Member};
+use super::{Key, Member, TextSink};
 use crate::json::Container;
+use core::ops::Range;
 
 mod strings;
 
@@ -22,6 +24,16 @@ pub(super) enum Reading {
     /// A short string; text if it is none.
     Label(Key),
     Model,
+    /// A number, in digits or as a string of them.
+    Number,
+    /// Numbers under keys that are known.
+    Settings,
+    /// A string is encoded if it looks so; else it is text.
+    Encoded,
+    /// A string is text that is signed, if a signature stands beside it.
+    Sealed,
+    /// A string signs what stands beside it.
+    Signature,
 }
 
 /// What a value begins with.
@@ -47,6 +59,11 @@ struct Frame {
     media: Option<Part>,
     /// Its type says that its data is encoded.
     opaque: Option<bool>,
+    /// Characters that look encoded: text if its type says so.
+    encoded: u64,
+    /// Characters that count unless they are signed.
+    sealed: u64,
+    signed: bool,
 }
 
 #[derive(Clone)]
@@ -56,29 +73,39 @@ pub(super) struct Reader {
     pub(super) place: Place,
     pub(super) sort: Sort,
     pub(super) is_key: bool,
-    /// The digits of a number of the top level, while they are an integer.
-    pub(super) integer: Option<u64>,
+    pub(super) context: Context,
+    /// Where suspicious characters of the piece that comes next are written as escapes.
+    pub(super) escapes: Vec<Range<u64>>,
+    /// Characters of the string that is read, while it looks encoded.
+    shaped: u64,
+    /// `label` holds all digits of a number that is read.
+    digits: bool,
     frames: Vec<Frame>,
     label: Label,
     key_at: u64,
     value_at: u64,
+    setting_at: u64,
     /// Characters in the message, or the like, that is being read.
     message: u64,
 }
 
 impl Reader {
-    pub(super) const fn new(print: Option<Print>) -> Self {
+    pub(super) fn new(print: Option<Print>) -> Self {
         Self {
             facts: Facts::new(),
             print,
             place: Place::TOP,
             sort: Sort::Ignored,
             is_key: false,
-            integer: None,
+            context: Context::default(),
+            escapes: Vec::new(),
+            shaped: 0,
+            digits: false,
             frames: Vec::new(),
             label: Label::EMPTY,
             key_at: 0,
             value_at: 0,
+            setting_at: 0,
             message: 0,
         }
     }
@@ -110,8 +137,12 @@ impl Reader {
             self.message = 0;
             return self.member(kind);
         }
+        if depth == 2 {
+            self.setting_at = at;
+        }
         match (frame.reading, frame.key) {
             (Reading::Text, Some(key)) => key.reading(frame.opaque == Some(true)),
+            (Reading::Settings, _) => Reading::Nothing,
             (reading, _) => reading,
         }
     }
@@ -128,6 +159,42 @@ impl Reader {
             _ => {}
         }
         member.reading()
+    }
+
+    /// A number begins.
+    #[inline]
+    pub(super) fn digits(&mut self) {
+        self.digits = match self.frames.as_slice() {
+            [_] => true,
+            [_, inner] => inner.reading == Reading::Settings,
+            _ => false,
+        };
+        if self.digits {
+            self.label.clear();
+        }
+    }
+
+    #[inline]
+    pub(super) fn more_digits(&mut self, text: &str) {
+        if self.digits {
+            self.digits = self.label.push(text);
+        }
+    }
+
+    /// The number that is complete.
+    #[inline]
+    pub(super) fn number(&self) -> Value {
+        if self.digits { Value::of_number(self.label.text()) } else { Value::Other }
+    }
+
+    /// Characters count as text after all.
+    fn unheard(&mut self, characters: u64, sink: &mut (impl TextSink + ?Sized)) {
+        if characters > 0 {
+            self.facts.characters = self.facts.characters.saturating_add(characters);
+            self.message = self.message.saturating_add(characters);
+            self.facts.longest_message = self.facts.longest_message.max(self.message);
+            sink.unheard(&self.place, characters);
+        }
     }
 
     /// An element of a list of the top level begins.
@@ -150,8 +217,10 @@ impl Reader {
 
     pub(super) fn open(&mut self, container: Container, at: u64) {
         let reading = match self.begin(Kind::Container(container), at) {
-            Reading::Label(_) => Reading::Text,
-            Reading::Model => Reading::Nothing,
+            Reading::Label(_) | Reading::Sealed => Reading::Text,
+            Reading::Encoded if container == Container::Object => Reading::Text,
+            Reading::Model | Reading::Number | Reading::Signature => Reading::Nothing,
+            Reading::Settings if !self.at_top() || container == Container::Array => Reading::Nothing,
             reading => reading,
         };
         let is_array = container == Container::Array;
@@ -187,16 +256,26 @@ impl Reader {
             typed: None,
             media: None,
             opaque: None,
+            encoded: 0,
+            sealed: 0,
+            signed: false,
         });
         let depth = u8::try_from(self.frames.len()).unwrap_or(u8::MAX);
         self.facts.depth = self.facts.depth.max(depth);
     }
 
-    pub(super) fn close(&mut self, end: u64) {
-        if let Some(part) = self.frames.pop().filter(|frame| frame.is_part) {
+    pub(super) fn close(&mut self, end: u64, sink: &mut (impl TextSink + ?Sized)) {
+        let closed = self.frames.pop();
+        if let Some(part) = closed.filter(|frame| frame.is_part) {
             self.facts.parts.add(part.media.or(part.typed).unwrap_or(Part::Text));
         }
         self.place.ascend();
+        if let Some(frame) = closed.filter(|frame| frame.encoded > 0 || frame.sealed > 0) {
+            let is_text = frame.typed == Some(Part::Text);
+            let encoded = if is_text { frame.encoded } else { 0 };
+            let sealed = if frame.signed { 0 } else { frame.sealed };
+            self.unheard(encoded.saturating_add(sealed), sink);
+        }
         self.end(end, Value::Other);
     }
 
@@ -210,8 +289,18 @@ impl Reader {
             print.member_end();
             self.facts.repeated_key = print.repeated_key;
         }
-        let Some(member) = self.place.member.filter(|_| self.frames.len() == 1) else { return };
-        let seen = Seen { value, key_at: self.key_at, range: self.value_at..end };
+        let Some(member) = self.place.member else { return };
+        let seen = |at| Seen { value, key_at: self.key_at, range: at..end };
+        if let [_, settings] = self.frames.as_slice()
+            && settings.reading == Reading::Settings
+            && settings.key == Some(Key::BudgetTokens)
+        {
+            self.facts.thinking_budget = Some(seen(self.setting_at));
+        }
+        if self.frames.len() != 1 {
+            return;
+        }
+        let seen = seen(self.value_at);
         let place = self.facts.members.get_mut(member.index());
         if place.and_then(|place| place.replace(seen)).is_some() {
             self.facts.duplicate = self.facts.duplicate.or(Some(member));

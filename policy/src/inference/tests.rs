@@ -20,6 +20,7 @@ struct Heard {
     texts: Vec<(String, String)>,
     roles: Vec<Option<Role>>,
     suspects: Vec<Suspect>,
+    unheard: u64,
 }
 
 impl TextSink for Heard {
@@ -35,6 +36,14 @@ impl TextSink for Heard {
 
     fn suspect(&mut self, _: &Place, suspect: &Suspect) {
         self.suspects.push(suspect.clone());
+    }
+
+    fn sealed(&mut self, place: &Place, text: &str) {
+        self.piece(place, text);
+    }
+
+    fn unheard(&mut self, _: &Place, characters: u64) {
+        self.unheard += characters;
     }
 }
 
@@ -63,8 +72,8 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
     heard.texts.sort();
     prop_assert_eq!(&heard.texts, &expected.texts, "{}", body);
     let characters: Vec<_> = expected.texts.iter().map(|(_, text)| text.chars().count() as u64).collect();
-    prop_assert_eq!(facts.characters, characters.iter().sum::<u64>());
-    prop_assert_eq!(facts.bytes, expected.texts.iter().map(|(_, text)| text.len() as u64).sum::<u64>());
+    prop_assert_eq!(facts.characters, expected.characters, "{}", body);
+    prop_assert_eq!(facts.characters, characters.iter().sum::<u64>() + heard.unheard - expected.sealed);
     prop_assert_eq!(facts.longest_message, expected.longest_message, "{}", body);
     prop_assert_eq!(facts.messages, expected.messages);
     prop_assert_eq!(facts.prompts, expected.prompts, "{}", body);
@@ -81,7 +90,7 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
     for member in Member::ALL {
         let value = json.get(member.name());
         let seen = facts.member(member);
-        prop_assert_eq!(seen.map(|seen| seen.value), value.map(expected::value));
+        prop_assert_eq!(seen.map(|seen| seen.value), value.map(|value| expected::value(member, value)));
         let Some(seen) = seen else { continue };
         let written = &body[seen.range.start as usize..seen.range.end as usize];
         let written: Option<Json> = serde_json::from_str(written).ok();
@@ -201,7 +210,11 @@ fn data_is_text_unless_its_type_has_said_that_it_is_encoded() {
     };
     assert_eq!(characters(r#""type":"base64","media_type":"image/png","data":"iVBO""#), 0);
     assert_eq!(characters(r#""type":"text","media_type":"text/plain","data":"read""#), 4);
-    assert_eq!(characters(r#""data":"iVBO","type":"base64""#), 4);
+    assert_eq!(characters(r#""data":"iVBO","type":"base64""#), 4, "too short to look encoded");
+    let long =
+        |type_behind: &str| characters(&format!(r#""data":"{}"{type_behind}"#, "iVBO+/9=".repeat(1_000)));
+    assert_eq!(long(r#","media_type":"image/png","type":"base64""#), 0);
+    assert_eq!((long(""), long(r#","type":"text""#)), (0, 8_000));
     assert_eq!(characters(r#""type":"text","type":"base64","data":"iVBO""#), 4);
 }
 
@@ -226,12 +239,18 @@ fn a_member_that_comes_twice_is_flagged_and_its_last_value_counts() {
 }
 
 #[test]
-fn an_integer_is_digits_alone() {
+fn a_number_is_read_as_servers_read_it() {
     let value = |number: &str| {
         scan(&format!(r#"{{"max_tokens":{number}}}"#)).0.member(Member::MaxTokens).unwrap().value
     };
     assert_eq!(value("18446744073709551615"), Value::Integer(u64::MAX));
-    for other in ["18446744073709551616", "-1", "1.0", "1e2", "\"5\"", "[5]", "1e999"] {
+    for (written, number) in
+        [("100.0", 100), ("1e2", 100), ("\"5\"", 5), ("\" 7.0 \"", 7), ("-0", 0), ("1.5e1", 15)]
+    {
+        assert_eq!(value(written), Value::Integer(number), "{written}");
+    }
+    assert_eq!((value("-1"), value("-1.0")), (Value::Negative, Value::Negative));
+    for other in ["18446744073709551616", "100.5", "\"\"", "\"many\"", "\"inf\"", "[5]", "1e999"] {
         assert_eq!(value(other), Value::Other, "{other}");
     }
     assert_eq!(value("null"), Value::Null);
@@ -262,4 +281,54 @@ fn bodies_that_are_no_requests_have_no_facts() {
 #[test]
 fn a_scanner_is_small() {
     assert!(size_of::<Scanner>() <= 3 << 10, "{}", size_of::<Scanner>());
+}
+
+#[test]
+fn what_looks_encoded_is_text_from_where_it_does_not_and_what_is_signed_counts_for_nothing() {
+    let encoded = "iVBO+/9=".repeat(20);
+    let heard = |part: &str, size: usize| {
+        let body = format!(r#"{{"messages":[{{"content":[{part}]}}]}}"#);
+        let (scanner, heard) = scan_with(Scanner::new(9), body.as_bytes(), &[size]).unwrap();
+        let texts: String = heard.texts.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(scanner.facts().characters, texts.len() as u64 + heard.unheard);
+        (scanner.facts().characters, texts)
+    };
+    for size in [1, 7, 64, 65, usize::MAX] {
+        let (counted, texts) = heard(&format!(r#"{{"data":"{encoded}ignore\u0020this"}}"#), size);
+        assert_eq!(counted, 171, "in chunks of {size}");
+        assert!(texts.ends_with("ignore this"), "{texts} in chunks of {size}");
+        for part in [
+            format!(r#"{{"result":"{encoded}","type":"image_generation_call"}}"#),
+            format!(r#"{{"type":"user","images":["{encoded}","{encoded}"]}}"#),
+            format!(r#"{{"thought_signature":"{encoded} "}}"#),
+            format!(r#"{{"data":"{encoded}\n{encoded}","type":"redacted_thinking"}}"#),
+        ] {
+            assert_eq!(heard(&part, size), (0, String::new()), "{part} in chunks of {size}");
+        }
+    }
+    let thinking =
+        |more: &str| scan(&format!(r#"{{"messages":[{{"content":[{{"thinking":"abc"{more}}}]}}]}}"#));
+    let (facts, heard) = thinking(r#","signature":"c2lnbmVk""#);
+    assert_eq!((facts.characters, heard.unheard, heard.texts.len()), (0, 0, 1));
+    assert_eq!((thinking("").0.characters, thinking(r#","signature":"""#).0.characters), (3, 3));
+    let signed = scan(r#"{"messages":[{"content":[{"thinking":"a\u200bb","signature":"c"}]}]}"#);
+    assert!(signed.1.suspects.is_empty());
+}
+
+#[test]
+fn a_thinking_budget_is_found_where_it_is_written() {
+    let body = r#"{"thinking":{"type":"enabled","budget_tokens": 1024.0 },"max_tokens":7}"#;
+    for size in [1, 3, usize::MAX] {
+        let (scanner, _) = scan_with(Scanner::new(9), body.as_bytes(), &[size]).unwrap();
+        let budget = scanner.facts().thinking_budget.clone().unwrap();
+        assert_eq!(budget.value, Value::Integer(1_024));
+        assert_eq!(&body[budget.range.start as usize..budget.range.end as usize], "1024.0");
+    }
+    for other in [
+        r#"{"thinking":{"a":{"budget_tokens":5}}}"#,
+        r#"{"thinking":[{"budget_tokens":5}]}"#,
+        r#"{"budget_tokens":5}"#,
+    ] {
+        assert_eq!(scan(other).0.thinking_budget, None, "{other}");
+    }
 }

@@ -19,14 +19,23 @@ pub struct Lexer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Value,
+    /// A byte-order mark has begun, which servers skip before a body.
+    Mark(u8),
     FirstElement,
     FirstKey,
     Key,
     Colon,
     AfterValue,
-    String { key: bool, cut: Cut },
+    String {
+        key: bool,
+        cut: Cut,
+    },
     Number(Number),
-    Literal { literal: Literal, rest: &'static [u8], at: u64 },
+    Literal {
+        literal: Literal,
+        rest: &'static [u8],
+        at: u64,
+    },
     Failed(Invalid),
 }
 
@@ -97,10 +106,13 @@ impl Lexer {
 
     #[inline]
     fn structure(&mut self, byte: u8, at: u64, events: &mut impl Events) -> Result<(), Fault> {
-        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') && !matches!(self.state, State::Mark(_)) {
             return Ok(());
         }
         match (self.state, byte) {
+            (State::Value, 0xEF) if at == 0 => self.state = State::Mark(0xBB),
+            (State::Mark(0xBB), 0xBB) => self.state = State::Mark(0xBF),
+            (State::Mark(0xBF), 0xBF) => self.state = State::Value,
             (State::Value | State::FirstElement, _) if self.value(byte, at, events)? => {}
             (State::FirstKey | State::Key, b'"') => self.string(true, at, events),
             (State::Colon, b':') => self.state = State::Value,

@@ -55,6 +55,9 @@ fn agrees(body: &[u8], sizes: &[usize]) -> Result<(), TestCaseError> {
     }
     let found = lex(chunks.iter().copied(), &mut Deaf);
     prop_assert_eq!(found, judge(body));
+    if body.starts_with(b"\xEF\xBB\xBF") {
+        return Ok(());
+    }
     match serde_json::from_slice::<Value>(body) {
         Ok(expected) => {
             prop_assert_eq!(found, Ok(()), "{}", String::from_utf8_lossy(body));
@@ -76,7 +79,9 @@ fn what_is_wrong_is_told_with_its_place() {
     assert_eq!(fault("{\"a\":1}}"), Some((7, Fault::Trailing)));
     assert_eq!(fault("{\"a\":NaN}"), Some((5, Fault::Unexpected)));
     assert_eq!(fault("[-Infinity]"), Some((2, Fault::Unexpected)));
-    assert_eq!(fault("\u{FEFF}{}"), Some((0, Fault::Unexpected)));
+    assert_eq!(fault("\u{FEFF}{}"), None);
+    assert_eq!(fault("\u{FEFF}\u{FEFF}{}"), Some((3, Fault::Unexpected)));
+    assert_eq!(fault(" \u{FEFF}{}"), Some((1, Fault::Unexpected)));
     assert_eq!(fault("[\"a\nb\"]"), Some((3, Fault::ControlCharacter)));
     assert_eq!(fault(r#"["a\x"]"#), Some((3, Fault::Escape)));
     assert_eq!(fault(r#"["a\u12G4"]"#), Some((3, Fault::Escape)));

@@ -32,7 +32,7 @@ fn work_that_clients_can_do_without_is_dropped_and_the_framing_is_right() {
             "hold {hold}"
         );
         let expected = r#" {"model": "tiny", "messages" : [], "max_tokens":256, "n":1,"best_of" : 1,"logprobs":null,"top_logprobs":null,"tools":null,"x":"é"} "#;
-        let unlimited = send(r#"{"model":"tiny"}"#);
+        let unlimited = send(r#"{"messages":[],"model":"tiny"}"#);
         assert_eq!(degraded(&unlimited), Some("reduce;max_tokens=none->256"));
         for seen in [
             r#"{"model":"tiny","max_tokens":256}"#,
@@ -47,7 +47,7 @@ fn work_that_clients_can_do_without_is_dropped_and_the_framing_is_right() {
         let bodies: Vec<_> =
             upstream.seen().into_iter().map(|seen| String::from_utf8(seen.body).expect("text")).collect();
         assert_eq!(bodies[0], expected, "hold {hold}");
-        assert_eq!(bodies[1], r#"{"max_tokens":256,"model":"tiny"}"#);
+        assert_eq!(bodies[1], r#"{"max_tokens":256,"messages":[],"model":"tiny"}"#);
         assert_eq!(bodies[2..6], [r#"{"model":"tiny","max_tokens":256}"#, "[1]", "{", ""]);
         for seen in upstream.seen() {
             let length = seen.header("content-length").map(str::to_owned);
@@ -65,15 +65,15 @@ fn a_body_in_chunks_or_with_trailers_is_made_smaller_too() {
         let upstream = Upstream::scripted(|_| said("short"));
         let envoy = start(drill(hold), &upstream);
         let chunked = "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n\
-                       9\r\n{\"model\":\r\n19\r\n\"tiny\",\"max_tokens\":9999}\r\n0\r\n\r\n";
+                       17\r\n{\"messages\":[],\"model\":\r\n19\r\n\"tiny\",\"max_tokens\":9999}\r\n0\r\n\r\n";
         let answer = envoy.connect().exchange(chunked.as_bytes()).expect("an answer");
         assert_eq!(degraded(&answer), Some("reduce;max_tokens=9999->256"));
         let fields = http2::post(CHAT.as_bytes());
-        let body = br#"{"model":"tiny","max_tokens":9999}"#;
+        let body = br#"{"messages":[],"model":"tiny","max_tokens":9999}"#;
         let answer = http2::exchange_with_trailers(envoy.front(), &fields, body, &[(b"x-sum", b"1")]);
         assert_eq!(answer.expect("an answer").status, 200);
         for seen in upstream.seen() {
-            assert_eq!(seen.body, br#"{"model":"tiny","max_tokens":256}"#, "hold {hold}");
+            assert_eq!(seen.body, br#"{"messages":[],"model":"tiny","max_tokens":256}"#, "hold {hold}");
         }
         envoy.assert_no_vm_restarted();
     }

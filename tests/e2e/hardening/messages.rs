@@ -109,7 +109,7 @@ fn a_path_reaches_the_server_in_one_form_and_an_address_cannot_be_made_up() {
     let counts = race(envoy.front(), 10, 100, forged);
     assert!(counts.contains_key(&429), "{counts:?}");
     assert_eq!(
-        envoy.connect().exchange(&post("/", &key, &vec![b'x'; 3 << 20])).expect("an answer").status,
+        envoy.connect().exchange(&post("/", &key, &vec![b'x'; (64 << 20) + 1])).expect("an answer").status,
         413
     );
     serves_on(&envoy);

@@ -140,3 +140,18 @@ fn host_calls_are_what_the_readme_says() {
     assert_eq!(costs, [(3 + 2, 2), (2, 0), (1 + 2, 2)]);
     assert_eq!(guard.refused.map(|(before, _)| before), Some(128));
 }
+
+#[test]
+fn a_buffer_that_does_not_follow_the_largest_body_is_wrong() {
+    let named = |name: &str| SHIPPED.iter().find(|(known, _)| *known == name).expect("it is shipped").1;
+    let limit = "per_connection_buffer_limit_bytes: 83886080";
+    for (file, instead, found) in [
+        ("envoy-composite.yaml", "per_connection_buffer_limit_bytes: 67108863", "67108863"),
+        ("istio/hold-headers.yaml", "enable_mptcp: false", "1048576"),
+    ] {
+        let small = report(file, &named(file).replace(limit, instead), None);
+        let said =
+            format!("per_connection_buffer_limit_bytes is {found}, and bodies of up to 67108864 bytes");
+        assert!(!small.is_right && small.text.contains(&said), "{}", small.text);
+    }
+}

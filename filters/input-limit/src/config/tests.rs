@@ -7,13 +7,53 @@ fn config(document: &Value) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn an_empty_document_protects() {
+fn an_empty_document_protects_and_serves_agents() {
     let config = config(&json!({})).unwrap();
     let prompt = config.limits.prompt.as_ref().unwrap();
-    assert_eq!((config.limits.body, prompt.characters, prompt.messages), (1 << 20, Some(1_024), Some(64)));
-    assert_eq!((prompt.completion_tokens, config.limits.clamp, prompt.choices), (Some(4_096), true, Some(4)));
-    assert_eq!(prompt.classes[2], Treatment::Strip);
-    assert!(config.denied.is_none() && config.limits.may_rewrite());
+    assert_eq!(
+        (config.limits.body, prompt.characters, prompt.messages),
+        (64 << 20, Some(8_000_000), Some(20_000))
+    );
+    assert_eq!(
+        (prompt.completion_tokens, config.limits.clamp, prompt.choices),
+        (Some(131_072), true, Some(16))
+    );
+    assert_eq!(prompt.classes, [Treatment::Allow, Treatment::Strip, Treatment::Strip, Treatment::Allow]);
+    assert!(config.denied.is_none() && config.limits.may_rewrite() && config.max_depth == 64);
+}
+
+#[test]
+fn a_preset_is_a_set_of_numbers_and_a_key_overrides_one_of_them() {
+    let config = config(&json!({
+        "preset": "question", "max_messages": 7, "characters": { "control": "reject" },
+        "routes": [
+            { "when": { "path_prefix": "/chat" }, "preset": "chat", "max_images": 3 },
+            { "when": { "path_prefix": "/own" }, "max_images": 3 },
+        ],
+    }))
+    .unwrap();
+    let numbers = |limits: &Limits| {
+        let prompt = limits.prompt.clone().unwrap();
+        (limits.body, prompt.characters, prompt.messages, prompt.images, prompt.classes[0])
+    };
+    assert_eq!(numbers(&config.limits), (1 << 20, Some(1_024), Some(7), Some(16), Treatment::Reject));
+    assert_eq!(numbers(config.at(0)), (64 << 20, Some(1_000_000), Some(2_000), Some(3), Treatment::Allow));
+    assert_eq!(numbers(config.at(1)), (1 << 20, Some(1_024), Some(7), Some(3), Treatment::Reject));
+    assert_eq!(config.max_depth, 32);
+}
+
+#[test]
+fn bodies_that_are_read_fit_into_a_vm() {
+    let read = |most: &str| config(&json!({ "max_body": most })).map(|config| config.limits.body);
+    assert_eq!(read("128MiB").unwrap(), 128 << 20);
+    let error = read("129MiB").unwrap_err().to_string();
+    assert!(
+        ["max_body", "found", "128MiB", "scan: false"].iter().all(|part| error.contains(part)),
+        "{error}"
+    );
+    assert!(config(&json!({ "routes": [{ "scan": false, "max_body": "1GiB" }] })).is_ok());
+    let error = config(&json!({ "routes": [{ "max_body": "1GiB" }] })).unwrap_err().to_string();
+    assert!(error.contains("routes[0].max_body"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The document as an operator writes it. What a route writes stands in for what is written for all.
 
+use super::preset::Preset;
 use serde::Deserialize;
 use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_host::route::RawWhen;
@@ -13,6 +14,7 @@ macro_rules! with_limits {
         #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
+            pub(super) preset: Option<Preset>,
             pub(super) max_body: Option<WrittenSize>,
             pub(super) max_chars: Option<Whole>,
             pub(super) max_message_chars: Option<Whole>,
@@ -32,6 +34,7 @@ macro_rules! with_limits {
             /// The limits alone.
             pub(super) const fn limits(&self) -> RawLimits {
                 RawLimits {
+                    preset: self.preset,
                     max_body: self.max_body,
                     max_chars: self.max_chars,
                     max_message_chars: self.max_message_chars,
@@ -79,6 +82,7 @@ with_limits! {
 /// What can be written for all and for a route.
 #[derive(Clone, Copy)]
 pub(super) struct RawLimits {
+    pub(super) preset: Option<Preset>,
     pub(super) max_body: Option<WrittenSize>,
     pub(super) max_chars: Option<Whole>,
     pub(super) max_message_chars: Option<Whole>,
@@ -94,9 +98,13 @@ pub(super) struct RawLimits {
 }
 
 impl RawLimits {
-    /// These, and where they are silent, `others`.
+    /// These, and where they are silent, `others`; nothing of those where these name a preset of their own.
     pub(super) fn or(self, others: Self) -> Self {
+        if self.preset.is_some() {
+            return self;
+        }
         Self {
+            preset: others.preset,
             max_body: self.max_body.or(others.max_body),
             max_chars: self.max_chars.or(others.max_chars),
             max_message_chars: self.max_message_chars.or(others.max_message_chars),

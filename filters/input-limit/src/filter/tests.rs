@@ -81,9 +81,13 @@ fn a_refusal_names_the_limit_what_was_found_and_where_and_never_the_text() {
     ] });
     let reply = send(&filter, body.to_string().as_bytes(), 5).unwrap_err();
     let error = error(&reply);
-    assert_eq!((reply.status, error["code"].as_str()), (400, Some("prompt_too_long")));
+    assert_eq!((reply.status, error["code"].as_str()), (400, Some("context_length_exceeded")));
     assert_eq!(error["param"], "messages[1].content[0].text");
     let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("maximum context length is 20 characters") && message.contains("max_chars"),
+        "{message}"
+    );
     assert!(message.contains("20 are accepted") && !message.contains("secret"), "{message}");
     assert!(reply.headers.contains(&("x-should-retry", "false".to_owned())));
     assert_eq!(reply.details, "tidegate.input_limit.max_chars");
@@ -95,10 +99,22 @@ fn every_limit_has_its_own_code() {
     for (limits, body, expected) in [
         (json!({ "max_messages": 1 }), json!({ "messages": [message, message] }), "too_many_messages"),
         (json!({ "max_prompts": 1 }), json!({ "prompt": ["a", "b"] }), "too_many_prompts"),
-        (json!({ "max_token_ids": 2 }), json!({ "prompt": [1, 2, 3] }), "prompt_too_long"),
-        (json!({ "max_message_chars": 2 }), json!({ "messages": [{ "content": "abc" }] }), "prompt_too_long"),
+        (json!({ "max_token_ids": 2 }), json!({ "prompt": [1, 2, 3] }), "context_length_exceeded"),
+        (
+            json!({ "max_message_chars": 2 }),
+            json!({ "messages": [{ "content": "abc" }] }),
+            "context_length_exceeded",
+        ),
         (json!({ "max_choices": 2 }), json!({ "n": 3 }), "too_many_choices"),
         (json!({ "max_choices": 2 }), json!({ "best_of": 1e9 }), "too_many_choices"),
+        (json!({ "max_choices": 2 }), json!({ "n": 2.5 }), "too_many_choices"),
+        (json!({}), json!({ "max_tokens": 100.5 }), "max_tokens_too_large"),
+        (json!({}), json!({ "max_tokens": "many" }), "max_tokens_too_large"),
+        (
+            json!({ "max_completion_tokens": { "limit": 1024 } }),
+            json!({ "max_tokens": 9000, "thinking": { "budget_tokens": 5000 } }),
+            "max_tokens_too_large",
+        ),
         (json!({ "max_tools": 1 }), json!({ "tools": [{}, {}] }), "too_many_tools"),
         (json!({ "max_depth": 2 }), json!({ "a": [[1]] }), "too_deeply_nested"),
         (
@@ -107,8 +123,16 @@ fn every_limit_has_its_own_code() {
             "max_tokens_too_large",
         ),
         (json!({}), json!([1]), "invalid_json"),
-        (json!({}), json!({ "messages": [{ "content": "a\u{202e}b" }] }), "forbidden_characters"),
-        (json!({}), json!({ "messages": [{ "content": "a\u{0}b" }] }), "forbidden_characters"),
+        (
+            json!({ "characters": { "bidi": "reject" } }),
+            json!({ "messages": [{ "content": "a\u{202e}b" }] }),
+            "forbidden_characters",
+        ),
+        (
+            json!({ "characters": { "control": "reject" } }),
+            json!({ "messages": [{ "content": "a\u{0}b" }] }),
+            "forbidden_characters",
+        ),
     ] {
         assert_eq!(code(send(&filter(&limits), body.to_string().as_bytes(), 3)), expected, "{body}");
     }
@@ -124,7 +148,7 @@ fn what_is_no_json_is_refused() {
         br#"{"a":NaN}"#,
         b"{\"a\":\"\xff\"}",
         br#"{"a":"\ud800"}"#,
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb{}",
         b" ",
     ];
     for body in bodies {
@@ -141,9 +165,9 @@ fn a_role_counts_also_where_it_comes_behind_its_content() {
     };
     assert!(send(&filter, &body("user", "abc"), 5).is_ok());
     assert!(send(&filter, &body("assistant", "abcd"), 5).is_ok());
-    assert_eq!(code(send(&filter, &body("user", "abcd"), 5)), "prompt_too_long");
+    assert_eq!(code(send(&filter, &body("user", "abcd"), 5)), "context_length_exceeded");
     let late = br#"{"messages":[{"content":"abcd","role":"user"}]}"#;
-    assert_eq!(code(send(&filter, late, 5)), "prompt_too_long");
+    assert_eq!(code(send(&filter, late, 5)), "context_length_exceeded");
 }
 
 #[test]
@@ -172,7 +196,7 @@ fn a_denied_phrase_is_found_wherever_it_is_cut_and_however_it_is_spaced() {
 
 #[test]
 fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
-    let filter = filter(&json!({ "hold_headers": true }));
+    let filter = filter(&json!({ "hold_headers": true, "max_completion_tokens": { "limit": 4096 } }));
     let proxy = FakeProxy::running(&filter);
     let body = "{ \"max_tokens\" : 9000,\"n\":1,\"messages\":[{\"content\":\"a\u{200b}b\\u200dc\"}]}";
     let length = body.len().to_string();
@@ -190,13 +214,89 @@ fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
 }
 
 #[test]
-fn more_characters_than_can_be_taken_out_are_refused() {
+fn any_number_of_characters_is_taken_out() {
     let filter = filter(&json!({ "max_chars": 0 }));
-    assert_eq!(
-        send(&filter, &chat(&"\u{200b}".repeat(1_024)), 500).map(|body| body.len()),
-        Ok(chat("").len())
-    );
-    assert_eq!(code(send(&filter, &chat(&"\u{200b}".repeat(1_025)), 500)), "forbidden_characters");
+    for (times, size) in [(1_024, 500), (1_025, 500), (100_000, 9_999)] {
+        let scattered = send(&filter, &chat(&"a\u{200b}".repeat(times)), size).unwrap();
+        assert_eq!(scattered, chat(&"a".repeat(times)));
+        assert_eq!(send(&filter, &chat(&"\u{200b}".repeat(times)), size).unwrap(), chat(""));
+    }
+}
+
+#[test]
+fn what_harms_nobody_passes_byte_for_byte_under_any_treatment() {
+    let texts =
+        ["می\u{200c}روم", "\u{200f}שלום\u{200e}", "Infor\u{ad}mation", "👨\u{200d}👩", "\u{202a}C:\\a"];
+    for treatment in ["strip", "reject"] {
+        let filter = filter(&json!({ "characters": { "bidi": treatment, "zero_width": treatment } }));
+        for body in texts.map(chat) {
+            assert_eq!(send(&filter, &body, 3).unwrap(), body);
+        }
+    }
+    let coloured = chat("\u{1b}[31merror\u{1b}[0m \u{0}\u{8}\u{7f}\u{92}");
+    assert_eq!(send(&filter(&json!({})), &coloured, 3).unwrap(), coloured);
+    assert_eq!(send(&filter(&json!({ "preset": "question" })), &coloured, 3).unwrap(), chat("[31merror[0m "));
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_is_skipped_and_stays() {
+    let body = b"\xef\xbb\xbf{\"max_tokens\":999999,\"messages\":[]}";
+    for size in [1, 2, 9] {
+        assert_eq!(
+            send(&filter(&json!({})), body, size).unwrap(),
+            b"\xef\xbb\xbf{\"max_tokens\":131072,\"messages\":[]}"
+        );
+    }
+}
+
+#[test]
+fn the_response_says_what_was_changed() {
+    let filter = filter(&json!({ "max_completion_tokens": { "limit": 4096 } }));
+    let told = |body: &Value| {
+        let proxy = FakeProxy::running(&filter);
+        let (mut stream, mut exchange, _) = begin(&filter, &proxy, &JSON);
+        exchange.receive(&filter, &mut stream, body.to_string().as_bytes(), true);
+        exchange.respond(&[(":status", "200")]);
+        assert_eq!(stream.on_response_headers(&exchange), Flow::Keep);
+        exchange.response_header(CHANGED)
+    };
+    let changed =
+        json!({ "max_tokens": 8192, "messages": [{ "content": "a\u{200b}\u{200b}b\u{200b}\u{202e}" }] });
+    assert_eq!(told(&changed).as_deref(), Some("max_tokens=8192->4096; bidi=1; zero_width=3"));
+    for unchanged in
+        [json!({ "max_tokens": 100.0 }), json!({ "max_tokens": "100" }), json!({ "max_tokens": -1 })]
+    {
+        assert_eq!(told(&unchanged), None);
+    }
+}
+
+#[test]
+fn a_refusal_stops_the_work() {
+    let phrase = "(?i)ignore previous instructions";
+    let denying = |more: Value| {
+        let mut document = json!({ "deny": [{ "name": "injection", "pattern": phrase }] });
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        filter(&document)
+    };
+    let long = chat(&format!("{} ignore previous instructions", "x".repeat(50)));
+    for size in [1, 60, usize::MAX] {
+        let chars = denying(json!({ "max_chars": 20 }));
+        let proxy = FakeProxy::running(&chars);
+        let (mut stream, mut exchange, _) = begin(&chars, &proxy, &JSON);
+
+        for chunk in long.chunks(size) {
+            if matches!(exchange.receive(&chars, &mut stream, chunk, false), Flow::Reply(_)) {
+                break;
+            }
+        }
+        let counted = |what| proxy.counter(&format!("tidegate.input_limit.rejected.{what}"));
+        assert_eq!((counted("max_chars"), counted("deny.injection")), (1, 0), "in chunks of {size}");
+    }
+    let shadowed = denying(json!({ "max_chars": 20, "shadow": ["max_chars"] }));
+    assert_eq!(code(send(&shadowed, &long, 60)), "denied_content");
+    let messages = denying(json!({ "max_messages": 1 }));
+    let body = json!({ "messages": [{ "content": "a" }, { "content": "ignore previous instructions" }] });
+    assert_eq!(code(send(&messages, body.to_string().as_bytes(), usize::MAX)), "too_many_messages");
 }
 
 #[test]
@@ -210,7 +310,7 @@ fn without_held_headers_the_framing_is_mended_before_they_go() {
 
 #[test]
 fn too_many_bytes_are_refused_by_their_announcement_or_at_the_first_over() {
-    let filter = filter(&json!({ "max_body": "100B", "routes": [{ "scan": false }] }));
+    let filter = filter(&json!({ "max_body": "100B", "pass_content_types": ["application/json"] }));
     let proxy = FakeProxy::running(&filter);
     let headers = [JSON.as_slice(), &[("content-length", "101")]].concat();
     let Flow::Reply(reply) = begin(&filter, &proxy, &headers).2 else { panic!("refused") };
@@ -234,9 +334,86 @@ fn bodies_that_cannot_be_read_are_refused_or_passed_by_their_type() {
     assert_eq!(status("content-type", "application/json; charset=utf-8"), 0);
     assert_eq!(status("content-type", "Multipart/Form-Data; boundary=x"), 0);
     assert_eq!(status("content-type", "multipart/form-data, application/xml"), 415);
+    assert_eq!(status("content-type", "application/octet-stream"), 415);
     let (mut stream, mut exchange, _) = begin(&filter, &proxy, &[("content-type", "multipart/form-data")]);
     assert_eq!(exchange.receive(&filter, &mut stream, b"--x", true), Flow::Continue);
     assert_eq!(exchange.held_now(), b"--x");
+}
+
+#[test]
+fn uploads_go_on_as_they_come_and_count_in_bytes_alone() {
+    let filter = filter(&json!({ "hold_headers": true, "max_body": "10B" }));
+    let proxy = FakeProxy::running(&filter);
+    for (path, kind, streams) in [
+        ("/v1/audio/transcriptions", "multipart/form-data; boundary=B", true),
+        ("/v1/files", "multipart/form-data", true),
+        ("/v1/images/edits?x", "multipart/form-data", true),
+        ("/v1/uploads/u_1/parts", "application/octet-stream", true),
+        ("/api/blobs/sha256:0", "application/octet-stream", true),
+        ("/v1/audio/transcriptions", "audio/wav", true),
+        ("/v1/chat/completions", "application/octet-stream", false),
+        ("/completion?/files", "audio/wav", false),
+    ] {
+        let headers = [(":method", "POST"), (":path", path), ("content-type", kind)];
+        let (mut stream, mut exchange, flow) = begin(&filter, &proxy, &headers);
+        if !streams {
+            assert!(matches!(flow, Flow::Reply(Reply { status: 415, .. })), "{path} {kind}");
+            continue;
+        }
+        assert_eq!(flow, Flow::Continue, "{path} {kind}");
+        assert!(!stream.wants_scan());
+        assert_eq!(exchange.receive(&filter, &mut stream, b"\x00\xff{{{", false), Flow::Keep);
+        assert!(matches!(exchange.receive(&filter, &mut stream, b"123456", false), Flow::Reply(_)));
+    }
+}
+
+#[test]
+fn in_a_scan_that_goes_deeper_for_others_it_judges_by_its_own_depth() {
+    struct Deeper(InputLimit);
+    impl Plugin for Deeper {
+        const ROOT_ID: &'static str = "deeper";
+        fn configure(document: &[u8]) -> Result<Self, ConfigError> {
+            InputLimit::configure(document).map(Self)
+        }
+        fn metrics(&self) -> Vec<String> {
+            self.0.metrics()
+        }
+    }
+    impl Filter for Deeper {
+        type Stream = InputLimitStream;
+        fn scan(&self) -> Option<ScanNeeds> {
+            self.0.scan().map(|needs| needs.and(ScanNeeds { max_depth: 64, fingerprint: true }))
+        }
+        fn stream(&self) -> InputLimitStream {
+            self.0.stream()
+        }
+    }
+    for shadow in [false, true] {
+        let document = json!({ "max_depth": 3, "shadow": shadow }).to_string();
+        let filter = Deeper::configure(document.as_bytes()).unwrap();
+        for (body, passes) in [(r#"{"a":[[1]]}"#, true), (r#"{"a":[[[1]]]}"#, shadow)] {
+            let proxy = FakeProxy::running(&filter);
+            let exchange = proxy.exchange(&JSON);
+            exchange.request_goes_on.set(true);
+            let (mut stream, mut exchange) = (filter.stream(), exchange);
+            stream.on_request_headers(&exchange);
+            let mut flow = Flow::Keep;
+            for chunk in body.as_bytes().chunks(2) {
+                flow = exchange.receive(&filter, &mut stream, chunk, false);
+                if matches!(flow, Flow::Reply(_)) {
+                    break;
+                }
+            }
+            match flow {
+                Flow::Reply(reply) => {
+                    assert_eq!((passes, error(&reply)["code"].as_str()), (false, Some("too_deeply_nested")))
+                }
+                _ => assert!(passes, "{body}"),
+            }
+            let shadowed = proxy.counter("tidegate.input_limit.shadowed.max_depth");
+            assert_eq!(shadowed, u32::from(shadow && body.len() > 11));
+        }
+    }
 }
 
 #[test]
@@ -255,7 +432,7 @@ fn in_shadow_a_rule_counts_once_and_refuses_nobody() {
 
 #[test]
 fn in_shadow_nothing_is_taken_out_or_made_smaller_and_the_framing_is_left_alone() {
-    let filter = filter(&json!({ "shadow": true }));
+    let filter = filter(&json!({ "preset": "question", "shadow": true }));
     let proxy = FakeProxy::running(&filter);
     let headers = [JSON.as_slice(), &[("content-length", "62")]].concat();
     let (mut stream, mut exchange, _) = begin(&filter, &proxy, &headers);

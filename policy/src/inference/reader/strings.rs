@@ -15,6 +15,13 @@ pub(in super::super) enum Sort {
     Label(Key),
     Key,
     Model,
+    /// It will be encoded, or text.
+    Shape,
+    Encoded,
+    /// Text that is signed.
+    Sealed,
+    Signature,
+    Number,
 }
 
 impl Reader {
@@ -22,6 +29,7 @@ impl Reader {
     pub(in super::super) fn string(&mut self, key: bool, at: u64) {
         self.is_key = key;
         self.label.clear();
+        self.shaped = 0;
         self.sort = if key {
             let at_top = self.at_top();
             let Some(frame) = self.frames.last_mut() else { return };
@@ -35,7 +43,7 @@ impl Reader {
                 reading => {
                     self.place.at_key(None);
                     match reading {
-                        Reading::Text => Sort::Key,
+                        Reading::Text | Reading::Settings => Sort::Key,
                         Reading::All => Sort::Text,
                         _ => Sort::Ignored,
                     }
@@ -46,7 +54,11 @@ impl Reader {
                 Reading::Text | Reading::All => Sort::Text,
                 Reading::Label(key) => Sort::Label(key),
                 Reading::Model => Sort::Model,
-                Reading::Nothing => Sort::Ignored,
+                Reading::Encoded => Sort::Shape,
+                Reading::Sealed => Sort::Sealed,
+                Reading::Signature => Sort::Signature,
+                Reading::Number => Sort::Number,
+                Reading::Nothing | Reading::Settings => Sort::Ignored,
             }
         };
     }
@@ -78,7 +90,33 @@ impl Reader {
                 self.sort = Sort::Text;
             }
             Sort::Model => self.model(text),
+            Sort::Shape | Sort::Encoded if is_encoded(text) => self.encoded(text),
+            Sort::Shape | Sort::Encoded => {
+                let tail = self.label;
+                let known = wide(tail.text().len());
+                self.unheard(self.shaped.saturating_sub(known), sink);
+                self.text(tail.text(), tail.text().len(), sink);
+                self.text(text, characters, sink);
+                self.sort = Sort::Text;
+            }
+            Sort::Sealed => {
+                let Some(frame) = self.frames.last_mut() else { return };
+                frame.sealed = frame.sealed.saturating_add(wide(characters));
+                sink.sealed(&self.place, text);
+            }
+            Sort::Signature | Sort::Number => {
+                self.label.push(text);
+            }
         }
+    }
+
+    /// A piece that may be encoded. The last of it is kept, for a match that begins in it, should it be text.
+    fn encoded(&mut self, text: &str) {
+        if !self.label.push(text) {
+            self.sort = Sort::Encoded;
+            self.label.keep_last(text);
+        }
+        self.shaped = self.shaped.saturating_add(wide(text.len()));
     }
 
     fn text(&mut self, text: &str, characters: usize, sink: &mut (impl TextSink + ?Sized)) {
@@ -116,6 +154,26 @@ impl Reader {
             }
             Sort::Key if self.at_top() => self.place.member = Member::named(self.label.text()),
             Sort::Key => self.keyed(Key::named(self.label.text())),
+            Sort::Shape => {
+                let short = self.label;
+                self.text(short.text(), short.text().len(), sink);
+                sink.end_of_text(&self.place);
+            }
+            Sort::Sealed => sink.end_of_text(&self.place),
+            Sort::Signature => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.signed |= !self.label.text().is_empty();
+                }
+            }
+            Sort::Number => {
+                let value = Value::of_number(self.label.text().trim());
+                return self.end(end, value);
+            }
+            Sort::Encoded => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.encoded = frame.encoded.saturating_add(self.shaped);
+                }
+            }
             Sort::Model | Sort::Ignored => {}
         }
         if !self.is_key {
@@ -143,6 +201,12 @@ impl Reader {
             _ => {}
         }
     }
+}
+
+/// Whether all of a piece is of an alphabet of base64, line breaks included.
+fn is_encoded(text: &str) -> bool {
+    let encoded = |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n');
+    text.bytes().all(encoded)
 }
 
 fn wide(length: usize) -> u64 {

@@ -39,6 +39,11 @@ pub(super) const KEYS: &[&str] = &[
     "signature",
     "cache_control",
     "encrypted_content",
+    "thought_signature",
+    "thinking",
+    "result",
+    "images",
+    "budget_tokens",
 ];
 /// Those of which the value may be text, and the place names them.
 const NAMED: &[&str] = &[
@@ -47,6 +52,9 @@ const NAMED: &[&str] = &[
     "name",
     "refusal",
     "thinking",
+    "result",
+    "images",
+    "budget_tokens",
     "reasoning",
     "reasoning_content",
     "summary",
@@ -78,7 +86,8 @@ const IMAGES: &[&str] = &["image_url", "image", "image_embeds"];
 const SOUNDS: &[&str] = &["input_audio", "audio_url", "audio"];
 const VIDEOS: &[&str] = &["video_url", "video"];
 const FILES: &[&str] = &["file", "file_data", "file_id", "file_url"];
-const NOTHING: &[&str] = &["filename", "url", "encrypted_content", "signature", "cache_control"];
+const NOTHING: &[&str] =
+    &["filename", "url", "encrypted_content", "signature", "thought_signature", "cache_control"];
 
 #[derive(Default)]
 pub(super) struct Expected {
@@ -93,7 +102,9 @@ pub(super) struct Expected {
     pub(super) tools: u64,
     pub(super) parts: Parts,
     pub(super) depth: u8,
-    characters: u64,
+    pub(super) characters: u64,
+    /// Of those that are heard, how many were not counted when they were.
+    pub(super) sealed: u64,
 }
 
 /// A path that grows until a client's own key, or eight steps.
@@ -180,8 +191,14 @@ fn tokens(json: &Json) -> u64 {
     elements.iter().map(|element| if element.is_number() { 1 } else { tokens(element) }).sum()
 }
 
-pub(super) fn value(json: &Json) -> Value {
+pub(super) fn value(member: Member, json: &Json) -> Value {
+    let numbers = ["max_tokens", "max_completion_tokens", "max_output_tokens", "min_tokens", "n", "best_of"];
     match json {
+        Json::Number(number) if number.as_i64().is_some_and(|number| number < 0) => Value::Negative,
+        Json::String(text) if numbers.contains(&member.name()) => match text.trim().parse::<i64>() {
+            Ok(number) => u64::try_from(number).map_or(Value::Negative, Value::Integer),
+            Err(_) => Value::Other,
+        },
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => number.as_u64().map_or(Value::Other, Value::Integer),
@@ -220,20 +237,35 @@ impl Expected {
                     Some("base64" | "redacted_thinking")
                 );
                 for (key, value) in members {
-                    self.member(key, value, encoded, path);
+                    self.member(members, key, value, encoded, path);
                 }
             }
             _ => {}
         }
     }
 
-    fn member(&mut self, key: &str, value: &Json, encoded: bool, path: &Path) {
+    fn member(
+        &mut self,
+        members: &serde_json::Map<String, Json>,
+        key: &str,
+        value: &Json,
+        encoded: bool,
+        path: &Path,
+    ) {
         let is = |keys: &[&str]| keys.contains(&key);
         let below = path.step(&format!(".{key}"));
         match value {
             _ if [IMAGES, SOUNDS, VIDEOS, FILES, NOTHING].iter().any(|keys| is(keys)) => {}
             _ if key == "data" && encoded => {}
             Json::String(label) if is(LABELS) && label.len() <= 64 => self.look_through(label),
+            Json::String(text) if key == "thinking" => {
+                let signed =
+                    members.get("signature").and_then(Json::as_str).is_some_and(|text| !text.is_empty());
+                self.texts.push((below.text.clone(), text.clone()));
+                let length = text.chars().count() as u64;
+                self.sealed += length;
+                self.characters += if signed { 0 } else { length };
+            }
             _ if is(LABELS) => self.read(value, false, &below),
             _ if is(WHOLE) => self.read(value, true, &below),
             _ if is(NAMED) => self.read(value, false, &below),

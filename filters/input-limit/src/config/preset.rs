@@ -1,0 +1,92 @@
+//! The sets of limits that a configuration begins with, each complete, any number of which a key overrides.
+//!
+//! `agent` is what holds where nothing is named: it refuses what no client of a model server sends on purpose, and serves
+//! the rest. The numbers of the others are for those who know what their clients send.
+
+use serde::Deserialize;
+use tidegate_policy::prompt::Treatment;
+
+/// A complete set of limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// One short question, with nothing in it that no one sees.
+    Question,
+    /// Conversations with people, documents and pictures.
+    Chat,
+    /// All that programs send: agents with many tools, batches of embeddings, uploads.
+    #[default]
+    Agent,
+}
+
+/// The numbers of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub(super) body: u64,
+    pub(super) chars: u32,
+    pub(super) messages: u32,
+    pub(super) prompts: u32,
+    pub(super) token_ids: u32,
+    pub(super) tools: u32,
+    pub(super) images: u32,
+    pub(super) completion_tokens: u32,
+    pub(super) choices: u32,
+    pub(super) depth: u32,
+    /// Control, bidi, zero-width and private-use characters.
+    pub(super) characters: [Treatment; 4],
+}
+
+use Treatment::{Allow, Strip};
+
+const QUESTION: Numbers = Numbers {
+    body: 1 << 20,
+    chars: 1_024,
+    messages: 64,
+    prompts: 64,
+    token_ids: 1_024,
+    tools: 128,
+    images: 16,
+    completion_tokens: 4_096,
+    choices: 4,
+    depth: 32,
+    characters: [Strip, Strip, Strip, Allow],
+};
+
+const CHAT: Numbers = Numbers {
+    body: 64 << 20,
+    chars: 1_000_000,
+    messages: 2_000,
+    prompts: 2_048,
+    token_ids: 300_000,
+    tools: 256,
+    images: 64,
+    completion_tokens: 32_768,
+    choices: 8,
+    depth: 64,
+    characters: [Allow, Strip, Strip, Allow],
+};
+
+const AGENT: Numbers = Numbers {
+    body: 64 << 20,
+    chars: 8_000_000,
+    messages: 20_000,
+    prompts: 2_048,
+    token_ids: 1_000_000,
+    tools: 1_024,
+    images: 256,
+    completion_tokens: 131_072,
+    choices: 16,
+    depth: 64,
+    characters: [Allow, Strip, Strip, Allow],
+};
+
+impl Preset {
+    pub(super) const fn numbers(self) -> Numbers {
+        match self {
+            Self::Question => QUESTION,
+            Self::Chat => CHAT,
+            Self::Agent => AGENT,
+        }
+    }
+}

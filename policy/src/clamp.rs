@@ -1,0 +1,138 @@
+//! Completion tokens beyond a limit are made fewer, and with them what must not be more than they are: a thinking budget
+//! and a minimum. Where no number fits all of them, nothing is changed.
+//!
+//! Sources: Anthropic's extended thinking (a budget is at least 1,024 and below `max_tokens`), vLLM's `SamplingParams`
+//! (`min_tokens` is at most `max_tokens`).
+
+use crate::inference::{Facts, Member, Seen, Value};
+use crate::prompt::COMPLETION_TOKENS;
+use crate::rewrite::Edit;
+use core::fmt::Write;
+use std::borrow::Cow;
+
+/// A thinking budget at the least.
+pub const LEAST_BUDGET: u64 = 1_024;
+
+/// What is changed, and how a header says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clamped {
+    /// In the body.
+    pub edits: Vec<Edit>,
+    /// Such as `max_tokens=8192->4096`, each with a `;` before it.
+    pub note: String,
+}
+
+/// The thinking budget is not below what is left of the completion tokens, and cannot be made so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inconsistent {
+    /// The budget as it was asked for.
+    pub budget: u64,
+}
+
+/// At most `limit` completion tokens. `unlimited`: a negative number, which asks for as many as may be, is made the limit.
+pub fn clamp(facts: &Facts, limit: u64, unlimited: bool) -> Result<Clamped, Inconsistent> {
+    let mut clamped = Clamped::default();
+    let mut asked = 0;
+    for member in COMPLETION_TOKENS {
+        let Some(seen) = facts.member(member) else { continue };
+        match seen.value {
+            Value::Integer(number) if number > limit => {
+                asked = number.max(asked);
+                clamped.change(member.name(), seen, &number, limit);
+            }
+            Value::Negative if unlimited => clamped.change(member.name(), seen, &"unlimited", limit),
+            _ => {}
+        }
+    }
+    if !clamped.edits.is_empty() {
+        clamped.follow(facts, asked, limit)?;
+    }
+    Ok(clamped)
+}
+
+impl Clamped {
+    /// What depends on the completion tokens follows them from `asked` down to `limit`.
+    ///
+    /// # Errors
+    /// If a thinking budget cannot.
+    pub fn follow(&mut self, facts: &Facts, asked: u64, limit: u64) -> Result<(), Inconsistent> {
+        if let Some(seen) = facts.member(Member::MinTokens)
+            && let Value::Integer(least) = seen.value
+            && least > limit
+        {
+            self.change(Member::MinTokens.name(), seen, &least, limit);
+        }
+        let Some(seen) = &facts.thinking_budget else { return Ok(()) };
+        let Value::Integer(budget) = seen.value else { return Ok(()) };
+        if budget < limit {
+            return Ok(());
+        }
+        let share = u128::from(budget).saturating_mul(u128::from(limit)).checked_div(u128::from(asked));
+        let share = share.and_then(|share| u64::try_from(share).ok()).unwrap_or(limit.wrapping_shr(1));
+        let fitting = share.clamp(LEAST_BUDGET, limit.saturating_sub(1).max(LEAST_BUDGET));
+        if fitting >= limit {
+            return Err(Inconsistent { budget });
+        }
+        self.change("thinking.budget_tokens", seen, &budget, fitting);
+        Ok(())
+    }
+
+    /// A number in the place of what was found.
+    pub fn change(&mut self, name: &str, seen: &Seen, found: &dyn core::fmt::Display, number: u64) {
+        let with = Cow::Owned(number.to_string().into_bytes());
+        self.edits.push(Edit { range: seen.range.clone(), with });
+        let _ = write!(self.note, ";{name}={found}->{number}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::Scanner;
+    use crate::rewrite::apply;
+
+    fn clamped(body: &str, limit: u64) -> Result<(String, String), Inconsistent> {
+        let mut scanner = Scanner::new(9);
+        scanner.feed(body.as_bytes(), &mut ()).unwrap();
+        let mut clamped = clamp(scanner.facts(), limit, false)?;
+        let body = apply(body.as_bytes(), &mut clamped.edits).unwrap();
+        Ok((String::from_utf8(body).unwrap(), clamped.note))
+    }
+
+    #[test]
+    fn what_depends_on_the_completion_tokens_follows_them() {
+        for (body, changed, note) in [
+            (
+                r#"{"max_tokens":16000,"thinking":{"type":"enabled","budget_tokens":10000}}"#,
+                r#"{"max_tokens":4096,"thinking":{"type":"enabled","budget_tokens":2560}}"#,
+                ";max_tokens=16000->4096;thinking.budget_tokens=10000->2560",
+            ),
+            (
+                r#"{"thinking":{"budget_tokens":31999},"max_tokens":32000}"#,
+                r#"{"thinking":{"budget_tokens":4095},"max_tokens":4096}"#,
+                ";max_tokens=32000->4096;thinking.budget_tokens=31999->4095",
+            ),
+            (
+                r#"{"min_tokens":5000,"max_tokens":"8192"}"#,
+                r#"{"min_tokens":4096,"max_tokens":4096}"#,
+                ";max_tokens=8192->4096;min_tokens=5000->4096",
+            ),
+            (
+                r#"{"max_tokens":9000,"thinking":{"budget_tokens":2000}}"#,
+                r#"{"max_tokens":4096,"thinking":{"budget_tokens":2000}}"#,
+                ";max_tokens=9000->4096",
+            ),
+            (r#"{"max_tokens":100.0}"#, r#"{"max_tokens":100.0}"#, ""),
+            (r#"{"max_tokens":-1,"min_tokens":9000}"#, r#"{"max_tokens":-1,"min_tokens":9000}"#, ""),
+        ] {
+            assert_eq!(clamped(body, 4_096), Ok((changed.to_owned(), note.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_budget_that_cannot_follow_leaves_all_as_it_is() {
+        let body = r#"{"max_tokens":16000,"thinking":{"budget_tokens":10000}}"#;
+        assert_eq!(clamped(body, 1_024), Err(Inconsistent { budget: 10_000 }));
+        assert!(clamped(body, 1_025).unwrap().0.contains("1024"));
+    }
+}

@@ -1,0 +1,220 @@
+//! Whether a suspicious character harms where it stands. Joiners, soft hyphens, marks of direction and tags are how
+//! languages and emoji are written; the same characters hide text where nothing calls for them, and above all in runs.
+//!
+//! Source: UAX #9 (overrides change how a text reads, isolates and marks do not), UAX #31 (joiners in scripts that need
+//! them), UTS #51 (sequences of emoji, flags spelt in tags), UAX #14 (U+200B between words of scripts without spaces).
+
+use super::characters::{Class, Suspect};
+use core::ops::Range;
+
+/// More in a row hide something, even where each alone is language.
+const LONGEST_RUN: u8 = 4;
+/// Of a flag: five letters and the end are what is in use.
+const LONGEST_FLAG: u8 = 7;
+
+/// What stands around the characters of one string.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    last: Option<char>,
+    /// Named, and the character behind it has not come yet.
+    pending: Option<Suspect>,
+    run: u8,
+    flag: u8,
+}
+
+impl Context {
+    /// A string begins.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        if self.last.is_some() || self.pending.is_some() {
+            *self = Self::default();
+        }
+    }
+
+    /// Whether a suspicious character waits for the one behind it.
+    #[inline]
+    pub(super) const fn waits(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// A piece ends in `last`, unless that is what waits.
+    #[inline]
+    pub(super) const fn ends_in(&mut self, last: Option<char>) {
+        if last.is_some() && self.pending.is_none() {
+            self.last = last;
+        }
+    }
+
+    /// What waits for the next character of its string, which is `after`.
+    pub(super) fn settle(&mut self, after: Option<char>) -> Option<Suspect> {
+        let mut suspect = self.pending.take()?;
+        let Suspect { class, character, .. } = suspect;
+        suspect.is_harmful = match class {
+            Class::Control | Class::PrivateUse => true,
+            Class::Bidi => matches!(character, '\u{202D}' | '\u{202E}') || self.run > LONGEST_RUN,
+            Class::ZeroWidth => !self.is_language(character, after),
+        };
+        self.last = Some(character);
+        Some(suspect)
+    }
+
+    /// A suspicious character comes, with `before` right in front of it, if that is in the same piece.
+    pub(super) fn meet(&mut self, class: Class, character: char, range: Range<u64>, before: Option<char>) {
+        self.last = before.or(self.last);
+        if matches!(class, Class::Bidi | Class::ZeroWidth) {
+            self.run = if self.last.is_some_and(is_unseen) { self.run.saturating_add(1) } else { 1 };
+        }
+        if is_tag(character) {
+            self.flag = match self.last {
+                Some('\u{1F3F4}') => 1,
+                Some(last) if is_tag(last) && self.flag > 0 => self.flag.saturating_add(1),
+                _ => 0,
+            };
+        }
+        self.pending = Some(Suspect { class, character, range, is_harmful: true });
+    }
+
+    /// A character without width that stands alone, between what calls for it.
+    fn is_language(&self, character: char, after: Option<char>) -> bool {
+        if is_tag(character) {
+            let spells =
+                matches!(character, '\u{E0030}'..='\u{E0039}' | '\u{E0061}'..='\u{E007A}' | '\u{E007F}');
+            return spells && (1..=LONGEST_FLAG).contains(&self.flag);
+        }
+        let zero_width = |character: char| Class::of(character) == Some(Class::ZeroWidth);
+        if self.last.is_some_and(|last| zero_width(last) && !is_tag(last)) || after.is_some_and(zero_width) {
+            return false;
+        }
+        let before = self.last.unwrap_or(' ');
+        let next = after.unwrap_or(' ');
+        match character {
+            '\u{200C}' => is_joined(before),
+            '\u{200D}' => is_joined(before) || is_joined(next) || is_emoji(before) && is_emoji(next),
+            '\u{200B}' => is_unspaced(before) || is_unspaced(next),
+            '\u{AD}' => before.is_alphanumeric() || is_mark(before),
+            '\u{FEFF}' => self.last.is_none_or(|last| last == '\n'),
+            '\u{2060}'..='\u{2064}' => !(before.is_ascii_alphabetic() && next.is_ascii_alphabetic()),
+            '\u{34F}' => !before.is_ascii() || !next.is_ascii(),
+            '\u{115F}'..='\u{1160}' => {
+                matches!(next, '\u{1100}'..='\u{11FF}') || matches!(before, '\u{1100}'..='\u{11FF}')
+            }
+            '\u{17B4}'..='\u{17B5}' => matches!(before, '\u{1780}'..='\u{17FF}'),
+            '\u{180B}'..='\u{180F}' => matches!(before, '\u{1800}'..='\u{18AF}'),
+            '\u{E0100}'..='\u{E01EF}' => {
+                matches!(before, '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+            }
+            _ => false,
+        }
+    }
+}
+
+const fn is_tag(character: char) -> bool {
+    matches!(character, '\u{E0020}'..='\u{E007F}')
+}
+
+fn is_unseen(character: char) -> bool {
+    matches!(Class::of(character), Some(Class::Bidi | Class::ZeroWidth))
+}
+
+/// Of a script whose letters change with their neighbours, and whose spelling needs joiners for that: Arabic and its
+/// kin, Mongolian, and the scripts of India and the countries around it.
+const fn is_joined(character: char) -> bool {
+    matches!(character, '\u{600}'..='\u{8FF}' | '\u{900}'..='\u{DFF}' | '\u{F00}'..='\u{109F}')
+        || matches!(character, '\u{1780}'..='\u{18AF}' | '\u{1900}'..='\u{1CFF}' | '\u{A800}'..='\u{ABFF}')
+        || matches!(character, '\u{FB50}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFC}' | '\u{10A00}'..='\u{11FFF}')
+        || matches!(character, '\u{1E900}'..='\u{1E95F}')
+}
+
+/// Of a script that sets no spaces between its words.
+const fn is_unspaced(character: char) -> bool {
+    matches!(character, '\u{E00}'..='\u{EFF}' | '\u{F00}'..='\u{109F}' | '\u{1780}'..='\u{17FF}')
+        || matches!(character, '\u{1950}'..='\u{1AAF}' | '\u{A9E0}'..='\u{A9FF}' | '\u{AA60}'..='\u{AA7F}')
+        || matches!(character, '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{1B00}'..='\u{1B7F}')
+}
+
+/// A part of a sequence of emoji: a picture, how it is shown, its colour, or the end of its flag.
+const fn is_emoji(character: char) -> bool {
+    matches!(character, '\u{2190}'..='\u{2BFF}' | '\u{FE0F}' | '\u{1F000}'..='\u{1FAFF}' | '\u{E007F}' | '\u{20E3}')
+}
+
+const fn is_mark(character: char) -> bool {
+    matches!(character, '\u{300}'..='\u{36F}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Place, Scanner, TextSink};
+    use super::*;
+
+    #[derive(Default)]
+    struct Harm(Vec<char>);
+
+    impl TextSink for Harm {
+        fn piece(&mut self, _: &Place, _: &str) {}
+        fn end_of_text(&mut self, _: &Place) {}
+        fn suspect(&mut self, _: &Place, suspect: &Suspect) {
+            if suspect.is_harmful {
+                self.0.push(suspect.character);
+            }
+        }
+    }
+
+    /// What harms in a text, however it is written and wherever it is cut.
+    fn harm(text: &str) -> String {
+        let written = serde_json::json!({ "messages": [{ "content": text }] }).to_string();
+        let unit = |unit: u16| match u8::try_from(unit) {
+            Ok(unit @ ..128) => char::from(unit).to_string(),
+            _ => format!("\\u{unit:04x}"),
+        };
+        let escaped: String = written.encode_utf16().map(unit).collect();
+        let found = |body: &str, size: usize| {
+            let (mut scanner, mut harm) = (Scanner::new(9), Harm::default());
+            body.as_bytes().chunks(size).for_each(|chunk| scanner.feed(chunk, &mut harm).unwrap());
+            scanner.finish(&mut harm).unwrap();
+            harm.0.into_iter().collect::<String>()
+        };
+        let whole = found(&written, usize::MAX);
+        for body in [&written, &escaped] {
+            for size in [1, 2, 3, 5, 7, usize::MAX] {
+                assert_eq!(found(body, size), whole, "{text:?} as {body} in chunks of {size}");
+            }
+        }
+        whole
+    }
+
+    #[test]
+    fn what_languages_and_emoji_are_written_with_does_no_harm() {
+        for text in [
+            "می\u{200C}روم کتاب\u{200C}ها را ارائه\u{200C}دهنده می\u{200C}",
+            "क्\u{200D}ष র\u{200D}্য ශ්\u{200D}රී ന്\u{200D}",
+            "👨\u{200D}👩\u{200D}👧\u{200D}👦 👩🏽\u{200D}⚕\u{FE0F} 🏳\u{FE0F}\u{200D}🌈 ❤\u{FE0F}\u{200D}🔥",
+            "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F} and 🏴\u{200D}☠\u{FE0F}",
+            "ភាសា\u{200B}ខ្មែរ\u{200B}ជា\u{200B}ภาษา\u{200B}ไทย\u{200B}ພາສາ\u{200B}",
+            "Infor\u{AD}mation Donau\u{AD}dampf",
+            "שלום\u{200F}! \u{200E}100$\u{200F} \u{2068}name\u{2069} \u{202A}C:\\Users\u{202C}",
+            "\u{FEFF}using System;",
+            "葛\u{E0100}飾区 ᠠ\u{180B}",
+        ] {
+            assert_eq!(harm(text), "", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_hides_or_turns_a_text_does() {
+        for (text, harms) in [
+            ("a\u{200B}b", "\u{200B}"),
+            ("i\u{200D}g\u{200C}nore", "\u{200D}\u{200C}"),
+            ("می\u{200C}\u{200C}\u{200D}\u{200C}روم", "\u{200C}\u{200C}\u{200D}\u{200C}"),
+            ("👍\u{E0100}\u{E0148}", "\u{E0100}\u{E0148}"),
+            ("see\u{E0068}\u{E0069}", "\u{E0068}\u{E0069}"),
+            ("🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E0067}\u{E0067}\u{E0068}", "\u{E0068}"),
+            ("abc\u{202E}cba\u{202D}", "\u{202E}\u{202D}"),
+            ("\u{200E}\u{200F}\u{200E}\u{200F}\u{200E}\u{200F}", "\u{200E}\u{200F}"),
+            ("one\u{FEFF}two", "\u{FEFF}"),
+            ("\u{1B}[31m", "\u{1B}"),
+            ("\u{AD}\u{AD}x", "\u{AD}\u{AD}"),
+        ] {
+            assert_eq!(harm(text), harms, "{text:?}");
+        }
+    }
+}

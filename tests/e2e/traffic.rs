@@ -1,0 +1,171 @@
+//! Requests of real clients: which of them pass which preset, untouched to the byte. The table is kept beside them, in
+//! `tests/traffic/requests.md`; `WRITE_TABLE=1` writes it anew.
+
+use serde_json::{Value, json};
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use tidegate_tests::bootstrap::{Listener, checkout, module};
+use tidegate_tests::envoy::Envoy;
+use tidegate_tests::http::post;
+use tidegate_tests::reference::{self, FILES};
+use tidegate_tests::upstream::Upstream;
+
+const TABLE: &str = "tests/traffic/requests.md";
+
+struct Case {
+    id: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    right: String,
+}
+
+fn cases() -> Vec<Case> {
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../traffic/requests.json")).expect("a list of requests");
+    let text = |case: &Value, key: &str| case[key].as_str().expect("a text").to_owned();
+    let case = |case: Value| {
+        let written = case["headers"].as_object().expect("an object");
+        let mut headers: Vec<(String, String)> = written
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect();
+        if !written.contains_key("content-type") {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
+        let body = text(&case, "body");
+        let latin1 = case["latin1"] == json!(true);
+        let body = if latin1 { body.chars().map(|c| c as u8).collect() } else { expanded(&body) };
+        Case { id: text(&case, "id"), path: text(&case, "path"), headers, body, right: text(&case, "right") }
+    };
+    cases.into_iter().map(case).collect()
+}
+
+/// What is long is made here: `<<repeat 3>>x<<end>>` is `x,x,x`, `<<text 9>>` so many characters of text.
+fn expanded(template: &str) -> Vec<u8> {
+    let mut rest = template;
+    let mut repeated = String::new();
+    while let Some((before, after)) = rest.split_once("<<repeat ") {
+        let (times, after) = after.split_once(">>").expect("a number");
+        let (unit, after) = after.split_once("<<end>>").expect("an end");
+        repeated.push_str(before);
+        repeated.push_str(&vec![unit; times.parse().expect("a number")].join(","));
+        rest = after;
+    }
+    repeated.push_str(rest);
+    let (mut rest, mut body) = (repeated.as_str(), Vec::new());
+    while let Some((before, after)) = rest.split_once("<<") {
+        let (marker, after) = after.split_once(">>").expect("an end");
+        let (kind, length) = marker.split_once(' ').expect("a length");
+        let length: usize = length.parse().expect("a number");
+        body.extend_from_slice(before.as_bytes());
+        match kind {
+            "text" => body.extend("the quick model reads a long context ".bytes().cycle().take(length)),
+            "base64" => body.extend("iVBORw0KGgo/AAA+".bytes().cycle().take(length)),
+            "bytes" => body.extend((0..=255_u8).cycle().take(length)),
+            "khmer" => body
+                .extend("ភាសា\u{200b}ខ្មែរ\u{200b}ជា\u{200b}ភាសា\u{200b}ផ្លូវការ\u{200b}".repeat(length).bytes()),
+            "hyphens" => body.extend("Infor\u{ad}mation ".repeat(length).bytes()),
+            _ => panic!("{marker}"),
+        }
+        rest = after;
+    }
+    body.extend_from_slice(rest.as_bytes());
+    body
+}
+
+/// What becomes of each request.
+fn outcomes(envoy: &Envoy, upstream: &Upstream, cases: &[Case]) -> Vec<String> {
+    let outcome = |(place, case): (usize, &Case)| {
+        let before = upstream.seen().len();
+        let key = format!("Bearer sk-{place}");
+        let mut headers: Vec<(&str, &str)> =
+            case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        headers.push(("authorization", &key));
+        let mut connection = envoy.connect();
+        // A request that is refused before it is complete may meet a closed connection.
+        let _ = connection.send(&post(&case.path, &headers, &case.body));
+        let answer = connection.receive().unwrap_or_else(|error| panic!("{}: {error}", case.id));
+        let seen = upstream.seen().split_off(before);
+        match seen.as_slice() {
+            [seen] if seen.body == case.body => "passes".to_owned(),
+            [_] => format!("changed: {}", answer.header("x-tidegate-changed").expect("it says so")),
+            _ => match answer.body.is_empty() {
+                true => answer.status.to_string(),
+                false => {
+                    format!("{} {}", answer.status, answer.json()["error"]["code"].as_str().unwrap_or(""))
+                }
+            },
+        }
+    };
+    cases.iter().enumerate().map(outcome).collect()
+}
+
+fn alone(configuration: &Value, upstream: &Upstream) -> Envoy {
+    let mut filter = module("input-limit.wasm", "input-limit", &configuration.to_string());
+    filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+    Envoy::with(Listener::new([filter]).to(upstream.port()).holding(80 << 20)).workers(2).start()
+}
+
+#[test]
+fn which_requests_of_real_clients_pass_which_preset_is_what_the_table_says() {
+    let cases = cases();
+    let upstream = Upstream::start();
+    let columns = [
+        ("`{}`", json!({ "hold_headers": true })),
+        ("`question`", json!({ "preset": "question", "hold_headers": true })),
+        ("`chat`", json!({ "preset": "chat", "hold_headers": true })),
+        ("`agent`", json!({ "preset": "agent", "hold_headers": true })),
+    ];
+    let results: Vec<Vec<String>> = columns
+        .iter()
+        .map(|(_, configuration)| {
+            let envoy = alone(configuration, &upstream);
+            let outcomes = outcomes(&envoy, &upstream, &cases);
+            envoy.assert_no_vm_restarted();
+            outcomes
+        })
+        .collect();
+    let mut table = "# Which requests of real clients pass which preset of input-limit\n\nMade by `tests/e2e/traffic.rs`; the requests are \
+         in requests.json.\n\n| request"
+        .to_owned();
+    columns.iter().for_each(|(name, _)| write!(table, " | {name}").expect("room"));
+    table.push_str(" |\n|---|---|---|---|---|\n");
+    for (place, case) in cases.iter().enumerate() {
+        write!(table, "| {}", case.id).expect("room");
+        results.iter().for_each(|results| write!(table, " | {}", results[place]).expect("room"));
+        table.push_str(" |\n");
+    }
+    let file = checkout().join(TABLE);
+    if env::var_os("WRITE_TABLE").is_some() {
+        fs::write(&file, &table).expect("written");
+    }
+    assert_eq!(fs::read_to_string(&file).expect("a table"), table);
+    served_as_they_should_be(&cases, &results[0]);
+}
+
+#[test]
+fn the_reference_files_serve_every_request_of_a_real_client_byte_for_byte() {
+    let cases = cases();
+    for file in FILES {
+        let upstream = Upstream::start();
+        let envoy = reference::start_file(file, [&upstream; 3], &[]);
+        served_as_they_should_be(&cases, &outcomes(&envoy, &upstream, &cases));
+        envoy.assert_no_vm_restarted();
+    }
+}
+
+fn served_as_they_should_be(cases: &[Case], outcomes: &[String]) {
+    let wrong: Vec<String> = cases
+        .iter()
+        .zip(outcomes)
+        .filter(|(case, outcome)| match case.right.as_str() {
+            "pass" | "pass or a clear refusal" => *outcome != "passes",
+            "change" => !outcome.starts_with("changed"),
+            _ => !outcome.starts_with('4'),
+        })
+        .map(|(case, outcome)| format!("{}: {outcome}", case.id))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
