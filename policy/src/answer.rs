@@ -182,10 +182,25 @@ impl Watch {
     }
 }
 
-/// Whether some error can be in these bytes, which are whole events or lines: each names it.
+/// Whether some error can be in these bytes, which are whole events or lines: each names it, or says that it failed.
 fn may_hold_an_error(bytes: &[u8]) -> bool {
-    const WORD: &[u8] = b"error";
-    bytes.windows(WORD.len()).any(|window| window == WORD)
+    holds(bytes, b"error") || holds(bytes, b"failed")
+}
+
+/// Whether `word` is in these bytes; few of them are looked at.
+///
+/// Source: Horspool, "Practical Fast Searching in Strings" (1980).
+fn holds(bytes: &[u8], word: &[u8]) -> bool {
+    let (last, mut rest) = (word.len().saturating_sub(1), bytes);
+    while let Some(byte) = rest.get(last) {
+        if rest.starts_with(word) {
+            return true;
+        }
+        let step = word.iter().rev().skip(1).position(|other| other == byte);
+        let step = step.map_or(word.len(), |step| step.saturating_add(1));
+        rest = rest.get(step..).unwrap_or_default();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -157,6 +157,8 @@ fn where_only_errors_matter_none_is_passed_over() {
         assert_eq!(of(&[&text, &[&*text, begin].concat(), end]).error, Some(Blame::Server), "{cut}");
     }
     assert_eq!(of(&[&text, "\r\n", "event: error\r\n\r\n", &text]).error, None);
+    let failed = event(&json!({"type": "response.failed", "response": {"status": "failed"}}));
+    assert_eq!(of(&[&text, &failed, &text]).error, Some(Blame::Server), "without the word");
 }
 
 #[test]
@@ -373,6 +375,17 @@ fn stream() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn a_word_is_found_wherever_it_is_and_only_where_it_is(text in "[erofaild ]{0,40}", word in "error|failed") {
+        let expected = text.contains(&word);
+        prop_assert_eq!(holds(text.as_bytes(), word.as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_word_is_found_at_every_place(before in "[erofaild ]{0,20}", word in "error|failed", after in "[erofaild ]{0,20}") {
+        prop_assert!(holds([before, word.clone(), after].concat().as_bytes(), word.as_bytes()));
+    }
+
     #[test]
     fn a_stream_shows_what_its_events_say(stream in stream()) {
         prop_assert_eq!(shown(stream.as_bytes()), defined(&stream));
