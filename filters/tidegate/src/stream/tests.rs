@@ -17,6 +17,10 @@ fn limits(burst: u32, exceed: &Value) -> Value {
     json!({ "limits": [{ "name": "a", "per": ["client"], "requests": requests, "exceed": exceed }] })
 }
 
+fn clamping() -> Value {
+    json!({ "max_completion_tokens": { "limit": 4096, "exceed": "clamp" }, "hold_headers": true })
+}
+
 #[test]
 fn a_refused_document_names_the_filter_and_what_is_wrong_in_its_own() {
     for (document, parts) in [
@@ -50,7 +54,7 @@ fn the_answer_of_one_passes_those_before_it_and_is_seen_by_none_behind_it() {
 
 #[test]
 fn what_has_effects_begins_when_the_body_was_read_and_not_before() {
-    let filter = filter(&json!({ "input_limit": { "hold_headers": true }, "retry_budget": {} }));
+    let filter = filter(&json!({ "input_limit": clamping(), "retry_budget": {} }));
     let proxy = FakeProxy::running(&filter);
     let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
     exchange.request_goes_on.set(true);
@@ -65,7 +69,7 @@ fn what_has_effects_begins_when_the_body_was_read_and_not_before() {
 #[test]
 fn a_delay_holds_the_watch_over_slow_clients_back_and_no_change_of_the_body() {
     let filter = filter(&json!({
-        "rate_limit": limits(1, &json!({ "delay": "30s" })), "slow_client": {}, "input_limit": { "hold_headers": true },
+        "rate_limit": limits(1, &json!({ "delay": "30s" })), "slow_client": {}, "input_limit": clamping(),
     }));
     let proxy = FakeProxy::running(&filter);
     let first = proxy.exchange(&POST);
