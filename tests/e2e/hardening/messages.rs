@@ -106,7 +106,7 @@ fn a_path_reaches_the_server_in_one_form_and_an_address_cannot_be_made_up() {
     }
 
     let forged = |n| get("/v1/models", &[("x-forwarded-for", &format!("10.0.0.{n}"))]);
-    let counts = race(envoy.front(), 10, 100, forged);
+    let counts = race(envoy.front(), 10, 400, forged);
     assert!(counts.contains_key(&429), "{counts:?}");
     assert_eq!(
         envoy.connect().exchange(&post("/", &key, &vec![b'x'; (64 << 20) + 1])).expect("an answer").status,
