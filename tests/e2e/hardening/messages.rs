@@ -90,7 +90,7 @@ fn no_request_makes_its_connection_a_tunnel() {
 #[test]
 fn a_path_reaches_the_server_in_one_form_and_an_address_cannot_be_made_up() {
     let upstream = Upstream::start();
-    let envoy = reference::start(&upstream, &[]);
+    let envoy = reference::start(&upstream, &[(r#""max_body": "64MiB""#, r#""max_body": "1MiB""#)]);
     let key = [("authorization", "Bearer sk-paths")];
     let ask = |path: &str| envoy.connect().exchange(&get(path, &key)).expect("an answer");
     for path in ["/v1/../admin", "/v1/%2e%2e/admin", "//admin", "/v1/..\\admin", "/./admin"] {
@@ -109,7 +109,7 @@ fn a_path_reaches_the_server_in_one_form_and_an_address_cannot_be_made_up() {
     let counts = race(envoy.front(), 10, 400, forged);
     assert!(counts.contains_key(&429), "{counts:?}");
     assert_eq!(
-        envoy.connect().exchange(&post("/", &key, &vec![b'x'; (64 << 20) + 1])).expect("an answer").status,
+        envoy.connect().exchange(&post("/", &key, &vec![b'x'; 3 << 20])).expect("an answer").status,
         413
     );
     serves_on(&envoy);
