@@ -35,7 +35,8 @@ fn admitted_and_refused_answers_tell_the_limit_what_remains_and_when_it_resets()
     assert_eq!(refused.number("x-ratelimit-limit-requests"), 2);
     assert_eq!(refused.number("x-ratelimit-remaining-requests"), 0);
     let reset = refused.header("x-ratelimit-reset-requests").expect("a reset time");
-    assert!(reset.starts_with("19.") && reset.ends_with('s'), "two tokens of 10 s each are missing: {reset}");
+    let nearly = reset.starts_with("19.") && reset.ends_with('s');
+    assert!(nearly || reset == "20s", "two tokens of 10 s each are missing: {reset}");
 
     let (millis, seconds) = (refused.number("retry-after-ms"), refused.number("retry-after"));
     assert!((9_000..=20_000).contains(&millis), "one token takes 10 s, the jitter at most another: {millis}");

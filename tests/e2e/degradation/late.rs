@@ -5,6 +5,7 @@ use std::time::Instant;
 use tidegate_tests::http2;
 
 const MESSAGES: &str = "/v1/messages";
+const RESPONSES: &str = "/v1/responses";
 const COMPLETIONS: &str = "/v1/completions";
 
 fn after(seconds: u64, steps: Vec<Step>) -> Vec<Step> {
@@ -130,6 +131,7 @@ fn every_default_answer_has_the_shape_of_what_was_asked() {
         (CHAT, "/choices/0/message/content"),
         (COMPLETIONS, "/choices/0/text"),
         (MESSAGES, "/content/0/text"),
+        (RESPONSES, "/output/0/content/0/text"),
     ] {
         let whole = ask_as(&ordinary, "Bearer sk-1", path, &body("x", false));
         assert_eq!((whole.status, degraded(&whole)), (200, Some("default")), "{path}");
@@ -139,10 +141,14 @@ fn every_default_answer_has_the_shape_of_what_was_asked() {
         let streamed = ask_as(&ordinary, "Bearer sk-1", path, &body("x", true));
         assert_eq!((streamed.status, streamed.header("content-type")), (200, Some("text/event-stream")));
         let text = String::from_utf8(streamed.body).expect("text");
-        let end = if path == MESSAGES { "event: message_stop\n" } else { "data: [DONE]\n\n" };
+        let end = match path {
+            MESSAGES => "event: message_stop\n",
+            RESPONSES => "event: response.completed\n",
+            _ => "data: [DONE]\n\n",
+        };
         assert!(text.contains("\"Busy.\"") && text.contains(end), "{path}: {text}");
     }
-    for path in ["/v1/embeddings", "/v1/responses", "/metrics"] {
+    for path in ["/v1/embeddings", "/metrics"] {
         let error = ask_as(&ordinary, "Bearer sk-1", path, &body("x", false));
         assert_eq!((error.status, degraded(&error)), (503, Some("default")), "{path}");
         assert!(error.number("retry-after") >= 1 && error.json()["error"]["message"] == "Busy.");
