@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// More than lies in all buffers between it and a client.
-const LARGE: usize = 64 << 20;
+const LARGE: usize = 160 << 20;
 
 /// What it saw of one request.
 #[derive(Clone, Debug)]
