@@ -74,8 +74,8 @@ fn request(path: &str, key: &str) -> Vec<u8> {
 
 fn start(file: &str, upstream: &Upstream) -> Envoy {
     let limits = [
-        (r#""rate": "10/s", "burst": 20"#, r#""rate": "9000/s", "burst": 9000"#),
-        (r#""rate": "50/s", "burst": 100"#, r#""rate": "9000/s", "burst": 9000"#),
+        (r#""rate": "20/s", "burst": 100"#, r#""rate": "9000/s", "burst": 9000"#),
+        (r#""rate": "100/s", "burst": 300"#, r#""rate": "9000/s", "burst": 9000"#),
         (r#""rate": "500/s", "burst": 500"#, r#""rate": "9000/s", "burst": 9000"#),
     ];
     reference::start_file(file, [upstream; 3], &limits)
