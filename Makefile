@@ -17,14 +17,15 @@ check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=r
 	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id]" >&2; exit 2; }
 	@cargo run --quiet --package tidegate-check -- "$(CONFIG)" $(MODULE)
 
-test: unit e2e composite platforms ## run every test
+test: ## run every test, and tell all that failed
+	@$(MAKE) --keep-going --no-print-directory unit e2e composite platforms
 
 unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
-	cargo test --quiet
+	cargo test --quiet --no-fail-fast
 
 e2e: build ## run the tests against a real Envoy
 	./module/build.sh store-contract
-	cargo test --release --package tidegate-trim --package tidegate-tests -- --test-threads 1
+	cargo test --release --no-fail-fast --package tidegate-trim --package tidegate-tests -- --test-threads 1
 
 composite: build ## run the filters' end-to-end tests against the composite module
 	COMPOSITE=1 cargo test --release --package tidegate-tests -- --test-threads 1 \
