@@ -94,7 +94,10 @@ fn outcomes(envoy: &Envoy, upstream: &Upstream, cases: &[Case]) -> Vec<String> {
             _ => match answer.body.is_empty() {
                 true => answer.status.to_string(),
                 false => {
-                    format!("{} {}", answer.status, answer.json()["error"]["code"].as_str().unwrap_or(""))
+                    let error = answer.json()["error"].clone();
+                    // Anthropic's errors have no code but their type.
+                    let code = error["code"].as_str().or(error["type"].as_str()).unwrap_or("").to_owned();
+                    format!("{} {code}", answer.status)
                 }
             },
         }

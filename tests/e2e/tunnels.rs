@@ -258,7 +258,7 @@ fn a_session_lives_through_the_reference_configuration_once_websockets_are_allow
 #[test]
 fn sessions_are_bounded_by_their_silence_and_their_number_by_the_address() {
     let envoy = reference_with_websockets(&[
-        (r#""max_connections_per_address": 128"#, r#""max_connections_per_address": 2"#),
+        (r#""max_connections_per_address": 512"#, r#""max_connections_per_address": 2"#),
         (
             "idle_timeout: 300s\n                  max_stream",
             "idle_timeout: 2s\n                  max_stream",
