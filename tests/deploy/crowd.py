@@ -9,7 +9,8 @@ import threading
 import time
 
 QUESTIONS = ("What is a tide gate?", "Name a fish.", "How deep is the sea?", "Why is it salty?")
-HOARD = 140
+HOARD = 600
+FLOODS = 8
 
 
 class Crowd:
@@ -26,7 +27,8 @@ class Crowd:
             self.keep(0.3, self.ask_politely, f"127.0.1.{number + 1}", f"polite-{number}")
         for number in range(4):
             self.keep(0.12, self.retry, f"127.0.2.{number + 1}", f"retries-{number}")
-        self.keep(0.03, self.flood, "127.0.3.1")
+        for _ in range(FLOODS):
+            self.keep(0.03, self.flood, "127.0.3.1")
         for number, break_a_rule in enumerate(self.breaches()):
             self.keep(1, break_a_rule, f"127.0.4.{number + 1}")
         body = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n"
@@ -70,7 +72,7 @@ class Crowd:
 
     def retry(self, address, key, turn):
         if self.impatient.is_set():
-            self.chat(address, key, headers={"x_stainless_retry_count": "1"})
+            self.chat(address, key, headers={"x_stainless_retry_count": str(turn % 2)})
 
     def flood(self, address, turn):
         self.chat(address, "flood")
@@ -80,9 +82,8 @@ class Crowd:
             lambda address, turn: self.send(address, "GET", "/v1/models", user_agent="a" * 2100),
             lambda address, turn: self.send(address, "GET", "/v1/models", x_long="a" * 9000),
             lambda address, turn: self.send(address, "TRACE", "/"),
-            lambda address, turn: self.chat(address, "long", "x" * 32769),
-            lambda address, turn: self.chat(address, "greedy", max_tokens=100000),
-            lambda address, turn: self.chat(address, "many", n=5),
+            lambda address, turn: self.chat(address, "greedy", max_tokens=10_000_000),
+            lambda address, turn: self.chat(address, "many", n=1_000),
             lambda address, turn: self.chat(address, "hidden", "Hel\u200blo."),
             lambda address, turn: self.chat(address, "other", f"Question {turn}."),
         )

@@ -140,7 +140,7 @@ class Measured(unittest.TestCase):
             for rule in (
                 'tidegate_rate_limit_throttled{module="rate_limit",rule="per-client"}',
                 'tidegate_header_limit_rejected{module="header_limit",rule="fields.user-agent"}',
-                'tidegate_input_limit_rejected{module="input_limit",rule="max_chars"}',
+                'tidegate_input_limit_rejected{module="input_limit",rule="max_choices"}',
                 'tidegate_slow_client_rejected{module="slow_client",rule="rate"}',
                 'tidegate_connection_guard_rejected{module="connection_guard",rule="header_rate"}',
                 'tidegate_connection_guard_rejected{module="connection_guard",rule="too_many_connections"}',

@@ -17,7 +17,12 @@ from running import gateway
 from shipped import CHAIN, ROOT, SHIPPED, wasm_filter
 
 FILES = ("envoy.yaml", "envoy-composite.yaml")
-BLOCKS = ("- transport_socket_connect_timeout: 10s", "tracing:")
+BLOCKS = (
+    "- transport_socket_connect_timeout: 10s",
+    "tracing:",
+    "upgrade_configs:",
+    "- match: { path: /v1/realtime }",
+)
 FILTERS = "          http_filters:\n"
 ROUTER = "          - name: envoy.filters.http.router\n"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
