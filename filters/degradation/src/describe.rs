@@ -55,12 +55,14 @@ fn breaker(config: &Config) -> String {
     let rule = config.breaker.rule();
     let slow = rule.slow_ratio.map(|ratio| format!(", or {ratio} of them were slow")).unwrap_or_default();
     format!(
-        "breaker: opens when {} of at least {} requests failed{slow}, for {}, at most {}; closes after {} probes",
+        "breaker: opens when {} of at least {} requests failed, by clients{slow}, for {}, at most {}; closes when rounds of {}, {} and {} probes went well",
         rule.error_ratio,
         rule.min_requests,
         span_text(rule.open_for),
         span_text(rule.max_open_for),
-        rule.probes
+        rule.probes,
+        rule.probes.saturating_mul(2),
+        rule.probes.saturating_mul(4)
     )
 }
 

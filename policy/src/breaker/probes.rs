@@ -2,19 +2,19 @@
 //!
 //! While the breaker is open for longer than `open_for`, one request in every half of that time is a scout: one that is
 //! answered well begins the rounds at once. Where all that is held against the cluster is of one client, the first other
-//! that comes is one. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after
-//! the other: so many may be under way at a time, and two more for each that went well; when so many have come back, the part of them that failed decides, by
-//! clients: the mean of the clients' own ratios without the highest.
+//! that comes is one. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after the other: so many may
+//! be under way at a time, and two more for each that went well. When so many have come back, the part of them that failed
+//! decides, by clients: the mean of the clients' own ratios without the highest.
 //!
 //! Where others ask too, a client has one probe of the first round under way at a time, and one that failed or is late is
 //! not asked again for a while; of later rounds it has at most half. A client that is alone has all of them. In the first
-//! round a request that is likely to be answered soon goes before others: for a moment after a place has become free only
-//! such a one gets it. A probe that is late gives its place back, and counts when it comes.
+//! round a request that is likely to be answered soon goes before others. A probe that is late gives its place back, and
+//! counts when it comes.
 //!
-//! Little-endian: number of the last probe and of the last before the breaker opened (4 each), when the round began, when
-//! a place became free and when the next scout goes (8 each), round (1), who asked first (8) and whether anybody else did
-//! (bit 0), and whether all that is held against the cluster is of one client (bit 1) (1); then, each behind their number (1), at most [`MOST`] results of the round (9 each), late clients (8 each) and probes
-//! under way (20 each).
+//! Little-endian: number of the last probe and of the last before the breaker opened (4 each), when the round began, when a
+//! place became free and when the next scout goes (8 each), round (1), who asked first (8), whether anybody else did and
+//! whether all that is held against the cluster is of one client (bits 0 and 1 of 1); then, each behind their number (1), at
+//! most [`MOST`] results of the round (9 each), late clients (8 each) and probes under way (20 each).
 
 use super::{BreakerRule, Probe};
 use crate::health::Who;
