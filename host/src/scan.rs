@@ -11,6 +11,8 @@ use tidegate_policy::json::Invalid;
 pub struct ScanNeeds {
     /// How deep its containers may nest, 1 to 128.
     pub max_depth: u8,
+    /// Whether names are known to the letter only, or nobody cares.
+    pub exact_names: bool,
     /// Whether it is to have a fingerprint, which costs a hash of all of it.
     pub fingerprint: bool,
 }
@@ -29,6 +31,7 @@ impl ScanNeeds {
     pub fn and(self, other: Self) -> Self {
         Self {
             max_depth: self.max_depth.max(other.max_depth),
+            exact_names: self.exact_names && other.exact_names,
             fingerprint: self.fingerprint || other.fingerprint,
         }
     }
@@ -43,9 +46,9 @@ impl fmt::Debug for Scan {
 impl Scan {
     /// For a new body.
     pub fn new(needs: ScanNeeds, prints: Fingerprinter) -> Self {
-        let ScanNeeds { max_depth, fingerprint } = needs;
-        let scanner =
-            if fingerprint { Scanner::with_fingerprint(max_depth, prints) } else { Scanner::new(max_depth) };
+        let ScanNeeds { max_depth, exact_names, fingerprint } = needs;
+        let scanner = if exact_names { Scanner::exact(max_depth) } else { Scanner::new(max_depth) };
+        let scanner = if fingerprint { scanner.with_fingerprint(prints) } else { scanner };
         Self { scanner, fault: None, is_complete: false }
     }
 

@@ -5,7 +5,6 @@
 //! (`min_tokens` is at most `max_tokens`).
 
 use crate::inference::{Facts, Member, Seen, Value};
-use crate::prompt::COMPLETION_TOKENS;
 use crate::rewrite::Edit;
 use core::fmt::Write;
 use std::borrow::Cow;
@@ -22,20 +21,25 @@ pub struct Clamped {
     pub note: String,
 }
 
-/// The thinking budget is not below what is left of the completion tokens, and cannot be made so.
+/// Why completion tokens cannot be made fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inconsistent {
-    /// The budget as it was asked for.
-    pub budget: u64,
+pub enum Inconsistent {
+    /// The thinking budget, as it was asked for, is not below what would be left, and cannot be made so.
+    Budget(u64),
+    /// This member asks for them in several places.
+    Several(Member),
 }
 
 /// At most `limit` completion tokens. `unlimited`: a negative number, which asks for as many as may be, is made the limit.
 pub fn clamp(facts: &Facts, limit: u64, unlimited: bool) -> Result<Clamped, Inconsistent> {
     let mut clamped = Clamped::default();
     let mut asked = 0;
-    for member in COMPLETION_TOKENS {
+    for member in Member::COMPLETION_TOKENS {
         let Some(seen) = facts.member(member) else { continue };
         match seen.value {
+            Value::Integer(number) if number > limit && seen.is_one_of_many => {
+                return Err(Inconsistent::Several(member));
+            }
             Value::Integer(number) if number > limit => {
                 asked = number.max(asked);
                 clamped.change(member.name(), seen, &number, limit);
@@ -56,11 +60,13 @@ impl Clamped {
     /// # Errors
     /// If a thinking budget cannot.
     pub fn follow(&mut self, facts: &Facts, asked: u64, limit: u64) -> Result<(), Inconsistent> {
-        if let Some(seen) = facts.member(Member::MinTokens)
-            && let Value::Integer(least) = seen.value
-            && least > limit
-        {
-            self.change(Member::MinTokens.name(), seen, &least, limit);
+        for member in Member::LEAST_TOKENS {
+            if let Some(seen) = facts.member(member)
+                && let Value::Integer(least) = seen.value
+                && least > limit
+            {
+                self.change(member.name(), seen, &least, limit);
+            }
         }
         let Some(seen) = &facts.thinking_budget else { return Ok(()) };
         let Value::Integer(budget) = seen.value else { return Ok(()) };
@@ -71,7 +77,7 @@ impl Clamped {
         let share = share.and_then(|share| u64::try_from(share).ok()).unwrap_or(limit.wrapping_shr(1));
         let fitting = share.clamp(LEAST_BUDGET, limit.saturating_sub(1).max(LEAST_BUDGET));
         if fitting >= limit {
-            return Err(Inconsistent { budget });
+            return Err(Inconsistent::Budget(budget));
         }
         self.change("thinking.budget_tokens", seen, &budget, fitting);
         Ok(())
@@ -132,7 +138,7 @@ mod tests {
     #[test]
     fn a_budget_that_cannot_follow_leaves_all_as_it_is() {
         let body = r#"{"max_tokens":16000,"thinking":{"budget_tokens":10000}}"#;
-        assert_eq!(clamped(body, 1_024), Err(Inconsistent { budget: 10_000 }));
+        assert_eq!(clamped(body, 1_024), Err(Inconsistent::Budget(10_000)));
         assert!(clamped(body, 1_025).unwrap().0.contains("1024"));
     }
 }

@@ -1,10 +1,10 @@
 //! What a request asks of a model, read from its body while that streams in: one pass, no tree, constant memory.
 //!
-//! It knows the chat and legacy completions, embeddings and responses of the OpenAI API, Anthropic's messages, and what
-//! vLLM adds to them, and tells them apart by their members alone, so a request cannot be scanned as the wrong one.
-//! [`Member`] lists what is read of the top level and [`Key`] what is not text below it. Whatever else is a string there
-//! counts as text that reaches the model: a server's template may write it out. So does a role, a type or an id that is
-//! longer than any real one.
+//! It knows every name by which a model server reads a text or a number, and tells APIs apart by their members alone, so a
+//! request cannot be scanned as the wrong one. [`Member`] lists what is read of the request, and of what holds the rest of
+//! one; [`Key`] what is not text below it. Whatever else is a string there counts as text that reaches the model: a
+//! server's template may write it out. So does a string under a name that nobody is known to read, unless it is encoded,
+//! and a role, a type or an id that is longer than any real one.
 
 mod characters;
 mod context;
@@ -13,6 +13,7 @@ mod key;
 mod label;
 mod listener;
 mod member;
+mod names;
 mod place;
 mod print;
 mod reader;

@@ -38,11 +38,25 @@ pub struct PromptLimits {
     pub tools: Option<u64>,
     /// Images.
     pub images: Option<u64>,
+    /// Recordings.
+    pub audios: Option<u64>,
+    /// Videos.
+    pub videos: Option<u64>,
     /// Completion tokens asked for.
     pub completion_tokens: Option<u64>,
     /// Choices asked for, or picked from.
     pub choices: Option<u64>,
-    /// Whether a member of the top level may occur twice.
+    /// Prompts times choices times completion tokens.
+    pub work: Option<u64>,
+    /// Log probabilities for each token.
+    pub logprobs: Option<u64>,
+    /// Sequences that end an answer.
+    pub stops: Option<u64>,
+    /// Tokens that are made likelier.
+    pub biases: Option<u64>,
+    /// Unicode scalar values of what a decoder is made to follow.
+    pub guided: Option<u64>,
+    /// Whether a member, or a key of a message, may occur twice.
     pub duplicate_keys: bool,
     /// In the order of [`Class::ALL`].
     pub classes: [Treatment; 4],
@@ -67,12 +81,26 @@ pub enum Rule {
     Tools,
     /// Too many images.
     Images,
+    /// Too many recordings.
+    Audios,
+    /// Too many videos.
+    Videos,
     /// Too many completion tokens, asked for by this member.
     CompletionTokens(Member),
     /// Too many choices, asked for by this member.
     Choices(Member),
-    /// This member occurs twice.
-    DuplicateKey(Member),
+    /// Too many prompts times choices times completion tokens.
+    Work,
+    /// Too many log probabilities, asked for by this member.
+    Logprobs(Member),
+    /// Too many sequences that end an answer.
+    Stops,
+    /// Too many tokens made likelier.
+    Biases,
+    /// Too long a schema, grammar or expression.
+    Guided,
+    /// A member or a key occurs twice.
+    DuplicateKey,
     /// A character of this class.
     Forbidden(Class),
     /// A text that matches this pattern.
@@ -89,13 +117,6 @@ pub struct Breach {
     /// How many there are at the least; 0 where that is not the question.
     pub found: u64,
 }
-
-/// The members that ask for completion tokens.
-pub const COMPLETION_TOKENS: [Member; 3] =
-    [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
-
-/// The members that ask for choices.
-pub const CHOICES: [Member; 2] = [Member::N, Member::BestOf];
 
 /// One prompt, as far as it has come.
 #[derive(Debug, Default)]
@@ -137,18 +158,30 @@ impl Heard {
             (Rule::TokenIds, facts.token_ids, limits.token_ids),
             (Rule::Tools, facts.tools, limits.tools),
             (Rule::Images, facts.parts.image, limits.images),
+            (Rule::Audios, facts.parts.audio, limits.audios),
+            (Rule::Videos, facts.parts.video, limits.videos),
+            (Rule::Stops, facts.stops, limits.stops),
+            (Rule::Biases, facts.biases, limits.biases),
+            (Rule::Guided, facts.guided, limits.guided),
         ] {
             self.limit(rule, None, found, limit);
         }
-        for member in COMPLETION_TOKENS {
+        for member in Member::COMPLETION_TOKENS {
             let rule = Rule::CompletionTokens(member);
             self.limit(rule, None, asked(facts, member), limits.completion_tokens);
         }
-        for member in CHOICES {
+        for member in Member::CHOICES {
             self.limit(Rule::Choices(member), None, asked(facts, member), limits.choices);
         }
-        if let Some(member) = facts.duplicate.filter(|_| !limits.duplicate_keys) {
-            self.breach(Rule::DuplicateKey(member), None, 0);
+        for member in Member::LOGPROBS {
+            // A negative number asks for those of all tokens that the model knows.
+            let all = facts.member(member).is_some_and(|seen| seen.value == Value::Negative);
+            let found = if all { u64::MAX } else { asked(facts, member) };
+            self.limit(Rule::Logprobs(member), None, found, limits.logprobs);
+        }
+        let duplicate = facts.duplicate.filter(|_| !limits.duplicate_keys).or(facts.retyped);
+        if let Some(place) = duplicate {
+            self.breach(Rule::DuplicateKey, Some(&place), 0);
         }
         core::mem::take(&mut self.new)
     }
@@ -165,6 +198,16 @@ impl Heard {
             self.new.push(Breach { rule, place: place.copied(), found });
         }
     }
+}
+
+/// Prompts times choices times completion tokens, of which no more than `most` are made.
+pub fn work(facts: &Facts, most: Option<u64>) -> u64 {
+    let largest = |members: &[Member]| {
+        let asked = members.iter().map(|member| asked(facts, *member)).filter(|asked| *asked < u64::MAX);
+        asked.max().unwrap_or(0).max(1)
+    };
+    let tokens = largest(&Member::COMPLETION_TOKENS).min(most.unwrap_or(u64::MAX));
+    facts.prompts.max(1).saturating_mul(largest(&Member::CHOICES)).saturating_mul(tokens)
 }
 
 /// What a member asks for: a number that is none a server would take counts as more than any limit.

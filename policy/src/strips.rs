@@ -1,9 +1,9 @@
 //! The characters that are taken out of a request: any number of them, at eight bytes each, however they are scattered.
 //!
-//! A few are an edit each. Many are one edit for each member of the top level that holds them: no other edit lies within a
+//! A few are an edit each. Many are one edit for each value of a member that holds them: no other edit lies within a
 //! member that is text, but for one that replaces it as a whole.
 
-use crate::inference::{Class, Member, Place, Suspect};
+use crate::inference::{Class, Place, Suspect};
 use crate::rewrite::Edit;
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ const FEW: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Strips {
     ranges: Vec<(u32, u32)>,
-    /// For each member of the top level, the first of its ranges.
-    members: Vec<(Option<Member>, usize)>,
+    /// For each member's value, the first of its ranges.
+    members: Vec<(u32, usize)>,
     counts: [u64; Class::ALL.len()],
 }
 
@@ -37,8 +37,8 @@ impl Strips {
         if let Some(count) = class.and_then(|class| self.counts.get_mut(class)) {
             *count = count.saturating_add(1);
         }
-        if self.members.last().is_none_or(|(member, _)| *member != place.member()) {
-            self.members.push((place.member(), self.ranges.len()));
+        if self.members.last().is_none_or(|(value, _)| *value != place.value()) {
+            self.members.push((place.value(), self.ranges.len()));
         } else if let Some(last) = self.ranges.last_mut().filter(|last| last.1 == start) {
             last.1 = end;
             return;
@@ -79,7 +79,7 @@ fn without(body: &[u8], ranges: &[(u32, u32)]) -> Option<Edit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::{Scanner, TextSink};
+    use crate::inference::{Member, Scanner, TextSink};
     use crate::rewrite::apply;
 
     #[derive(Default)]

@@ -12,6 +12,7 @@ mod exempt;
 mod grpc;
 mod hardening;
 mod header_limit;
+mod hostile;
 mod identity;
 mod input_limit;
 mod limits;

@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// What is long is made here: `<<repeat 3>>x<<end>>` is `x,x,x`, `<<text 9>>` so many characters of text.
-fn expanded(template: &str) -> Vec<u8> {
+pub fn expanded(template: &str) -> Vec<u8> {
     let mut rest = template;
     let mut repeated = String::new();
     while let Some((before, after)) = rest.split_once("<<repeat ") {

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use tidegate_policy::api::Api;
 use tidegate_policy::clamp::{Clamped, clamp};
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
-use tidegate_policy::prompt::COMPLETION_TOKENS;
 use tidegate_policy::rewrite::Edit;
 
 /// What a request asks a model about.
@@ -58,7 +57,7 @@ impl Job {
         self.edits.extend(edits);
         self.note.push_str(&note);
         let is_asked = |seen: &Seen| seen.value != Value::Null;
-        if COMPLETION_TOKENS.into_iter().filter_map(|member| facts.member(member)).any(is_asked) {
+        if Member::COMPLETION_TOKENS.into_iter().filter_map(|member| facts.member(member)).any(is_asked) {
             return;
         }
         let (member, asked) = match api {

@@ -3,6 +3,7 @@
 
 use core::fmt::Write;
 use tidegate_host::reply::{ErrorObject, Reply};
+use tidegate_policy::inference::Member;
 use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Breach, PromptLimits, Rule};
 
@@ -15,6 +16,10 @@ pub enum Refusal<'a> {
     Body(u64),
     /// It asks for more than this many completion tokens, and for this thinking budget, which does not fit into them.
     Budget(u64, u64),
+    /// It asks for more than this many completion tokens in several places, by this member.
+    Several(u64, Member),
+    /// Nothing is known to be asked in it.
+    Unread,
     /// It nests deeper than this.
     Depth(u8),
     /// It is no JSON, or too deep.
@@ -45,12 +50,14 @@ pub fn refusal(label: &str, why: Refusal<'_>) -> Reply {
 }
 
 fn param(why: Refusal<'_>) -> Option<String> {
-    if let Refusal::Budget(..) = why {
-        return Some("thinking.budget_tokens".to_owned());
+    match why {
+        Refusal::Budget(..) => return Some("thinking.budget_tokens".to_owned()),
+        Refusal::Several(_, member) => return Some(member.name().to_owned()),
+        _ => {}
     }
     let Refusal::Prompt(Breach { rule, place, .. }, _) = why else { return None };
     match (rule, place) {
-        (Rule::CompletionTokens(member) | Rule::Choices(member) | Rule::DuplicateKey(member), _) => {
+        (Rule::CompletionTokens(member) | Rule::Choices(member) | Rule::Logprobs(member), _) => {
             Some(member.name().to_owned())
         }
         (Rule::Messages, _) => Some("messages".to_owned()),
@@ -76,6 +83,17 @@ fn sentence(label: &str, why: Refusal<'_>) -> (u16, &'static str, String) {
                  {budget} does not fit into those."
             );
             (400, "max_tokens_too_large", text)
+        }
+        Refusal::Several(limit, member) => {
+            let text = format!(
+                "it asks for more than the {limit} completion tokens that are accepted, by '{}' in several places.",
+                member.name()
+            );
+            (400, "max_tokens_too_large", text)
+        }
+        Refusal::Unread => {
+            let text = "it has none of the members by which a model is asked, such as 'messages', 'prompt' or 'input'.";
+            (400, "unread", text.to_owned())
         }
         Refusal::Depth(limit) => {
             let text = format!("it nests deeper than the {limit} levels that are accepted.");
@@ -113,7 +131,14 @@ fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'st
         Rule::Images => ("too_many_images", "images", limits.images),
         Rule::CompletionTokens(_) => ("max_tokens_too_large", "completion tokens", limits.completion_tokens),
         Rule::Choices(_) => ("too_many_choices", "choices", limits.choices),
-        Rule::DuplicateKey(_) => return ("duplicate_key", "this member occurs twice.".to_owned()),
+        Rule::Audios => ("too_many_audios", "recordings", limits.audios),
+        Rule::Videos => ("too_many_videos", "videos", limits.videos),
+        Rule::Work => ("too_much_work", "prompts times choices times completion tokens", limits.work),
+        Rule::Logprobs(_) => ("too_many_logprobs", "log probabilities for each token", limits.logprobs),
+        Rule::Stops => ("too_many_stop_sequences", "sequences that end an answer", limits.stops),
+        Rule::Biases => ("too_many_logit_biases", "tokens that it makes likelier", limits.biases),
+        Rule::Guided => ("guide_too_long", "characters that a decoder must follow", limits.guided),
+        Rule::DuplicateKey => return ("duplicate_key", "this member occurs twice.".to_owned()),
         Rule::Forbidden(_) => {
             let text = format!("it holds the character U+{:04X}, which is not accepted.", breach.found);
             return ("forbidden_characters", text);

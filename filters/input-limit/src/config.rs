@@ -10,7 +10,7 @@ use tidegate_host::shadow::Shadowed;
 use tidegate_policy::denied_text::Rules;
 use tidegate_policy::inference::{Class, Role};
 use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
-use written::{DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment};
+use written::{DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread};
 
 mod preset;
 mod written;
@@ -23,7 +23,7 @@ const LARGEST_BODY: u64 = 1 << 30;
 const MAX_RULES: usize = 64;
 
 /// The rules that have no name of their own, in the order in which they are counted.
-pub const LABELS: [&str; 20] = [
+pub const LABELS: [&str; 28] = [
     "max_body",
     "content_type",
     "content_encoding",
@@ -44,6 +44,14 @@ pub const LABELS: [&str; 20] = [
     "bidi",
     "zero_width",
     "private_use",
+    "max_audios",
+    "max_videos",
+    "max_work",
+    "max_logprobs",
+    "max_stop",
+    "max_logit_bias",
+    "max_guided_chars",
+    "unread",
 ];
 
 /// Everything that can be enforced.
@@ -55,6 +63,10 @@ pub struct Config {
     pub limits: Limits,
     /// How deep a body may nest.
     pub max_depth: u8,
+    /// Whether names are known to the letter, since no server behind knows them otherwise.
+    pub exact_names: bool,
+    /// Whether a request to infer is refused in which nothing is known to be asked.
+    pub refuses_unread: bool,
     /// What no text may say.
     pub denied: Option<Rules>,
     /// The names of those rules.
@@ -115,6 +127,8 @@ impl Config {
                 let found = raw.max_depth.map_or(0, |Whole(depth)| depth);
                 ConfigError::new("max_depth", format!("found {found}, accepted is 1 to 128"))
             })?,
+            exact_names: !raw.servers.is_empty() && !raw.servers.iter().any(|server| server.folds()),
+            refuses_unread: raw.unread == Unread::Refuse,
             denied: denied(&raw.deny)?,
             denied_names,
             pass_content_types: media_types(raw.pass_content_types)?,
@@ -146,7 +160,14 @@ impl Config {
             Rule::Images => "max_images",
             Rule::CompletionTokens(_) => "max_completion_tokens",
             Rule::Choices(_) => "max_choices",
-            Rule::DuplicateKey(_) => "duplicate_keys",
+            Rule::Audios => "max_audios",
+            Rule::Videos => "max_videos",
+            Rule::Work => "max_work",
+            Rule::Logprobs(_) => "max_logprobs",
+            Rule::Stops => "max_stop",
+            Rule::Biases => "max_logit_bias",
+            Rule::Guided => "max_guided_chars",
+            Rule::DuplicateKey => "duplicate_keys",
             Rule::Forbidden(Class::Control) => "control",
             Rule::Forbidden(Class::Bidi) => "bidi",
             Rule::Forbidden(Class::ZeroWidth) => "zero_width",
@@ -215,8 +236,15 @@ fn limits(
         token_ids: limit(written.max_token_ids, preset.token_ids),
         tools: limit(written.max_tools, preset.tools),
         images: limit(written.max_images, preset.images),
+        audios: limit(written.max_audios, preset.audios),
+        videos: limit(written.max_videos, preset.videos),
         completion_tokens: limit(tokens.map(|tokens| tokens.limit), preset.completion_tokens),
         choices: limit(written.max_choices, preset.choices),
+        work: limit(written.max_work, preset.work),
+        logprobs: limit(written.max_logprobs, preset.logprobs),
+        stops: limit(written.max_stop, preset.stops),
+        biases: limit(written.max_logit_bias, preset.biases),
+        guided: limit(written.max_guided_chars, preset.guided),
         duplicate_keys,
         classes: classes(written.characters.unwrap_or_default(), preset.characters, shadowed),
     };

@@ -21,6 +21,10 @@ impl Describe for InputLimit {
             let shadow = shadow_text(config.is_shadow(config::LABELS.len().saturating_add(place)));
             format!("a text that matches deny.{name}: 400{shadow}")
         }));
+        if config.refuses_unread {
+            let shadow = shadow_text(config.is_shadow(place_of("unread")));
+            rules.push(format!("a request to infer in which nothing is known to be asked: 400{shadow}"));
+        }
         let keeps = format!("each body until it was read, up to {}", size_text(self.holds()));
         let needs = if config.hold_headers { vec![HOLDS_HEADERS] } else { Vec::new() };
         Description { rules, memory: 0, keeps: vec![keeps], needs }
@@ -65,7 +69,7 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     core::iter::once(body).chain(counted).chain(each_role).chain(classes).collect()
 }
 
-fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 9] {
+fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 16] {
     [
         ("max_chars", prompt.characters, "characters of prompt"),
         ("max_message_chars", prompt.message_characters, "characters in one message"),
@@ -76,5 +80,12 @@ fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str);
         ("max_images", prompt.images, "images"),
         ("max_completion_tokens", prompt.completion_tokens, "completion tokens"),
         ("max_choices", prompt.choices, "choices"),
+        ("max_audios", prompt.audios, "recordings"),
+        ("max_videos", prompt.videos, "videos"),
+        ("max_work", prompt.work, "prompts times choices times completion tokens"),
+        ("max_logprobs", prompt.logprobs, "log probabilities for each token"),
+        ("max_stop", prompt.stops, "sequences that end an answer"),
+        ("max_logit_bias", prompt.biases, "tokens made likelier"),
+        ("max_guided_chars", prompt.guided, "characters that a decoder must follow"),
     ]
 }

@@ -11,11 +11,12 @@ use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::{Scan, ScanNeeds};
+use tidegate_policy::api::Api;
 use tidegate_policy::clamp::Inconsistent;
 use tidegate_policy::grpc::Messages;
 use tidegate_policy::inference::{Member, Place, Suspect, TextSink, Value};
 use tidegate_policy::json::{Fault, Invalid};
-use tidegate_policy::prompt::{Heard, Listener, PromptLimits, Rule};
+use tidegate_policy::prompt::{Breach, Heard, Listener, PromptLimits, Rule, work};
 
 const NAMES: [&str; 3] = ["admitted", "stripped", "clamped"];
 const ADMITTED: usize = 0;
@@ -72,7 +73,8 @@ impl Filter for InputLimit {
     type Stream = InputLimitStream;
 
     fn scan(&self) -> Option<ScanNeeds> {
-        Some(ScanNeeds { max_depth: self.config.max_depth, fingerprint: false })
+        let Config { max_depth, exact_names, .. } = *self.config;
+        Some(ScanNeeds { max_depth, exact_names, fingerprint: false })
     }
 
     fn stream(&self) -> InputLimitStream {
@@ -238,6 +240,23 @@ impl InputLimitStream {
         {
             return Some(reply);
         }
+        let facts = scan.facts();
+        let clamp = prompt.completion_tokens.filter(|_| limits.clamp);
+        let work = work(facts, clamp);
+        if prompt.work.is_some_and(|most| work > most) {
+            let breach = Breach { rule: Rule::Work, place: None, found: work };
+            if let Some(reply) = self.refuse(exchange, Refusal::Prompt(&breach, prompt)) {
+                return Some(reply);
+            }
+        }
+        if self.config.refuses_unread
+            && facts.is_object
+            && !facts.asks()
+            && Api::of(&exchange.request_headers().path()).is_inference()
+            && let Some(reply) = self.refuse(exchange, Refusal::Unread)
+        {
+            return Some(reply);
+        }
         self.rewrite(exchange, scan, limits, prompt)
     }
 
@@ -252,8 +271,13 @@ impl InputLimitStream {
         let Mended { edits, note, strips, clamps } =
             match mend(&mut self.heard, scan.facts(), clamp, || exchange.held()) {
                 Ok(mended) => mended,
-                Err(Inconsistent { budget }) => {
-                    return self.refuse(exchange, Refusal::Budget(clamp.unwrap_or(0), budget));
+                Err(why) => {
+                    let limit = clamp.unwrap_or(0);
+                    let why = match why {
+                        Inconsistent::Budget(budget) => Refusal::Budget(limit, budget),
+                        Inconsistent::Several(member) => Refusal::Several(limit, member),
+                    };
+                    return self.refuse(exchange, why);
                 }
             };
         if strips {
@@ -272,7 +296,8 @@ impl InputLimitStream {
         let place = match why {
             Refusal::Prompt(breach, _) => self.config.rule(breach.rule),
             Refusal::Body(_) => place_of("max_body"),
-            Refusal::Budget(..) => place_of("max_completion_tokens"),
+            Refusal::Budget(..) | Refusal::Several(..) => place_of("max_completion_tokens"),
+            Refusal::Unread => place_of("unread"),
             Refusal::Depth(_) => place_of("max_depth"),
             Refusal::Json(Invalid { what: Fault::TooDeep, .. }, _) => place_of("max_depth"),
             Refusal::Json(..) | Refusal::NoObject => place_of("json"),

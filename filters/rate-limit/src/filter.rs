@@ -104,7 +104,7 @@ impl Filter for RateLimit {
 
     fn scan(&self) -> Option<ScanNeeds> {
         let needed = self.worker.config.limits.iter().any(|limit| limit.needs_model);
-        needed.then_some(ScanNeeds { max_depth: MAX_DEPTH, fingerprint: false })
+        needed.then_some(ScanNeeds { max_depth: MAX_DEPTH, exact_names: true, fingerprint: false })
     }
 
     fn stream(&self) -> RateLimitStream {

@@ -1,5 +1,6 @@
 //! What is known of a request so far.
 
+use super::reader::Reading;
 use super::{Class, Member, Place, Suspect};
 use core::ops::Range;
 
@@ -7,7 +8,8 @@ use core::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub(super) model: Option<Model>,
-    pub(super) members: [Option<Seen>; Member::ALL.len()],
+    /// Each member once.
+    pub(super) members: Vec<(Member, Seen)>,
     pub(super) first: [Option<First>; Class::ALL.len()],
     /// The body's outermost value is an object: no other body is a request.
     pub is_object: bool,
@@ -18,11 +20,11 @@ pub struct Facts {
     /// Unicode scalar values in the longest message, or in the longest element of another list of texts, or in a text
     /// that is in no list.
     pub longest_message: u64,
-    /// Elements of `messages`, and of `input` those that are objects.
+    /// Elements of `messages` and the like, and of `input` those that are objects.
     pub messages: u64,
-    /// Texts, or lists of token ids, of `prompt` and `input`: as many as the model runs for.
+    /// Texts, or lists of token ids, of `prompt`, `input` and the like: as many as the model runs for.
     pub prompts: u64,
-    /// Token ids in `prompt` and `input`.
+    /// Token ids in these.
     pub token_ids: u64,
     /// Content parts by kind.
     pub parts: Parts,
@@ -30,10 +32,19 @@ pub struct Facts {
     pub thinking_budget: Option<Seen>,
     /// Elements of `tools` and `functions`.
     pub tools: u64,
+    /// Sequences and tokens that end an answer.
+    pub stops: u64,
+    /// Tokens that are made likelier, or the only ones.
+    pub biases: u64,
+    /// Unicode scalar values of schemas, grammars and expressions that a decoder is made to follow, and of what ends an answer.
+    pub guided: u64,
     /// Containers at their deepest, 1 for a container of scalars.
     pub depth: u8,
-    /// The first member of the top level that occurred twice; the facts are of its last occurrence.
-    pub duplicate: Option<Member>,
+    /// The first member or key that is known and occurred twice in its object; the facts are of the last occurrence, and
+    /// texts of all are heard.
+    pub duplicate: Option<Place>,
+    /// The first object that took back, behind its data, that these are encoded: they were not heard.
+    pub retyped: Option<Place>,
     /// A key occurred twice in some object. Known only when fingerprints are made, and among the first members that
     /// [`Scanner`](super::Scanner) remembers.
     pub repeated_key: bool,
@@ -57,6 +68,8 @@ pub struct Seen {
     pub key_at: u64,
     /// Where its value is.
     pub range: Range<u64>,
+    /// There are others of it elsewhere in the body: this is the one that asks for most.
+    pub is_one_of_many: bool,
 }
 
 /// A value, as far as a limit cares.
@@ -94,7 +107,9 @@ pub struct Parts {
     pub audio: u64,
     /// Files and documents.
     pub file: u64,
-    /// Videos, calls of tools and their results, and what is not known.
+    /// Videos.
+    pub video: u64,
+    /// Calls of tools and their results, and what is not known.
     pub other: u64,
 }
 
@@ -104,6 +119,7 @@ pub(super) enum Part {
     Text,
     File,
     Other,
+    Video,
     Audio,
     Image,
 }
@@ -112,7 +128,7 @@ impl Facts {
     pub(super) const fn new() -> Self {
         Self {
             model: None,
-            members: [const { None }; Member::ALL.len()],
+            members: Vec::new(),
             first: [const { None }; Class::ALL.len()],
             is_object: false,
             characters: 0,
@@ -121,11 +137,15 @@ impl Facts {
             messages: 0,
             prompts: 0,
             token_ids: 0,
-            parts: Parts { text: 0, image: 0, audio: 0, file: 0, other: 0 },
+            parts: Parts { text: 0, image: 0, audio: 0, file: 0, video: 0, other: 0 },
             thinking_budget: None,
             tools: 0,
+            stops: 0,
+            biases: 0,
+            guided: 0,
             depth: 0,
             duplicate: None,
+            retyped: None,
             repeated_key: false,
         }
     }
@@ -142,8 +162,7 @@ impl Facts {
 
     /// How many completion tokens are asked for at most, if a whole number says so.
     pub fn completion_tokens(&self) -> Option<u64> {
-        let members = [Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxOutputTokens];
-        let written = members.into_iter().filter_map(|member| self.member(member));
+        let written = Member::COMPLETION_TOKENS.into_iter().filter_map(|member| self.member(member));
         let number = |seen: &Seen| if let Value::Integer(tokens) = seen.value { Some(tokens) } else { None };
         written.filter_map(number).min()
     }
@@ -155,9 +174,30 @@ impl Facts {
         members.into_iter().all(|member| self.member(member).is_none_or(|seen| absent(seen.value)))
     }
 
-    /// A member of the top level, once it is complete.
+    /// A member, once it is complete: of the request itself, or of what holds the rest of it.
     pub fn member(&self, member: Member) -> Option<&Seen> {
-        self.members.get(member.index())?.as_ref()
+        self.members.iter().find(|(seen, _)| *seen == member).map(|(_, seen)| seen)
+    }
+
+    /// Whether a model is asked about anything.
+    pub fn asks(&self) -> bool {
+        self.members.iter().any(|(member, seen)| member.asks() && seen.value != Value::Null)
+    }
+
+    /// A member's value is complete. Of several in one object the last counts (`again`: there was one), of numbers in different
+    /// ones the one that asks for most, and of others that of the request itself (`outermost`).
+    pub(super) fn see(&mut self, member: Member, seen: Seen, again: bool, outermost: bool) {
+        let Some((_, known)) = self.members.iter_mut().find(|(known, _)| *known == member) else {
+            self.members.push((member, seen));
+            return;
+        };
+        let is_number = member.reading() == Reading::Number;
+        let replaces = again && !known.is_one_of_many || outermost && !is_number;
+        let is_one_of_many = known.is_one_of_many || !again;
+        if replaces || seen.value.asks() > known.value.asks() {
+            *known = seen;
+        }
+        known.is_one_of_many = is_one_of_many;
     }
 
     /// The first suspicious character of a class.
@@ -167,6 +207,16 @@ impl Facts {
 }
 
 impl Value {
+    /// How much it asks for, to be compared.
+    const fn asks(self) -> (u8, u64) {
+        match self {
+            Self::Null | Self::Bool(_) => (0, 0),
+            Self::Negative => (1, 0),
+            Self::Integer(number) => (2, number),
+            Self::Other => (3, 0),
+        }
+    }
+
     /// Of a number, or of a string that servers read as one.
     pub(super) fn of_number(text: &str) -> Self {
         if let Ok(number) = text.parse() {
@@ -192,6 +242,7 @@ impl Parts {
             Part::Image => &mut self.image,
             Part::Audio => &mut self.audio,
             Part::File => &mut self.file,
+            Part::Video => &mut self.video,
             Part::Other => &mut self.other,
         };
         *count = count.saturating_add(1);
@@ -206,6 +257,7 @@ impl Part {
             "image" | "image_url" | "input_image" | "image_embeds" | "image_pil" => Self::Image,
             "audio" | "audio_url" | "input_audio" => Self::Audio,
             "file" | "input_file" | "document" => Self::File,
+            "video" | "video_url" | "input_video" => Self::Video,
             _ => Self::Other,
         }
     }

@@ -1,6 +1,7 @@
 //! The keys below a request's top level that mean more than text.
 
 use super::facts::Part;
+use super::names::Names;
 use super::reader::Reading;
 
 macro_rules! keys {
@@ -16,11 +17,11 @@ macro_rules! keys {
                 match self { $(Self::$key => $name),* }
             }
 
-            /// The key of this name.
-            pub fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$key),)* _ => None }
-            }
+            /// Every key.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$key),*];
         }
+
+        const NAMES: Names<Key, { Key::ALL.len() }> = Names::new([$(($name, Key::$key)),*]);
     };
 }
 
@@ -38,10 +39,27 @@ keys! {
     FileData = "file_data", FileId = "file_id", FileUrl = "file_url", Filename = "filename", Url = "url",
     Data = "data", EncryptedContent = "encrypted_content", Signature = "signature",
     CacheControl = "cache_control", ThoughtSignature = "thought_signature", Result = "result", Images = "images",
-    BudgetTokens = "budget_tokens",
+    BudgetTokens = "budget_tokens", Parts = "parts", Message = "message", Kind = "kind", MimeType = "mimeType",
+    MimeTypeSnake = "mime_type", InlineData = "inlineData", InlineDataSnake = "inline_data", FileDataCamel = "fileData",
+    FileUri = "fileUri", FunctionCallCamel = "functionCall", FunctionResponse = "functionResponse", Args = "args",
+    Response = "response", ThoughtSignatureCamel = "thoughtSignature", MultimodalData = "multimodal_data",
+    Outputs = "outputs", Bytes = "bytes",
 }
 
+const _: () = assert!(Key::ALL.len() <= 128, "each has a bit of its own");
+
 impl Key {
+    /// One bit of its own.
+    pub(super) const fn bit(self) -> u128 {
+        #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
+        1_u128.wrapping_shl(self as u32)
+    }
+
+    /// The key of this name; in any letter case, if it `folds`.
+    pub(super) fn known(name: &str, folds: bool) -> Option<Self> {
+        NAMES.find(name, folds)
+    }
+
     /// How its value is read where text is. `opaque`: its object has said that its data is encoded.
     pub(super) const fn reading(self, opaque: bool) -> Reading {
         match self {
@@ -54,6 +72,9 @@ impl Key {
             | Self::Status
             | Self::Detail
             | Self::Format
+            | Self::Kind
+            | Self::MimeType
+            | Self::MimeTypeSnake
             | Self::MediaType => Reading::Label(self),
             Self::ImageUrl
             | Self::Image
@@ -65,15 +86,20 @@ impl Key {
             | Self::Video
             | Self::File
             | Self::FileData
+            | Self::FileDataCamel
             | Self::FileId
             | Self::FileUrl
             | Self::Filename
             | Self::Url
+            | Self::FileUri
+            | Self::InlineData
+            | Self::InlineDataSnake
             | Self::EncryptedContent
             | Self::ThoughtSignature
+            | Self::ThoughtSignatureCamel
             | Self::CacheControl => Reading::Nothing,
             Self::Data if opaque => Reading::Nothing,
-            Self::Data | Self::Result | Self::Images => Reading::Encoded,
+            Self::Data | Self::Result | Self::Images | Self::MultimodalData | Self::Bytes => Reading::Encoded,
             Self::Signature => Reading::Signature,
             Self::Thinking => Reading::Sealed,
             Self::Arguments
@@ -82,6 +108,9 @@ impl Key {
             | Self::InputSchema
             | Self::Schema
             | Self::JsonSchema
+            | Self::Args
+            | Self::Response
+            | Self::Outputs
             | Self::Variables => Reading::All,
             _ => Reading::Text,
         }
@@ -90,10 +119,12 @@ impl Key {
     /// What kind of part its object is, whatever the object's type says.
     pub(super) const fn part(self) -> Option<Part> {
         match self {
-            Self::ImageUrl | Self::Image | Self::ImageEmbeds => Some(Part::Image),
+            Self::ImageUrl | Self::Image | Self::ImageEmbeds | Self::InlineData | Self::InlineDataSnake => {
+                Some(Part::Image)
+            }
             Self::InputAudio | Self::AudioUrl | Self::Audio => Some(Part::Audio),
-            Self::VideoUrl | Self::Video => Some(Part::Other),
-            Self::File | Self::FileData | Self::FileId | Self::FileUrl => Some(Part::File),
+            Self::VideoUrl | Self::Video => Some(Part::Video),
+            Self::File | Self::FileData | Self::FileDataCamel | Self::FileId | Self::FileUrl => Some(Part::File),
             _ => None,
         }
     }

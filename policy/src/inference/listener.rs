@@ -101,7 +101,7 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
                 text.len()
             }
             () if self.looks_through() => self.look_through(text, Some(at)),
-            () if self.reader.sort == Sort::Sealed => text.chars().count(),
+            () if matches!(self.reader.sort, Sort::Sealed | Sort::Guide) => text.chars().count(),
             () => 0,
         };
         self.reader.piece(text, characters, self.sink);

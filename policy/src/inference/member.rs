@@ -1,11 +1,21 @@
-//! The members of a request's top level that are read.
+//! The members that a model server reads, at the top of a request and of what holds the rest of one: its `parameters`,
+//! `options`, `sampling_params`, or each of its `requests`. All names of all servers are one table, since a server behind
+//! is not known, and what another would read costs a request nothing.
+//!
+//! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini, Bedrock and Ollama, A2A and MCP; of vLLM the `protocol`
+//! modules of its entrypoints, of SGLang `io_struct.py` and `sampling_params.py`, of llama.cpp's server `server-task.cpp`
+//! and `server-schema.cpp`, of TGI and TEI the types of their routers, of Triton its `generate` extension.
 
+use super::facts::Part;
+use super::names::Names;
+use super::place::Role;
 use super::reader::Reading;
 
 macro_rules! members {
-    ($($(#[$doc:meta])* $member:ident = $name:literal),* $(,)?) => {
-        /// A member of the top level that is read.
+    ($($(#[$doc:meta])* $member:ident = $name:literal: $reading:expr),* $(,)?) => {
+        /// A member that is read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
         pub enum Member { $($(#[$doc])* $member),* }
 
         impl Member {
@@ -17,109 +27,317 @@ macro_rules! members {
                 match self { $(Self::$member => $name),* }
             }
 
-            /// The member of this name.
-            pub fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$member),)* _ => None }
-            }
-
-            /// Its place in [`Self::ALL`].
-            pub(super) fn index(self) -> usize {
-                Self::ALL.iter().position(|member| *member == self).unwrap_or(Self::ALL.len())
+            /// How its value is read.
+            pub(super) const fn reading(self) -> Reading {
+                match self { $(Self::$member => $reading),* }
             }
         }
+
+        const NAMES: Names<Member, { Member::ALL.len() }> = Names::new([$(($name, Member::$member)),*]);
     };
 }
 
+use Reading::{All, Bias, Encoded, Envelope, Guide, Number, Settings, Stop, Text};
+
 members! {
-    /// Which model.
-    Model = "model",
-    /// Whether the answer streams.
-    Stream = "stream",
-    /// The chat so far.
-    Messages = "messages",
-    /// What legacy completions continue.
-    Prompt = "prompt",
-    /// What embeddings and responses read.
-    Input = "input",
-    /// A system prompt of responses.
-    Instructions = "instructions",
-    /// Anthropic's system prompt.
-    System = "system",
-    /// What follows the completion.
-    Suffix = "suffix",
-    /// The answer that is expected.
-    Prediction = "prediction",
-    /// What vLLM's templates write out beside the chat.
-    Documents = "documents",
-    /// What documents are ranked for.
-    Query = "query",
+    Model = "model": Reading::Model,
+    Stream = "stream": Reading::Nothing,
+    // A chat so far.
+    Messages = "messages": Text,
+    ChatHistory = "chat_history": Text,
+    Contents = "contents": Text,
+    Items = "items": Text,
+    AdditionalMessages = "additional_messages": Text,
+    Message = "message": Text,
+    // What is continued, embedded, ranked or classified.
+    Prompt = "prompt": Text,
+    Input = "input": Text,
+    Inputs = "inputs": Text,
+    /// SGLang's prompt; in responses the shape of the answer.
+    Text = "text": Text,
+    Texts = "texts": Text,
+    TextOne = "text_1": Text,
+    TextTwo = "text_2": Text,
+    DataOne = "data_1": Text,
+    DataTwo = "data_2": Text,
+    Queries = "queries": Text,
+    Query = "query": Text,
+    TextInput = "text_input": Text,
+    InputText = "inputText": Text,
+    InputPrefix = "input_prefix": Text,
+    InputSuffix = "input_suffix": Text,
+    InputExtra = "input_extra": Text,
+    Suffix = "suffix": Text,
+    Prediction = "prediction": Text,
+    Content = "content": Text,
+    Context = "context": Text,
+    InputIds = "input_ids": Text,
+    TokenIds = "token_ids": Text,
+    PromptTokenIds = "prompt_token_ids": Text,
+    Tokens = "tokens": Text,
+    // What the model is told beside it.
+    System = "system": Text,
+    SystemPrompt = "system_prompt": Text,
+    SystemInstruction = "system_instruction": Text,
+    SystemInstructionCamel = "systemInstruction": Text,
+    Preamble = "preamble": Text,
+    Instructions = "instructions": Text,
+    AdditionalInstructions = "additional_instructions": Text,
+    Instruction = "instruction": Text,
+    /// What vLLM's templates write out beside the chat, and what a query is ranked against.
+    Documents = "documents": All,
+    ToolResults = "tool_results": All,
+    Arguments = "arguments": All,
+    Template = "template": All,
     /// A template that replaces the model's own.
-    ChatTemplate = "chat_template",
+    ChatTemplate = "chat_template": All,
     /// What that template is given.
-    ChatTemplateKwargs = "chat_template_kwargs",
-    /// Tools that the model may call.
-    Tools = "tools",
-    /// Their older form.
-    Functions = "functions",
-    /// Which of them it must call.
-    ToolChoice = "tool_choice",
-    /// The shape of the answer.
-    ResponseFormat = "response_format",
-    /// The same, of responses.
-    Text = "text",
-    /// Completion tokens at most.
-    MaxTokens = "max_tokens",
-    /// Its newer name.
-    MaxCompletionTokens = "max_completion_tokens",
-    /// Its name in responses.
-    MaxOutputTokens = "max_output_tokens",
-    /// Completion tokens at least.
-    MinTokens = "min_tokens",
+    ChatTemplateKwargs = "chat_template_kwargs": All,
+    Tools = "tools": All,
+    Functions = "functions": All,
+    /// Bedrock's tools.
+    ToolConfig = "toolConfig": All,
+    /// Which of them the model must call.
+    ToolChoice = "tool_choice": Reading::Nothing,
+    ResponseFormat = "response_format": Text,
+    // Media, encoded or as links.
+    Images = "images": Encoded,
+    Image = "image": Encoded,
+    ImageData = "image_data": Encoded,
+    AudioData = "audio_data": Encoded,
+    VideoData = "video_data": Encoded,
+    PromptEmbeds = "prompt_embeds": Encoded,
+    // Completion tokens at most.
+    MaxTokens = "max_tokens": Number,
+    MaxCompletionTokens = "max_completion_tokens": Number,
+    MaxOutputTokens = "max_output_tokens": Number,
+    MaxOutputTokensCamel = "maxOutputTokens": Number,
+    MaxTokensCamel = "maxTokens": Number,
+    MaxNewTokens = "max_new_tokens": Number,
+    MaxTokensToSample = "max_tokens_to_sample": Number,
+    MaxTokenCount = "maxTokenCount": Number,
+    MaxGenLen = "max_gen_len": Number,
+    MaxLength = "max_length": Number,
+    NPredict = "n_predict": Number,
+    NumPredict = "num_predict": Number,
+    // Completion tokens at least.
+    MinTokens = "min_tokens": Number,
+    MinNewTokens = "min_new_tokens": Number,
     /// How long Anthropic's models think.
-    Thinking = "thinking",
-    /// How many choices.
-    N = "n",
-    /// How many completions the choices are taken from.
-    BestOf = "best_of",
-    /// Whether, or how many, log probabilities are answered.
-    Logprobs = "logprobs",
-    /// How many for each token.
-    TopLogprobs = "top_logprobs",
+    Thinking = "thinking": Settings,
+    // How many choices, or completions that they are taken from.
+    N = "n": Number,
+    BestOf = "best_of": Number,
+    NCmpl = "n_cmpl": Number,
+    NumGenerations = "num_generations": Number,
+    NumReturnSequences = "num_return_sequences": Number,
+    CandidateCount = "candidateCount": Number,
+    CandidateCountSnake = "candidate_count": Number,
+    BeamWidth = "beam_width": Number,
+    // Whether, or how many, log probabilities are answered for each token.
+    Logprobs = "logprobs": Number,
+    TopLogprobs = "top_logprobs": Number,
+    PromptLogprobs = "prompt_logprobs": Number,
+    TopLogprobsNum = "top_logprobs_num": Number,
+    TopNTokens = "top_n_tokens": Number,
+    NProbs = "n_probs": Number,
+    // What ends an answer.
+    Stop = "stop": Stop,
+    StopSequences = "stop_sequences": Stop,
+    StopSequencesCamel = "stopSequences": Stop,
+    StopTokenIds = "stop_token_ids": Stop,
+    BadWords = "bad_words": Stop,
+    // What a decoder is made to follow, which a server compiles.
+    GuidedJson = "guided_json": Guide,
+    GuidedRegex = "guided_regex": Guide,
+    GuidedChoice = "guided_choice": Guide,
+    GuidedGrammar = "guided_grammar": Guide,
+    StructuredOutputs = "structured_outputs": Guide,
+    StructuralTag = "structural_tag": Guide,
+    Grammar = "grammar": Guide,
+    Regex = "regex": Guide,
+    Ebnf = "ebnf": Guide,
+    JsonSchema = "json_schema": Guide,
+    Format = "format": Guide,
+    ResponseSchema = "responseSchema": Guide,
+    ResponseSchemaSnake = "response_schema": Guide,
+    ResponseJsonSchema = "responseJsonSchema": Guide,
+    // Tokens that are made likelier, or the only ones.
+    LogitBias = "logit_bias": Bias,
+    AllowedTokenIds = "allowed_token_ids": Bias,
     /// Whether the answer is made later, and asked for with another request.
-    Background = "background",
+    Background = "background": Reading::Nothing,
     /// What the request and its answer are added to.
-    Conversation = "conversation",
+    Conversation = "conversation": Reading::Nothing,
+    // What holds a request, or the rest of one.
+    Parameters = "parameters": Envelope,
+    Options = "options": Envelope,
+    SamplingParams = "sampling_params": Envelope,
+    GenerationConfig = "generationConfig": Envelope,
+    GenerationConfigSnake = "generation_config": Envelope,
+    InferenceConfig = "inferenceConfig": Envelope,
+    TextGenerationConfig = "textGenerationConfig": Envelope,
+    GenerateContentRequest = "generateContentRequest": Envelope,
+    Requests = "requests": Envelope,
+    Instances = "instances": Envelope,
+    Params = "params": Envelope,
+    Body = "body": Envelope,
+    Session = "session": Envelope,
+    Response = "response": Envelope,
+    Thread = "thread": Envelope,
+}
+
+/// What no model reads: who asks, and how the answer is delivered. These are looked at by nobody.
+const IGNORED: Names<Reading, 24> = Names::new([
+    ("user", Reading::Nothing),
+    ("user_id", Reading::Nothing),
+    ("metadata", Reading::Nothing),
+    ("safety_identifier", Reading::Nothing),
+    ("prompt_cache_key", Reading::Nothing),
+    ("prompt_cache_retention", Reading::Nothing),
+    ("cache_salt", Reading::Nothing),
+    ("session_id", Reading::Nothing),
+    ("custom_id", Reading::Nothing),
+    ("request_id", Reading::Nothing),
+    ("rid", Reading::Nothing),
+    ("id", Reading::Nothing),
+    ("previous_response_id", Reading::Nothing),
+    ("service_tier", Reading::Nothing),
+    ("include", Reading::Nothing),
+    ("modalities", Reading::Nothing),
+    ("audio", Reading::Nothing),
+    ("reasoning", Reading::Nothing),
+    ("reasoning_effort", Reading::Nothing),
+    ("stream_options", Reading::Nothing),
+    ("mcp_servers", Reading::Nothing),
+    ("container", Reading::Nothing),
+    ("kv_transfer_params", Reading::Nothing),
+    ("input_embeds", Reading::Nothing),
+]);
+
+/// What the elements of a member's list are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Elements {
+    Messages,
+    /// Of those, the objects are messages and the others are prompts.
+    Items,
+    /// The model runs for each.
+    Prompts,
+    Tools,
+    Media(Part),
+    Others,
 }
 
 impl Member {
-    /// How its value is read. Definitions of tools and what a template is given are text in all their strings, keys
-    /// included, since templates write them out whole.
-    pub(super) const fn reading(self) -> Reading {
+    /// The members that ask for completion tokens.
+    pub const COMPLETION_TOKENS: [Self; 12] = [
+        Self::MaxTokens,
+        Self::MaxCompletionTokens,
+        Self::MaxOutputTokens,
+        Self::MaxOutputTokensCamel,
+        Self::MaxTokensCamel,
+        Self::MaxNewTokens,
+        Self::MaxTokensToSample,
+        Self::MaxTokenCount,
+        Self::MaxGenLen,
+        Self::MaxLength,
+        Self::NPredict,
+        Self::NumPredict,
+    ];
+
+    /// The members that ask for completion tokens at the least.
+    pub const LEAST_TOKENS: [Self; 2] = [Self::MinTokens, Self::MinNewTokens];
+
+    /// The members that ask for choices.
+    pub const CHOICES: [Self; 8] = [
+        Self::N,
+        Self::BestOf,
+        Self::NCmpl,
+        Self::NumGenerations,
+        Self::NumReturnSequences,
+        Self::CandidateCount,
+        Self::CandidateCountSnake,
+        Self::BeamWidth,
+    ];
+
+    /// The members that ask for log probabilities.
+    pub const LOGPROBS: [Self; 6] = [
+        Self::Logprobs,
+        Self::TopLogprobs,
+        Self::PromptLogprobs,
+        Self::TopLogprobsNum,
+        Self::TopNTokens,
+        Self::NProbs,
+    ];
+
+    /// One bit of its own.
+    pub(super) const fn bit(self) -> u128 {
+        #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
+        1_u128.wrapping_shl(self as u32)
+    }
+
+    /// The member of this name, if it is one, and how its value is read. `folds`: names are known in any letter case.
+    pub(super) fn read_as(name: &str, folds: bool) -> (Option<Self>, Reading) {
+        let member = NAMES.find(name, folds);
+        let reading = match member {
+            Some(member) => member.reading(),
+            None => IGNORED.find(name, folds).unwrap_or(Reading::Unknown),
+        };
+        (member, reading)
+    }
+
+    /// Whether a model is asked about it.
+    pub(super) const fn asks(self) -> bool {
+        let reads = matches!(self.reading(), Text | All | Encoded);
+        reads && !matches!(self, Self::ResponseFormat | Self::Tools | Self::Functions | Self::ToolConfig)
+    }
+
+    /// Who speaks in it, if it is no message.
+    pub(super) const fn role(self) -> Option<Role> {
         match self {
-            Self::Messages
-            | Self::Prompt
-            | Self::Input
+            Self::System
+            | Self::SystemPrompt
+            | Self::SystemInstruction
+            | Self::SystemInstructionCamel
+            | Self::Preamble
             | Self::Instructions
-            | Self::System
-            | Self::Suffix
-            | Self::Prediction
-            | Self::Query
-            | Self::ResponseFormat
-            | Self::Text => Reading::Text,
-            Self::Tools
-            | Self::Functions
-            | Self::Documents
-            | Self::ChatTemplate
-            | Self::ChatTemplateKwargs => Reading::All,
-            Self::Model => Reading::Model,
-            Self::MaxTokens
-            | Self::MaxCompletionTokens
-            | Self::MaxOutputTokens
-            | Self::MinTokens
-            | Self::N
-            | Self::BestOf => Reading::Number,
-            Self::Thinking => Reading::Settings,
-            _ => Reading::Nothing,
+            | Self::AdditionalInstructions => Some(Role::System),
+            _ => None,
         }
     }
+
+    /// What the elements of its list are; a lone string or object is one, too.
+    pub(super) const fn elements(self) -> Elements {
+        match self {
+            Self::Messages | Self::ChatHistory | Self::Contents | Self::AdditionalMessages => Elements::Messages,
+            Self::Input | Self::Items => Elements::Items,
+            Self::Prompt
+            | Self::Inputs
+            | Self::Text
+            | Self::Texts
+            | Self::TextOne
+            | Self::TextTwo
+            | Self::DataOne
+            | Self::DataTwo
+            | Self::Queries
+            | Self::TextInput
+            | Self::InputText
+            | Self::InputIds
+            | Self::TokenIds
+            | Self::PromptTokenIds
+            | Self::Tokens => Elements::Prompts,
+            Self::Tools | Self::Functions => Elements::Tools,
+            Self::Images | Self::Image | Self::ImageData => Elements::Media(Part::Image),
+            Self::AudioData => Elements::Media(Part::Audio),
+            Self::VideoData => Elements::Media(Part::Video),
+            _ => Elements::Others,
+        }
+    }
+
+    /// Whether numbers in its lists are token ids.
+    pub(super) const fn holds_tokens(self) -> bool {
+        matches!(self.elements(), Elements::Prompts | Elements::Items) || matches!(self, Self::Context)
+    }
 }
+
+const _: () = assert!(Member::ALL.len() <= 128, "each has a bit of its own");

@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::facts::{Facts, Model, Part, Seen, Value};
 use super::label::Label;
-use super::place::{Place, Role};
+use super::member::Elements;
+use super::place::Place;
 use super::print::Print;
 use super::{Key, Member, TextSink};
 use crate::json::Container;
@@ -30,10 +31,20 @@ pub(super) enum Reading {
     Settings,
     /// A string is encoded if it looks so; else it is text.
     Encoded,
+    /// The same for all strings: nobody is known to read it.
+    Unknown,
     /// A string is text that is signed, if a signature stands beside it.
     Sealed,
     /// A string signs what stands beside it.
     Signature,
+    /// Its members are those of a request.
+    Envelope,
+    /// What a decoder follows.
+    Guide,
+    /// What ends an answer, of which there may be many.
+    Stop,
+    /// What makes tokens likelier, of which there may be many.
+    Bias,
 }
 
 /// What a value begins with.
@@ -51,14 +62,21 @@ struct Frame {
     reading: Reading,
     key: Option<Key>,
     index: u32,
-    /// Its elements are content parts; its numbers are token ids.
+    /// The members or keys that have come, a bit each.
+    known: u128,
+    /// Its members are those of a request; what was in its place before.
+    outer_top: Option<u8>,
+    /// Its elements are content parts; its numbers are token ids; each is such a medium.
     holds_parts: bool,
     holds_tokens: bool,
+    holds_media: Option<Part>,
     is_part: bool,
     typed: Option<Part>,
     media: Option<Part>,
     /// Its type says that its data is encoded.
     opaque: Option<bool>,
+    /// It had such data.
+    unread: bool,
     /// Characters that look encoded: text if its type says so.
     encoded: u64,
     /// Characters that count unless they are signed.
@@ -76,6 +94,12 @@ pub(super) struct Reader {
     pub(super) context: Context,
     /// Where suspicious characters of the piece that comes next are written as escapes.
     pub(super) escapes: Vec<Range<u64>>,
+    /// Names are known in any letter case.
+    folds: bool,
+    /// Of the request that is read, the member, how it is read, and whether it has come before.
+    member: Option<Member>,
+    reading: Reading,
+    again: bool,
     /// Characters of the string that is read, while it looks encoded.
     shaped: u64,
     /// `label` holds all digits of a number that is read.
@@ -90,7 +114,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(print: Option<Print>) -> Self {
+    pub(super) fn new(print: Option<Print>, folds: bool) -> Self {
         Self {
             facts: Facts::new(),
             print,
@@ -99,6 +123,10 @@ impl Reader {
             is_key: false,
             context: Context::default(),
             escapes: Vec::new(),
+            folds,
+            member: None,
+            reading: Reading::Nothing,
+            again: false,
             shaped: 0,
             digits: false,
             frames: Vec::new(),
@@ -110,63 +138,79 @@ impl Reader {
         }
     }
 
-    pub(super) fn at_top(&self) -> bool {
-        self.frames.len() == 1
-    }
-
     /// A value begins: how it is read.
     #[inline]
     pub(super) fn begin(&mut self, kind: Kind, at: u64) -> Reading {
-        let depth = self.frames.len();
+        let below = self.place.below_top();
         let Some(frame) = self.frames.last_mut() else { return Reading::Nothing };
         if frame.container == Container::Array {
             let index = frame.index;
             frame.index = index.saturating_add(1);
             self.place.at_index(index);
             let reading = frame.reading;
+            let is_list = kind == Kind::Container(Container::Array);
             if kind == Kind::Number && frame.holds_tokens {
                 self.facts.token_ids = self.facts.token_ids.saturating_add(1);
             }
-            if depth == 2 {
+            if let Some(part) = frame.holds_media.filter(|_| !is_list) {
+                self.facts.parts.add(part);
+            }
+            match reading {
+                Reading::Stop if !is_list => count(&mut self.facts.stops),
+                Reading::Bias if !is_list => count(&mut self.facts.biases),
+                _ => {}
+            }
+            if below == 1 {
                 self.element(kind, index);
             }
             return reading;
         }
-        if depth == 1 {
+        if below == 0 {
             self.value_at = at;
             self.message = 0;
             return self.member(kind);
         }
-        if depth == 2 {
+        if below == 1 {
             self.setting_at = at;
         }
         match (frame.reading, frame.key) {
-            (Reading::Text, Some(key)) => key.reading(frame.opaque == Some(true)),
+            (Reading::Text | Reading::Unknown, Some(key)) => {
+                let reading = key.reading(frame.opaque == Some(true));
+                frame.unread |= key == Key::Data && reading == Reading::Nothing;
+                reading
+            }
             (Reading::Settings, _) => Reading::Nothing,
             (reading, _) => reading,
         }
     }
 
     fn member(&mut self, kind: Kind) -> Reading {
-        let Some(member) = self.place.member else { return Reading::Nothing };
-        self.place.role = match member {
-            Member::System | Member::Instructions => Some(Role::System),
-            _ => None,
-        };
-        match member {
-            Member::Model => self.facts.model = (kind == Kind::String).then(Model::default),
-            Member::Prompt | Member::Input if kind == Kind::String => count(&mut self.facts.prompts),
+        let Some(member) = self.member else { return self.reading };
+        self.place.role = member.role();
+        let is_list = kind == Kind::Container(Container::Array);
+        match member.elements() {
+            _ if is_list => {}
+            Elements::Prompts | Elements::Items if kind == Kind::String => count(&mut self.facts.prompts),
+            Elements::Media(part) if matches!(kind, Kind::String | Kind::Container(_)) => {
+                self.facts.parts.add(part);
+            }
             _ => {}
         }
-        member.reading()
+        match self.reading {
+            Reading::Model if self.facts.model.is_some() && !self.place.is_outermost() => return Reading::Nothing,
+            Reading::Model => self.facts.model = (kind == Kind::String).then(Model::default),
+            Reading::Stop if kind == Kind::String => count(&mut self.facts.stops),
+            _ => {}
+        }
+        self.reading
     }
 
     /// A number begins.
     #[inline]
     pub(super) fn digits(&mut self) {
-        self.digits = match self.frames.as_slice() {
-            [_] => true,
-            [_, inner] => inner.reading == Reading::Settings,
+        self.digits = match self.place.below_top() {
+            0 => true,
+            1 => self.frames.last().is_some_and(|frame| frame.reading == Reading::Settings),
             _ => false,
         };
         if self.digits {
@@ -197,65 +241,78 @@ impl Reader {
         }
     }
 
-    /// An element of a list of the top level begins.
+    /// An element of a member's list begins.
     fn element(&mut self, kind: Kind, index: u32) {
         self.message = 0;
+        let Some(member) = self.place.member() else { return };
         let facts = &mut self.facts;
-        match (self.place.member, kind) {
-            (Some(Member::Messages), _) | (Some(Member::Input), Kind::Container(Container::Object)) => {
+        let is_lone = index == 0;
+        match (member.elements(), kind) {
+            (Elements::Messages, _) | (Elements::Items, Kind::Container(Container::Object)) => {
                 self.place.role = None;
                 count(&mut facts.messages);
             }
-            (Some(Member::Prompt | Member::Input), Kind::String | Kind::Container(Container::Array)) => {
+            (Elements::Prompts | Elements::Items, Kind::String | Kind::Container(Container::Array)) => {
                 count(&mut facts.prompts);
             }
-            (Some(Member::Prompt | Member::Input), Kind::Number) if index == 0 => count(&mut facts.prompts),
-            (Some(Member::Tools | Member::Functions), _) => count(&mut facts.tools),
+            (Elements::Prompts | Elements::Items, Kind::Number) if is_lone => count(&mut facts.prompts),
+            (Elements::Tools, _) => count(&mut facts.tools),
             _ => {}
         }
     }
 
     pub(super) fn open(&mut self, container: Container, at: u64) {
-        let reading = match self.begin(Kind::Container(container), at) {
+        let is_array = container == Container::Array;
+        let begun = self.begin(Kind::Container(container), at);
+        let below = self.place.below_top();
+        let reading = match begun {
             Reading::Label(_) | Reading::Sealed => Reading::Text,
-            Reading::Encoded if container == Container::Object => Reading::Text,
+            Reading::Encoded if !is_array => Reading::Text,
             Reading::Model | Reading::Number | Reading::Signature => Reading::Nothing,
-            Reading::Settings if !self.at_top() || container == Container::Array => Reading::Nothing,
+            Reading::Settings if below > 0 || is_array => Reading::Nothing,
             reading => reading,
         };
-        let is_array = container == Container::Array;
-        let (holder, member) = (self.frames.last(), self.place.member);
-        let below_member = self.at_top();
+        let holder = self.frames.last();
+        let is_value = holder.is_some() && below == 0;
+        let member = self.member.filter(|_| is_value);
+        let of_key = holder.and_then(|holder| holder.key);
         let holds_parts = is_array
             && reading == Reading::Text
-            && match holder {
-                Some(_) if below_member => member == Some(Member::System),
-                Some(holder) => matches!(holder.key, Some(Key::Content | Key::Output)),
-                None => false,
-            };
+            && (member == Some(Member::System)
+                || matches!(of_key, Some(Key::Content | Key::Output | Key::Parts)) && !is_value);
         let holds_tokens = is_array
-            && match holder {
-                Some(_) if below_member => matches!(member, Some(Member::Prompt | Member::Input)),
-                Some(holder) => holder.holds_tokens,
-                None => false,
+            && match member {
+                Some(member) => member.holds_tokens(),
+                None => holder.is_some_and(|holder| holder.holds_tokens),
             };
+        let holds_media = match (member.map(Member::elements), of_key) {
+            _ if !is_array => None,
+            (Some(Elements::Media(part)), _) => Some(part),
+            (_, Some(Key::Images)) if reading == Reading::Encoded => Some(Part::Image),
+            _ => holder.and_then(|holder| holder.holds_media),
+        };
         let is_part = !is_array && holder.is_some_and(|holder| holder.holds_parts);
         if self.frames.is_empty() {
             self.facts.is_object = !is_array;
-        } else {
-            self.place.descend();
         }
+        self.place.descend();
+        let is_top = self.frames.is_empty() || begun == Reading::Envelope && !is_array;
+        let outer_top = is_top.then(|| self.place.begin_top());
         self.frames.push(Frame {
             container,
             reading,
             key: None,
             index: 0,
+            known: 0,
+            outer_top,
             holds_parts,
             holds_tokens,
+            holds_media,
             is_part,
             typed: None,
             media: None,
             opaque: None,
+            unread: false,
             encoded: 0,
             sealed: 0,
             signed: false,
@@ -265,16 +322,21 @@ impl Reader {
     }
 
     pub(super) fn close(&mut self, end: u64, sink: &mut (impl TextSink + ?Sized)) {
-        let closed = self.frames.pop();
-        if let Some(part) = closed.filter(|frame| frame.is_part) {
-            self.facts.parts.add(part.media.or(part.typed).unwrap_or(Part::Text));
+        let Some(closed) = self.frames.pop() else { return };
+        if closed.is_part {
+            self.facts.parts.add(closed.media.or(closed.typed).unwrap_or(Part::Text));
         }
         self.place.ascend();
-        if let Some(frame) = closed.filter(|frame| frame.encoded > 0 || frame.sealed > 0) {
-            let is_text = frame.typed == Some(Part::Text);
-            let encoded = if is_text { frame.encoded } else { 0 };
-            let sealed = if frame.signed { 0 } else { frame.sealed };
+        if closed.encoded > 0 || closed.sealed > 0 {
+            let is_text = closed.typed == Some(Part::Text);
+            let encoded = if is_text { closed.encoded } else { 0 };
+            let sealed = if closed.signed { 0 } else { closed.sealed };
             self.unheard(encoded.saturating_add(sealed), sink);
+        }
+        if let Some(outer) = closed.outer_top {
+            self.place.end_top(outer);
+            // What held it is no value that anybody asks for.
+            (self.member, self.reading) = (None, Reading::Nothing);
         }
         self.end(end, Value::Other);
     }
@@ -282,29 +344,55 @@ impl Reader {
     /// A value is complete.
     #[inline]
     pub(super) fn end(&mut self, end: u64, value: Value) {
-        if self.frames.last().is_none_or(|frame| frame.container != Container::Object) {
-            return;
-        }
+        let Some(frame) = self.frames.last().filter(|frame| frame.container == Container::Object) else { return };
         if let Some(print) = &mut self.print {
             print.member_end();
             self.facts.repeated_key = print.repeated_key;
         }
-        let Some(member) = self.place.member else { return };
-        let seen = |at| Seen { value, key_at: self.key_at, range: at..end };
-        if let [_, settings] = self.frames.as_slice()
-            && settings.reading == Reading::Settings
-            && settings.key == Some(Key::BudgetTokens)
-        {
-            self.facts.thinking_budget = Some(seen(self.setting_at));
+        let seen = |at| Seen { value, key_at: self.key_at, range: at..end, is_one_of_many: false };
+        match self.place.below_top() {
+            0 => {
+                if let Some(member) = self.member {
+                    let seen = seen(self.value_at);
+                    self.facts.see(member, seen, self.again, self.place.is_outermost());
+                }
+            }
+            1 if frame.reading == Reading::Settings && frame.key == Some(Key::BudgetTokens) => {
+                self.facts.thinking_budget = Some(seen(self.setting_at));
+            }
+            _ => {}
         }
-        if self.frames.len() != 1 {
-            return;
+    }
+
+    /// A member of a request is named.
+    fn membered(&mut self) {
+        let (member, reading) = Member::read_as(self.label.text(), self.folds);
+        (self.member, self.reading) = (member, reading);
+        self.place.at_member(member);
+        self.again = member.is_some_and(|member| self.is_again(member.bit()));
+    }
+
+    /// A key below is named.
+    fn keyed(&mut self) {
+        let key = Key::known(self.label.text(), self.folds);
+        self.place.at_key(key);
+        let Some(frame) = self.frames.last_mut() else { return };
+        frame.key = key;
+        frame.media = frame.media.max(key.and_then(Key::part));
+        if let Some(key) = key {
+            self.is_again(key.bit());
         }
-        let seen = seen(self.value_at);
-        let place = self.facts.members.get_mut(member.index());
-        if place.and_then(|place| place.replace(seen)).is_some() {
-            self.facts.duplicate = self.facts.duplicate.or(Some(member));
+    }
+
+    /// Whether a name has come before in its object, which is noted.
+    fn is_again(&mut self, bit: u128) -> bool {
+        let Some(frame) = self.frames.last_mut() else { return false };
+        let again = frame.known & bit != 0;
+        frame.known |= bit;
+        if again {
+            self.facts.duplicate.get_or_insert(self.place);
         }
+        again
     }
 }
 

@@ -18,14 +18,22 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Accepts containers nested up to `max_depth`, 1 being a container of scalars; 128 at most.
+    /// Accepts containers nested up to `max_depth`, 1 being a container of scalars; 128 at most. Names are known in any
+    /// letter case.
     pub fn new(max_depth: u8) -> Self {
-        Self { lexer: Lexer::new(max_depth), reader: Reader::new(None), is_complete: false }
+        Self { lexer: Lexer::new(max_depth), reader: Reader::new(None, true), is_complete: false }
+    }
+
+    /// The same, but names are known to the letter, as all servers know them that are not written in Go.
+    pub fn exact(max_depth: u8) -> Self {
+        Self { reader: Reader::new(None, false), ..Self::new(max_depth) }
     }
 
     /// The same, with a fingerprint under the key of `prints`. That costs a hash of the whole body.
-    pub fn with_fingerprint(max_depth: u8, prints: Fingerprinter) -> Self {
-        Self { reader: Reader::new(Some(Print::new(prints))), ..Self::new(max_depth) }
+    #[must_use]
+    pub fn with_fingerprint(mut self, prints: Fingerprinter) -> Self {
+        self.reader.print = Some(Print::new(prints));
+        self
     }
 
     /// Reads on. After an error every call answers that error.

@@ -24,8 +24,15 @@ macro_rules! with_limits {
             pub(super) max_token_ids: Option<Whole>,
             pub(super) max_tools: Option<Whole>,
             pub(super) max_images: Option<Whole>,
+            pub(super) max_audios: Option<Whole>,
+            pub(super) max_videos: Option<Whole>,
             pub(super) max_completion_tokens: Option<RawCompletionTokens>,
             pub(super) max_choices: Option<Whole>,
+            pub(super) max_work: Option<Whole>,
+            pub(super) max_logprobs: Option<Whole>,
+            pub(super) max_stop: Option<Whole>,
+            pub(super) max_logit_bias: Option<Whole>,
+            pub(super) max_guided_chars: Option<Whole>,
             pub(super) characters: Option<RawCharacters>,
             $($own)*
         }
@@ -44,8 +51,15 @@ macro_rules! with_limits {
                     max_token_ids: self.max_token_ids,
                     max_tools: self.max_tools,
                     max_images: self.max_images,
+                    max_audios: self.max_audios,
+                    max_videos: self.max_videos,
                     max_completion_tokens: self.max_completion_tokens,
                     max_choices: self.max_choices,
+                    max_work: self.max_work,
+                    max_logprobs: self.max_logprobs,
+                    max_stop: self.max_stop,
+                    max_logit_bias: self.max_logit_bias,
+                    max_guided_chars: self.max_guided_chars,
                     characters: self.characters,
                 }
             }
@@ -60,6 +74,10 @@ with_limits! {
         pub(super) duplicate_keys: DuplicateKeys,
         #[serde(default)]
         pub(super) deny: Vec<RawDeny>,
+        #[serde(default)]
+        pub(super) unread: Unread,
+        #[serde(default)]
+        pub(super) servers: Vec<Server>,
         #[serde(default)]
         pub(super) pass_content_types: Vec<String>,
         #[serde(default)]
@@ -92,8 +110,15 @@ pub(super) struct RawLimits {
     pub(super) max_token_ids: Option<Whole>,
     pub(super) max_tools: Option<Whole>,
     pub(super) max_images: Option<Whole>,
+    pub(super) max_audios: Option<Whole>,
+    pub(super) max_videos: Option<Whole>,
     pub(super) max_completion_tokens: Option<RawCompletionTokens>,
     pub(super) max_choices: Option<Whole>,
+    pub(super) max_work: Option<Whole>,
+    pub(super) max_logprobs: Option<Whole>,
+    pub(super) max_stop: Option<Whole>,
+    pub(super) max_logit_bias: Option<Whole>,
+    pub(super) max_guided_chars: Option<Whole>,
     pub(super) characters: Option<RawCharacters>,
 }
 
@@ -114,8 +139,15 @@ impl RawLimits {
             max_token_ids: self.max_token_ids.or(others.max_token_ids),
             max_tools: self.max_tools.or(others.max_tools),
             max_images: self.max_images.or(others.max_images),
+            max_audios: self.max_audios.or(others.max_audios),
+            max_videos: self.max_videos.or(others.max_videos),
             max_completion_tokens: self.max_completion_tokens.or(others.max_completion_tokens),
             max_choices: self.max_choices.or(others.max_choices),
+            max_work: self.max_work.or(others.max_work),
+            max_logprobs: self.max_logprobs.or(others.max_logprobs),
+            max_stop: self.max_stop.or(others.max_stop),
+            max_logit_bias: self.max_logit_bias.or(others.max_logit_bias),
+            max_guided_chars: self.max_guided_chars.or(others.max_guided_chars),
             characters: self.characters.or(others.characters),
         }
     }
@@ -157,6 +189,44 @@ pub(super) enum DuplicateKeys {
     #[default]
     Reject,
     Allow,
+}
+
+/// What becomes of a request to infer that nothing is known to be asked in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unread {
+    #[default]
+    Pass,
+    Refuse,
+}
+
+/// What may stand behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Server {
+    Vllm,
+    Sglang,
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    Tgi,
+    Tei,
+    Triton,
+    Ollama,
+    LocalAi,
+    OpenAi,
+    Anthropic,
+    Cohere,
+    Gemini,
+    Bedrock,
+}
+
+impl Server {
+    /// Whether it knows a name in any letter case, as Go's `encoding/json` does.
+    pub(super) const fn folds(self) -> bool {
+        matches!(self, Self::Ollama | Self::LocalAi)
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

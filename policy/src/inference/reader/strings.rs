@@ -2,7 +2,7 @@
 
 use super::super::facts::{Part, Value};
 use super::super::place::Role;
-use super::super::{Key, Member, TextSink};
+use super::super::{Key, TextSink};
 use super::{Kind, Reader, Reading};
 
 const MODEL: usize = 256;
@@ -22,6 +22,8 @@ pub(in super::super) enum Sort {
     Sealed,
     Signature,
     Number,
+    /// What a decoder follows, or ends at.
+    Guide,
 }
 
 impl Reader {
@@ -31,34 +33,38 @@ impl Reader {
         self.label.clear();
         self.shaped = 0;
         self.sort = if key {
-            let at_top = self.at_top();
+            let at_top = self.place.is_top();
             let Some(frame) = self.frames.last_mut() else { return };
             frame.key = None;
-            match frame.reading {
+            let reading = frame.reading;
+            self.place.at_key(None);
+            match reading {
                 _ if at_top => {
                     self.key_at = at;
-                    self.place.member = None;
+                    // A name that is too long to be one is nobody's.
+                    (self.member, self.reading) = (None, Reading::Unknown);
                     Sort::Key
                 }
-                reading => {
-                    self.place.at_key(None);
-                    match reading {
-                        Reading::Text | Reading::Settings => Sort::Key,
-                        Reading::All => Sort::Text,
-                        _ => Sort::Ignored,
-                    }
+                Reading::Text | Reading::Unknown | Reading::Settings => Sort::Key,
+                Reading::All => Sort::Text,
+                Reading::Guide | Reading::Stop => Sort::Guide,
+                Reading::Bias => {
+                    self.facts.biases = self.facts.biases.saturating_add(1);
+                    Sort::Ignored
                 }
+                _ => Sort::Ignored,
             }
         } else {
             match self.begin(Kind::String, at) {
                 Reading::Text | Reading::All => Sort::Text,
                 Reading::Label(key) => Sort::Label(key),
                 Reading::Model => Sort::Model,
-                Reading::Encoded => Sort::Shape,
+                Reading::Encoded | Reading::Unknown | Reading::Envelope => Sort::Shape,
+                Reading::Guide | Reading::Stop => Sort::Guide,
                 Reading::Sealed => Sort::Sealed,
                 Reading::Signature => Sort::Signature,
                 Reading::Number => Sort::Number,
-                Reading::Nothing | Reading::Settings => Sort::Ignored,
+                Reading::Nothing | Reading::Settings | Reading::Bias => Sort::Ignored,
             }
         };
     }
@@ -90,7 +96,8 @@ impl Reader {
                 self.sort = Sort::Text;
             }
             Sort::Model => self.model(text),
-            Sort::Shape | Sort::Encoded if is_encoded(text) => self.encoded(text),
+            Sort::Shape if is_encoded(text) || self.is_data_url(text) => self.encoded(text),
+            Sort::Encoded if is_encoded(text) => self.encoded(text),
             Sort::Shape | Sort::Encoded => {
                 let tail = self.label;
                 let known = wide(tail.text().len());
@@ -107,7 +114,15 @@ impl Reader {
             Sort::Signature | Sort::Number => {
                 self.label.push(text);
             }
+            Sort::Guide => self.facts.guided = self.facts.guided.saturating_add(wide(characters)),
         }
+    }
+
+    /// Whether a string is a link that holds its data, `data:image/png;base64,…`, as far as it has come.
+    fn is_data_url(&self, text: &str) -> bool {
+        let come = self.label.text().bytes().chain(text.bytes());
+        let begins = come.zip(*b"data:").all(|(byte, begin)| byte == begin);
+        begins && text.bytes().all(|byte| is_encoded_byte(byte) || matches!(byte, b':' | b';' | b',' | b'.'))
     }
 
     /// A piece that may be encoded. The last of it is kept, for a match that begins in it, should it be text.
@@ -152,8 +167,8 @@ impl Reader {
                 let label = self.label;
                 self.labelled(key, label.text());
             }
-            Sort::Key if self.at_top() => self.place.member = Member::named(self.label.text()),
-            Sort::Key => self.keyed(Key::named(self.label.text())),
+            Sort::Key if self.place.is_top() => self.membered(),
+            Sort::Key => self.keyed(),
             Sort::Shape => {
                 let short = self.label;
                 self.text(short.text(), short.text().len(), sink);
@@ -174,22 +189,19 @@ impl Reader {
                     frame.encoded = frame.encoded.saturating_add(self.shaped);
                 }
             }
-            Sort::Model | Sort::Ignored => {}
+            Sort::Model | Sort::Ignored | Sort::Guide => {}
         }
         if !self.is_key {
             self.end(end, Value::Other);
         }
     }
 
-    fn keyed(&mut self, key: Option<Key>) {
-        self.place.at_key(key);
-        let Some(frame) = self.frames.last_mut() else { return };
-        frame.key = key;
-        frame.media = frame.media.max(key.and_then(Key::part));
-    }
-
     fn labelled(&mut self, key: Key, label: &str) {
-        let is_message = self.frames.len() == 3 && self.place.index().is_some();
+        let is_message = match self.place.below_top() {
+            1 => true,
+            2 => self.place.index().is_some(),
+            _ => false,
+        };
         let Some(frame) = self.frames.last_mut() else { return };
         match key {
             Key::Role if is_message => self.place.role = Some(Role::named(label)),
@@ -197,6 +209,9 @@ impl Reader {
                 frame.typed = Some(Part::typed(label));
                 let opaque = matches!(label, "base64" | "redacted_thinking");
                 frame.opaque = Some(opaque && frame.opaque != Some(false));
+                if frame.unread && !opaque {
+                    self.facts.retyped.get_or_insert(self.place);
+                }
             }
             _ => {}
         }
@@ -205,8 +220,11 @@ impl Reader {
 
 /// Whether all of a piece is of an alphabet of base64, line breaks included.
 fn is_encoded(text: &str) -> bool {
-    let encoded = |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n');
-    text.bytes().all(encoded)
+    text.bytes().all(is_encoded_byte)
+}
+
+const fn is_encoded_byte(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n')
 }
 
 fn wide(length: usize) -> u64 {

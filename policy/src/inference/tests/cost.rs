@@ -38,7 +38,7 @@ fn plain(body: &[u8]) -> f64 {
 }
 
 fn printed(body: &[u8]) -> f64 {
-    speed(body, |body| scan(Scanner::with_fingerprint(127, Fingerprinter::new([7; 16])), body))
+    speed(body, |body| scan(Scanner::new(127).with_fingerprint(Fingerprinter::new([7; 16])), body))
 }
 
 fn tree(body: &[u8]) -> f64 {
@@ -73,6 +73,11 @@ fn members(bytes: usize) -> Vec<u8> {
     format!("{{{}}}", members.join(",")).into_bytes()
 }
 
+/// Names that are known in no letter case, and have to be compared in every one.
+fn capitals(bytes: usize) -> Vec<u8> {
+    list("{\"messages\":[{", "\"CONTENTS\":1", "}]}", bytes)
+}
+
 fn nested(bytes: usize) -> Vec<u8> {
     let deep = format!("{}1{}", "{\"a\":[".repeat(60), "]}".repeat(60));
     list("{\"tools\":[", &deep, "]}", bytes)
@@ -94,6 +99,10 @@ const SHAPES: &[Shape] = &[
     ("zero width", |bytes| prompt("\u{200B}", bytes)),
     ("one huge number", |bytes| format!("{{\"n\":0.{}}}", "1".repeat(bytes)).into_bytes()),
     ("many keys", members),
+    ("many keys in capitals", |bytes| list("{", "\"MAX_TOKEN\":1", "}", bytes)),
+    ("the same in a message", capitals),
+    ("one-letter keys", |bytes| list("{", "\"A\":1", "}", bytes)),
+    ("envelopes", |bytes| list("{\"requests\":[", "{\"params\":{\"n\":1}}", "]}", bytes)),
     ("one-character strings", |bytes| list("{\"prompt\":[", "\"a\"", "]}", bytes)),
     ("empty messages", |bytes| list("{\"messages\":[", "{}", "]}", bytes)),
     ("token ids", |bytes| list("{\"prompt\":[", "1", "]}", bytes)),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn print(body: &str, sizes: &[usize]) -> (Fingerprint, bool) {
-    let scanner = Scanner::with_fingerprint(127, Fingerprinter::new([7; 16]));
+    let scanner = Scanner::new(127).with_fingerprint(Fingerprinter::new([7; 16]));
     let (scanner, _) = scan_with(scanner, body.as_bytes(), sizes).unwrap();
     (scanner.fingerprint().unwrap(), scanner.facts().repeated_key)
 }
@@ -104,7 +104,7 @@ fn of_members_with_one_key_the_order_counts() {
 
 #[test]
 fn there_is_none_before_the_request_is_complete() {
-    let mut scanner = Scanner::with_fingerprint(9, Fingerprinter::new([7; 16]));
+    let mut scanner = Scanner::new(9).with_fingerprint(Fingerprinter::new([7; 16]));
     scanner.feed(b"{}", &mut ()).unwrap();
     assert_eq!(scanner.fingerprint(), None);
     scanner.finish(&mut ()).unwrap();

@@ -144,7 +144,7 @@ pub(super) fn request() -> BoxedStrategy<Json> {
 pub(super) fn wild() -> BoxedStrategy<Json> {
     let key = prop_oneof![
         3 => select(Member::ALL.to_vec()).prop_map(|member| member.name().to_owned()),
-        9 => select(expected::KEYS.to_vec()).prop_map(str::to_owned),
+        9 => select(Key::ALL.to_vec()).prop_map(|key| key.name().to_owned()),
         1 => "[a-c]{1,3}",
         1 => "[x]{60,70}",
     ];
