@@ -60,22 +60,14 @@ impl Scan {
     /// Reads a chunk, whose texts `sink` hears.
     pub fn feed(&mut self, chunk: &[u8], sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
-            let read = match sink {
-                Some(sink) => self.scanner.feed(chunk, sink),
-                None => self.scanner.feed(chunk, &mut ()),
-            };
-            self.fault = read.err();
+            self.fault = self.scanner.feed(chunk, sink.unwrap_or(&mut ())).err();
         }
     }
 
     /// No more comes.
     pub fn finish(&mut self, sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
-            let read = match sink {
-                Some(sink) => self.scanner.finish(sink),
-                None => self.scanner.finish(&mut ()),
-            };
-            self.fault = read.err();
+            self.fault = self.scanner.finish(sink.unwrap_or(&mut ())).err();
             self.is_complete = self.fault.is_none();
         }
     }

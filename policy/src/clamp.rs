@@ -136,6 +136,36 @@ mod tests {
     }
 
     #[test]
+    fn every_name_is_clamped_where_it_stands_and_several_are_not() {
+        for (body, changed) in [
+            (r#"{"prompt":"a","n_predict":5000}"#, r#"{"prompt":"a","n_predict":100}"#),
+            (
+                r#"{"text":"a","sampling_params":{"min_new_tokens":500,"max_new_tokens":5000}}"#,
+                r#"{"text":"a","sampling_params":{"min_new_tokens":100,"max_new_tokens":100}}"#,
+            ),
+            (
+                r#"{"OPTIONS":{"Num_Predict":5000},"prompt":""}"#,
+                r#"{"OPTIONS":{"Num_Predict":100},"prompt":""}"#,
+            ),
+            (
+                r#"{"max_tokens":5000,"parameters":{"max_new_tokens":6000}}"#,
+                r#"{"max_tokens":100,"parameters":{"max_new_tokens":100}}"#,
+            ),
+        ] {
+            assert_eq!(clamped(body, 100).unwrap().0, changed);
+        }
+        for body in [
+            r#"{"requests":[{"params":{"max_tokens":5}},{"params":{"max_tokens":5000}}]}"#,
+            r#"{"requests":[{"params":{"max_tokens":5000}},{"params":{"max_tokens":5,"max_tokens":6}}]}"#,
+            r#"{"max_tokens":5000,"sampling_params":{"max_tokens":5}}"#,
+        ] {
+            assert_eq!(clamped(body, 100), Err(Inconsistent::Several(Member::MaxTokens)), "{body}");
+        }
+        let few = r#"{"requests":[{"params":{"max_tokens":5}},{"params":{"max_tokens":50}}]}"#;
+        assert_eq!(clamped(few, 100).unwrap().0, few);
+    }
+
+    #[test]
     fn a_budget_that_cannot_follow_leaves_all_as_it_is() {
         let body = r#"{"max_tokens":16000,"thinking":{"budget_tokens":10000}}"#;
         assert_eq!(clamped(body, 1_024), Err(Inconsistent::Budget(10_000)));

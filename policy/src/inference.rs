@@ -14,6 +14,7 @@ mod label;
 mod listener;
 mod member;
 mod names;
+mod picture;
 mod place;
 mod print;
 mod reader;

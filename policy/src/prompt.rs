@@ -38,6 +38,8 @@ pub struct PromptLimits {
     pub tools: Option<u64>,
     /// Images.
     pub images: Option<u64>,
+    /// Pixels of pictures whose data stand in the body.
+    pub pixels: Option<u64>,
     /// Recordings.
     pub audios: Option<u64>,
     /// Videos.
@@ -81,6 +83,8 @@ pub enum Rule {
     Tools,
     /// Too many images.
     Images,
+    /// Too many pixels.
+    Pixels,
     /// Too many recordings.
     Audios,
     /// Too many videos.
@@ -158,6 +162,7 @@ impl Heard {
             (Rule::TokenIds, facts.token_ids, limits.token_ids),
             (Rule::Tools, facts.tools, limits.tools),
             (Rule::Images, facts.parts.image, limits.images),
+            (Rule::Pixels, facts.pixels, limits.pixels),
             (Rule::Audios, facts.parts.audio, limits.audios),
             (Rule::Videos, facts.parts.video, limits.videos),
             (Rule::Stops, facts.stops, limits.stops),

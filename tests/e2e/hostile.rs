@@ -2,7 +2,7 @@
 //! differently. Each is sent twice, once asking for little, so that what refuses it is how much it asks for. The table is
 //! kept beside them, in `tests/traffic/hostile.md`; `WRITE_TABLE=1` writes it anew.
 
-use crate::traffic::expanded;
+use crate::traffic::{answered, assert_table, expanded};
 use serde_json::{Value, json};
 use std::env;
 use std::fmt::Write;
@@ -22,6 +22,7 @@ fn limits() -> Value {
         "max_prompts": 8,
         "max_token_ids": 100,
         "max_images": 4,
+        "max_pixels": 1_000_000,
         "max_audios": 4,
         "max_videos": 4,
         "max_logprobs": 5,
@@ -38,9 +39,7 @@ fn limits() -> Value {
 fn outcome(envoy: &Envoy, upstream: &Upstream, path: &str, body: &[u8]) -> String {
     let before = upstream.seen().len();
     let headers = [("authorization", "Bearer sk-1"), ("content-type", "application/json")];
-    let mut connection = envoy.connect();
-    let _ = connection.send(&post(path, &headers, body));
-    let answer = connection.receive().expect("an answer");
+    let answer = answered(envoy, &post(path, &headers, body));
     match upstream.seen().split_off(before).as_slice() {
         [seen] if seen.body == body => "passes".to_owned(),
         [_] => "changed".to_owned(),
@@ -88,7 +87,7 @@ fn nothing_asks_for_too_much_under_any_name_or_in_any_spelling() {
     if env::var_os("WRITE_TABLE").is_some() {
         fs::write(&file, &table).expect("written");
     }
-    assert_eq!(fs::read_to_string(&file).expect("a table"), table);
+    assert_table(&fs::read_to_string(&file).expect("a table"), &table);
 }
 
 /// The rule that errors without a code name.
@@ -98,6 +97,7 @@ fn rule_of(code: &str) -> &'static str {
         "context_length_exceeded" => "maximum context length",
         "guide_too_long" => "'max_guided_chars'",
         "too_many_images" => "'max_images'",
+        "too_many_pixels" => "'max_pixels'",
         "duplicate_key" => "'duplicate_keys'",
         _ => "'unread'",
     }

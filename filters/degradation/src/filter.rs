@@ -115,7 +115,11 @@ impl Filter for Degradation {
 
     fn scan(&self) -> Option<ScanNeeds> {
         let fingerprint = self.worker.config.cached.is_some();
-        self.worker.reads_bodies().then_some(ScanNeeds { max_depth: MAX_DEPTH, exact_names: true, fingerprint })
+        self.worker.reads_bodies().then_some(ScanNeeds {
+            max_depth: MAX_DEPTH,
+            exact_names: true,
+            fingerprint,
+        })
     }
 
     fn stream(&self) -> DegradationStream {

@@ -131,6 +131,7 @@ fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'st
         Rule::Images => ("too_many_images", "images", limits.images),
         Rule::CompletionTokens(_) => ("max_tokens_too_large", "completion tokens", limits.completion_tokens),
         Rule::Choices(_) => ("too_many_choices", "choices", limits.choices),
+        Rule::Pixels => ("too_many_pixels", "pixels", limits.pixels),
         Rule::Audios => ("too_many_audios", "recordings", limits.audios),
         Rule::Videos => ("too_many_videos", "videos", limits.videos),
         Rule::Work => ("too_much_work", "prompts times choices times completion tokens", limits.work),

@@ -10,7 +10,9 @@ use tidegate_host::shadow::Shadowed;
 use tidegate_policy::denied_text::Rules;
 use tidegate_policy::inference::{Class, Role};
 use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
-use written::{DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread};
+use written::{
+    DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread,
+};
 
 mod preset;
 mod written;
@@ -23,7 +25,7 @@ const LARGEST_BODY: u64 = 1 << 30;
 const MAX_RULES: usize = 64;
 
 /// The rules that have no name of their own, in the order in which they are counted.
-pub const LABELS: [&str; 28] = [
+pub const LABELS: [&str; 29] = [
     "max_body",
     "content_type",
     "content_encoding",
@@ -44,6 +46,7 @@ pub const LABELS: [&str; 28] = [
     "bidi",
     "zero_width",
     "private_use",
+    "max_pixels",
     "max_audios",
     "max_videos",
     "max_work",
@@ -160,6 +163,7 @@ impl Config {
             Rule::Images => "max_images",
             Rule::CompletionTokens(_) => "max_completion_tokens",
             Rule::Choices(_) => "max_choices",
+            Rule::Pixels => "max_pixels",
             Rule::Audios => "max_audios",
             Rule::Videos => "max_videos",
             Rule::Work => "max_work",
@@ -236,6 +240,7 @@ fn limits(
         token_ids: limit(written.max_token_ids, preset.token_ids),
         tools: limit(written.max_tools, preset.tools),
         images: limit(written.max_images, preset.images),
+        pixels: limit(written.max_pixels, preset.pixels),
         audios: limit(written.max_audios, preset.audios),
         videos: limit(written.max_videos, preset.videos),
         completion_tokens: limit(tokens.map(|tokens| tokens.limit), preset.completion_tokens),

@@ -69,7 +69,7 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     core::iter::once(body).chain(counted).chain(each_role).chain(classes).collect()
 }
 
-fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 16] {
+fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 17] {
     [
         ("max_chars", prompt.characters, "characters of prompt"),
         ("max_message_chars", prompt.message_characters, "characters in one message"),
@@ -80,6 +80,7 @@ fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str);
         ("max_images", prompt.images, "images"),
         ("max_completion_tokens", prompt.completion_tokens, "completion tokens"),
         ("max_choices", prompt.choices, "choices"),
+        ("max_pixels", prompt.pixels, "pixels"),
         ("max_audios", prompt.audios, "recordings"),
         ("max_videos", prompt.videos, "videos"),
         ("max_work", prompt.work, "prompts times choices times completion tokens"),

@@ -102,7 +102,11 @@ impl Filter for RetryBudget {
     type Stream = RetryBudgetStream;
 
     fn scan(&self) -> Option<ScanNeeds> {
-        self.worker.config.silent_retries.map(|_| ScanNeeds { max_depth: MAX_DEPTH, exact_names: true, fingerprint: true })
+        self.worker.config.silent_retries.map(|_| ScanNeeds {
+            max_depth: MAX_DEPTH,
+            exact_names: true,
+            fingerprint: true,
+        })
     }
 
     fn stream(&self) -> RetryBudgetStream {

@@ -28,6 +28,8 @@ pub struct Facts {
     pub token_ids: u64,
     /// Content parts by kind.
     pub parts: Parts,
+    /// Pixels of all pictures whose data stand in the body and tell.
+    pub pixels: u64,
     /// Tokens that the model may think, of the completion tokens: `thinking.budget_tokens`.
     pub thinking_budget: Option<Seen>,
     /// Elements of `tools` and `functions`.
@@ -138,6 +140,7 @@ impl Facts {
             prompts: 0,
             token_ids: 0,
             parts: Parts { text: 0, image: 0, audio: 0, file: 0, video: 0, other: 0 },
+            pixels: 0,
             thinking_budget: None,
             tools: 0,
             stops: 0,

@@ -124,7 +124,9 @@ impl Key {
             }
             Self::InputAudio | Self::AudioUrl | Self::Audio => Some(Part::Audio),
             Self::VideoUrl | Self::Video => Some(Part::Video),
-            Self::File | Self::FileData | Self::FileDataCamel | Self::FileId | Self::FileUrl => Some(Part::File),
+            Self::File | Self::FileData | Self::FileDataCamel | Self::FileId | Self::FileUrl => {
+                Some(Part::File)
+            }
             _ => None,
         }
     }

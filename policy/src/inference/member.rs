@@ -37,7 +37,7 @@ macro_rules! members {
     };
 }
 
-use Reading::{All, Bias, Encoded, Envelope, Guide, Number, Settings, Stop, Text};
+use Reading::{All, Bias, Envelope, Guide, Number, Settings, Stop, Text};
 
 members! {
     Model = "model": Reading::Model,
@@ -100,13 +100,13 @@ members! {
     /// Which of them the model must call.
     ToolChoice = "tool_choice": Reading::Nothing,
     ResponseFormat = "response_format": Text,
-    // Media, encoded or as links.
-    Images = "images": Encoded,
-    Image = "image": Encoded,
-    ImageData = "image_data": Encoded,
-    AudioData = "audio_data": Encoded,
-    VideoData = "video_data": Encoded,
-    PromptEmbeds = "prompt_embeds": Encoded,
+    // Media, encoded or as links, and embeddings: these are no text.
+    Images = "images": Reading::Nothing,
+    Image = "image": Reading::Nothing,
+    ImageData = "image_data": Reading::Nothing,
+    AudioData = "audio_data": Reading::Nothing,
+    VideoData = "video_data": Reading::Nothing,
+    PromptEmbeds = "prompt_embeds": Reading::Nothing,
     // Completion tokens at most.
     MaxTokens = "max_tokens": Number,
     MaxCompletionTokens = "max_completion_tokens": Number,
@@ -288,8 +288,11 @@ impl Member {
 
     /// Whether a model is asked about it.
     pub(super) const fn asks(self) -> bool {
-        let reads = matches!(self.reading(), Text | All | Encoded);
-        reads && !matches!(self, Self::ResponseFormat | Self::Tools | Self::Functions | Self::ToolConfig)
+        match self {
+            Self::ResponseFormat | Self::Tools | Self::Functions | Self::ToolConfig => false,
+            Self::PromptEmbeds => true,
+            _ => matches!(self.reading(), Text | All) || matches!(self.elements(), Elements::Media(_)),
+        }
     }
 
     /// Who speaks in it, if it is no message.
@@ -309,7 +312,9 @@ impl Member {
     /// What the elements of its list are; a lone string or object is one, too.
     pub(super) const fn elements(self) -> Elements {
         match self {
-            Self::Messages | Self::ChatHistory | Self::Contents | Self::AdditionalMessages => Elements::Messages,
+            Self::Messages | Self::ChatHistory | Self::Contents | Self::AdditionalMessages => {
+                Elements::Messages
+            }
             Self::Input | Self::Items => Elements::Items,
             Self::Prompt
             | Self::Inputs

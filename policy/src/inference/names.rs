@@ -24,6 +24,7 @@ impl<T: Copy, const N: usize> Names<T, N> {
     }
 
     /// The value of this name: to the letter, or `folds`.
+    #[inline(never)]
     pub(super) fn find(&self, written: &str, folds: bool) -> Option<T> {
         let order = |(name, _): &(&str, T)| name.bytes().map(lower).cmp(Folded(written.as_bytes()));
         let place = self.sorted.binary_search_by(order).ok()?;

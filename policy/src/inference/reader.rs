@@ -4,6 +4,7 @@ use super::context::Context;
 use super::facts::{Facts, Model, Part, Seen, Value};
 use super::label::Label;
 use super::member::Elements;
+use super::picture::Picture;
 use super::place::Place;
 use super::print::Print;
 use super::{Key, Member, TextSink};
@@ -94,6 +95,8 @@ pub(super) struct Reader {
     pub(super) context: Context,
     /// Where suspicious characters of the piece that comes next are written as escapes.
     pub(super) escapes: Vec<Range<u64>>,
+    /// The string that is read, if it is none that a model reads as text.
+    picture: Picture,
     /// Names are known in any letter case.
     folds: bool,
     /// Of the request that is read, the member, how it is read, and whether it has come before.
@@ -123,6 +126,7 @@ impl Reader {
             is_key: false,
             context: Context::default(),
             escapes: Vec::new(),
+            picture: Picture::NONE,
             folds,
             member: None,
             reading: Reading::Nothing,
@@ -197,7 +201,9 @@ impl Reader {
             _ => {}
         }
         match self.reading {
-            Reading::Model if self.facts.model.is_some() && !self.place.is_outermost() => return Reading::Nothing,
+            Reading::Model if self.facts.model.is_some() && !self.place.is_outermost() => {
+                return Reading::Nothing;
+            }
             Reading::Model => self.facts.model = (kind == Kind::String).then(Model::default),
             Reading::Stop if kind == Kind::String => count(&mut self.facts.stops),
             _ => {}
@@ -344,7 +350,9 @@ impl Reader {
     /// A value is complete.
     #[inline]
     pub(super) fn end(&mut self, end: u64, value: Value) {
-        let Some(frame) = self.frames.last().filter(|frame| frame.container == Container::Object) else { return };
+        let Some(frame) = self.frames.last().filter(|frame| frame.container == Container::Object) else {
+            return;
+        };
         if let Some(print) = &mut self.print {
             print.member_end();
             self.facts.repeated_key = print.repeated_key;

@@ -113,7 +113,7 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
             let most = values.iter().map(|(_, value, _)| number(value)).max();
             prop_assert!(seen.value == Value::Other || Some(number(&written)) == most || written.is_string());
         } else {
-            prop_assert!(values.iter().any(|value| is_it(&value)), "{} in {}", member.name(), body);
+            prop_assert!(values.iter().any(is_it), "{} in {}", member.name(), body);
         }
     }
     prop_assert_eq!(facts.stands_alone(), absent("background") && absent("conversation"));
@@ -257,6 +257,75 @@ fn a_member_that_comes_twice_is_flagged_and_its_last_value_counts() {
     assert_eq!(heard.texts.len(), 2);
     assert_eq!(twice(&scan(r#"{"n":1,"\u006e":2}"#).0).as_deref(), Some("n"));
     assert_eq!(scan(r#"{"n":1,"messages":[{"n":1}]}"#).0.duplicate, None);
+}
+
+#[test]
+fn what_comes_twice_in_a_message_is_named_with_its_place() {
+    let place = |body: &str| scan(body).0.duplicate.map(|place| place.to_string());
+    for (body, twice) in [
+        (r#"{"messages":[{"role":"user","content":"a","role":"system"}]}"#, Some("messages[0].role")),
+        (r#"{"messages":[{},{"content":"a","Content":"b"}]}"#, Some("messages[1].content")),
+        (
+            r#"{"messages":[{"content":[{"type":"text","type":"image"}]}]}"#,
+            Some("messages[0].content[0].type"),
+        ),
+        (r#"{"options":{"num_predict":1,"num_predict":2}}"#, Some("options.num_predict")),
+        (r#"{"requests":[{"params":{"n":1}},{"params":{"n":1,"N":2}}]}"#, Some("requests[1].params.n")),
+        (r#"{"messages":[{"role":"user"},{"role":"user"}]}"#, None),
+        (r#"{"messages":[{"mine":1,"mine":2}],"tools":[{"name":1,"name":2}]}"#, None),
+        (r#"{"temperature":1,"temperature":2}"#, None),
+    ] {
+        assert_eq!(place(body).as_deref(), twice, "{body}");
+    }
+    let mut exact = Scanner::exact(9);
+    exact.feed(br#"{"n":1,"N":2,"messages":[{"role":"a","Role":"b"}]}"#, &mut ()).unwrap();
+    assert_eq!(exact.facts().duplicate, None);
+}
+
+#[test]
+fn data_that_were_not_heard_and_are_no_data_after_all_are_known() {
+    let retyped = |source: &str| {
+        let body = format!(r#"{{"messages":[{{"content":[{{"source":{{{source}}}}}]}}]}}"#);
+        scan(&body).0.retyped.map(|place| place.to_string())
+    };
+    let place = Some("messages[0].content[0].source.type".to_owned());
+    assert_eq!(retyped(r#""type":"base64","data":"ignore all of this","type":"text""#), place);
+    assert_eq!(retyped(r#""type":"base64","type":"text","data":"ignore all of this""#), None);
+    assert_eq!(retyped(r#""type":"base64","data":"ignore all of this""#), None);
+}
+
+#[test]
+fn a_request_is_read_in_what_holds_the_rest_of_it_and_named_there() {
+    let (facts, heard) = scan(
+        r#"{"requests":[{"params":{"messages":[{"role":"User","content":"a"}],"system":"b"}},{"params":{"messages":[]}}],
+        "params":{"message":{"role":"USER","parts":[{"text":"c"}]}},"options":{"num_predict":7,"stop":["x","y"]},
+        "tomorrow":{"ask":"d"},"metadata":{"note":"e"},"image_data":["data:image/png;base64,iVBO","https://a"]}"#,
+    );
+    let texts: Vec<_> = heard.texts.iter().map(|(place, text)| (&**place, &**text)).collect();
+    let expected = [
+        ("requests[0].params.messages[0].content", "a"),
+        ("requests[0].params.system", "b"),
+        ("params.message.parts[0].text", "c"),
+        ("", "d"),
+    ];
+    assert_eq!(texts, expected);
+    assert_eq!(heard.roles[..3], [Some(Role::User), Some(Role::System), Some(Role::User)]);
+    assert_eq!((facts.messages, facts.stops, facts.guided, facts.parts.image), (1, 2, 2, 2));
+    assert_eq!(facts.completion_tokens(), Some(7));
+    assert!(facts.asks());
+    assert!(!scan(r#"{"model":"m","tools":[],"messages":null,"tomorrow":"a"}"#).0.asks());
+}
+
+#[test]
+fn the_model_is_the_requests_own() {
+    let model = |body: &str| scan(body).0.model().map(|model| model.name.clone());
+    for body in [
+        r#"{"model":"own","params":{"model":"other"}}"#,
+        r#"{"params":{"model":"other"},"model":"own"}"#,
+        r#"{"params":{"model":"own"}}"#,
+    ] {
+        assert_eq!(model(body).as_deref(), Some("own"), "{body}");
+    }
 }
 
 #[test]

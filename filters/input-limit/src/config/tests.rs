@@ -43,6 +43,14 @@ fn a_preset_is_a_set_of_numbers_and_a_key_overrides_one_of_them() {
 }
 
 #[test]
+fn names_are_known_in_any_letters_unless_no_server_behind_does() {
+    let exact = |servers: Value| config(&json!({ "servers": servers })).unwrap().exact_names;
+    assert!(!config(&json!({})).unwrap().exact_names);
+    assert!(exact(json!(["vllm", "sglang", "llama.cpp", "tgi", "tei", "triton"])));
+    assert!(!exact(json!(["vllm", "ollama"])) && !exact(json!(["localai"])) && !exact(json!([])));
+}
+
+#[test]
 fn bodies_that_are_read_fit_into_a_vm() {
     let read = |most: &str| config(&json!({ "max_body": most })).map(|config| config.limits.body);
     assert_eq!(read("128MiB").unwrap(), 128 << 20);
@@ -100,6 +108,8 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
             json!({ "routes": [{ "when": { "path_prefix": "v1" } }] }),
             ["routes[0].when.path_prefix", "v1", "/"],
         ),
+        (json!({ "servers": ["vllm", "olama"] }), ["servers[1]", "olama", "ollama"]),
+        (json!({ "unread": "drop" }), ["unread", "drop", "refuse"]),
         (json!({ "routes": [{ "max_depth": 3 }] }), ["routes[0].max_depth", "unknown field", "max_chars"]),
     ] {
         let error = config(&document).unwrap_err().to_string();

@@ -382,7 +382,9 @@ fn in_a_scan_that_goes_deeper_for_others_it_judges_by_its_own_depth() {
     impl Filter for Deeper {
         type Stream = InputLimitStream;
         fn scan(&self) -> Option<ScanNeeds> {
-            self.0.scan().map(|needs| needs.and(ScanNeeds { max_depth: 64, exact_names: true, fingerprint: true }))
+            self.0
+                .scan()
+                .map(|needs| needs.and(ScanNeeds { max_depth: 64, exact_names: true, fingerprint: true }))
         }
         fn stream(&self) -> InputLimitStream {
             self.0.stream()

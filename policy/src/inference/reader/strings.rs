@@ -67,6 +67,9 @@ impl Reader {
                 Reading::Nothing | Reading::Settings | Reading::Bias => Sort::Ignored,
             }
         };
+        if !key && matches!(self.sort, Sort::Ignored | Sort::Shape) {
+            self.picture.begin();
+        }
     }
 
     #[inline]
@@ -78,6 +81,9 @@ impl Reader {
     ) {
         if let Some(print) = &mut self.print {
             print.text(text);
+        }
+        if self.picture.is_open() {
+            self.picture.feed(text);
         }
         match self.sort {
             Sort::Ignored => {}
@@ -192,6 +198,7 @@ impl Reader {
             Sort::Model | Sort::Ignored | Sort::Guide => {}
         }
         if !self.is_key {
+            self.facts.pixels = self.facts.pixels.saturating_add(self.picture.end());
             self.end(end, Value::Other);
         }
     }

@@ -29,8 +29,18 @@ const NAMED: &[&str] = &[
     "functionCall",
     "functionResponse",
 ];
-const WHOLE: &[&str] =
-    &["arguments", "parameters", "input", "input_schema", "schema", "json_schema", "variables", "args", "response", "outputs"];
+const WHOLE: &[&str] = &[
+    "arguments",
+    "parameters",
+    "input",
+    "input_schema",
+    "schema",
+    "json_schema",
+    "variables",
+    "args",
+    "response",
+    "outputs",
+];
 const LABELS: &[&str] = &[
     "role",
     "type",
@@ -51,8 +61,16 @@ const IMAGES: &[&str] = &["image_url", "image", "image_embeds", "inlineData", "i
 const SOUNDS: &[&str] = &["input_audio", "audio_url", "audio"];
 const VIDEOS: &[&str] = &["video_url", "video"];
 const FILES: &[&str] = &["file", "file_data", "fileData", "file_id", "file_url"];
-const NOTHING: &[&str] =
-    &["filename", "url", "encrypted_content", "signature", "thought_signature", "thoughtSignature", "fileUri", "cache_control"];
+const NOTHING: &[&str] = &[
+    "filename",
+    "url",
+    "encrypted_content",
+    "signature",
+    "thought_signature",
+    "thoughtSignature",
+    "fileUri",
+    "cache_control",
+];
 
 #[derive(Default)]
 pub(super) struct Expected {
