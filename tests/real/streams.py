@@ -5,8 +5,6 @@ the server gives without Envoy in its kind and end, is held to its end, or count
 """
 
 import json
-import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,10 +14,9 @@ from pathlib import Path
 import anthropic
 import openai
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-from admin import Admin, Failure  # noqa: E402
-from table import table  # noqa: E402
+from gateway import Failure, Gateway, start_model
+
+from table import table
 
 ASKED = [{"role": "user", "content": "Count from one to ten in words."}]
 TOKENS = 48
@@ -31,36 +28,6 @@ STREAMS = {
     "/v1/completions": {"prompt": "One, two,", "max_tokens": TOKENS, "stream": True},
 }
 ROUNDS = 5
-
-
-class Gateway(Admin):
-    """One of the reference configurations in front of a server."""
-
-    def __init__(self, envoy: str, folder: Path, file: str, server: str):
-        super().__init__(folder / f"{file}.admin")
-        text = (ROOT / "envoy" / file).read_text()
-        host, port = server.split(":")
-        text = text.replace("/etc/envoy/", f"{ROOT}/dist/").replace("port_value: 9901", "port_value: 0")
-        text = text.replace("0.0.0.0, port_value: 8080", "127.0.0.1, port_value: 0")
-        text = re.sub(r"address: model-server[\w.-]*, port_value: 8000", f"address: {host}, port_value: {port}", text)
-        config = folder / file
-        config.write_text(text)
-        command = [envoy, "-c", config, "--concurrency", "2", "--disable-hot-restart", "--log-level", "error"]
-        command += ["--admin-address-path", folder / f"{file}.admin"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not self.is_live():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f"Envoy did not start with {file}")
-            time.sleep(0.05)
-        self.port = self.listener_port()
-
-    def counted(self, what: str) -> int:
-        return self.stat(f"wasmcustom.tidegate.degradation.{what}")
-
-    def stop(self):
-        self._process.kill()
-        self._process.wait()
 
 
 def stream(port: int, path: str) -> dict:
@@ -120,13 +87,10 @@ def rows_of(gateway: Gateway, file: str, direct: int) -> list:
 
 def main():
     envoy, python = sys.argv[1:]
-    server = [python, "-B", str(ROOT / "envoy/demo/model_server.py")]
-    model = subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    model, address = start_model(python)
+    direct = int(address.split(":")[1])
     rows = []
     try:
-        address = model.stdout.readline().strip().removeprefix("http://")
-        direct = int(address.split(":")[1])
-        wait_for_the_model(direct)
         with tempfile.TemporaryDirectory() as folder:
             for file in ("envoy.yaml", "envoy-composite.yaml"):
                 gateway = Gateway(envoy, Path(folder), file, address)
@@ -142,20 +106,6 @@ def main():
     columns = [(title, lambda row, place=place: row[place]) for place, title in enumerate(titles)]
     print(table(columns, rows))
     print("No failure, no overload, no breaker opened.")
-
-
-def wait_for_the_model(port: int):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise Failure("the model server did not come up")
 
 
 main()

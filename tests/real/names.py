@@ -1,0 +1,100 @@
+"""A real model server (llama.cpp, on CPU) is asked for many tokens under every name that it or another server has for them,
+through the reference configurations with a limit of a few. Fails if it makes more than that under any name, or if none
+of the names makes more of it without Envoy: then it would prove nothing.
+"""
+
+import json
+import sys
+import tempfile
+from http.client import HTTPConnection
+from pathlib import Path
+
+from gateway import Failure, Gateway, start_model
+
+from table import table
+
+LIMIT = 8
+MANY = 40
+CHAT = {"messages": [{"role": "user", "content": "Count from one to fifty in words."}]}
+TEXT = {"prompt": "One, two, three,"}
+NAMES = ["max_tokens", "max_completion_tokens", "n_predict", "max_new_tokens", "num_predict", "max_output_tokens"]
+HOLDERS = {"options": "num_predict", "parameters": "max_new_tokens", "sampling_params": "max_new_tokens"}
+WRITTEN = [MANY, float(MANY), str(MANY)]
+
+
+def requests() -> list[tuple[str, str, dict]]:
+    """What is asked, as name, path and body."""
+    asked = []
+    for path, body in [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT), ("/completion", TEXT)]:
+        asked += [(name, path, body | {name: MANY}) for name in NAMES]
+        asked += [(f"{holder}.{name}", path, body | {holder: {name: MANY}}) for holder, name in HOLDERS.items()]
+        asked += [("two of them", path, body | {"max_tokens": 4, "n_predict": MANY})]
+        asked += [(f"n_predict: {json.dumps(number)}", path, body | {"n_predict": number}) for number in WRITTEN]
+        asked += [("N_PREDICT", path, body | {"N_PREDICT": MANY})]
+    infill = {"input_prefix": "def fib(n):\n", "input_suffix": "\n", "n_predict": MANY}
+    asked.append(("n_predict", "/infill", infill))
+    asked.append(("max_output_tokens", "/v1/responses", {"input": "Count to fifty.", "max_output_tokens": MANY}))
+    asked.append(("max_tokens", "/v1/messages", CHAT | {"max_tokens": MANY}))
+    return [(name, path, {"model": "m", "ignore_eos": True} | body) for name, path, body in asked]
+
+
+def made(port: int, path: str, body: dict) -> str | int:
+    """How many tokens an answer has, or its status."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-names"}
+    # What asks for no number would go on to the end of the context; a stream can be left behind.
+    connection.request("POST", path, json.dumps(body | {"stream": True}), headers)
+    answer = connection.getresponse()
+    if answer.status != 200:
+        return f"status {answer.status}"
+    tokens = 0
+    for line in answer:
+        if line.startswith(b"data: {") and says(json.loads(line.removeprefix(b"data: "))):
+            tokens += 1
+        if tokens > MANY:
+            break
+    connection.close()
+    return tokens
+
+
+def says(event: dict) -> bool:
+    """Whether an event of any of the APIs carries a token."""
+    choice = (event.get("choices") or [{}])[0]
+    delta = event.get("delta")
+    delta = delta.get("text") if isinstance(delta, dict) else delta
+    return bool((choice.get("delta") or {}).get("content") or choice.get("text") or event.get("content") or delta)
+
+
+def main():
+    envoy, python = sys.argv[1:]
+    model, address = start_model(python)
+    direct = int(address.split(":")[1])
+    asked = requests()
+    rows = [[path, name, made(direct, path, body)] for name, path, body in asked]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for file in ("envoy.yaml", "envoy-composite.yaml"):
+                limits = f'"max_completion_tokens": {{ "limit": {LIMIT} }},'
+                gateway = Gateway(envoy, Path(folder), file, address, limits)
+                try:
+                    for row, (_, path, body) in zip(rows, asked, strict=True):
+                        row.append(made(gateway.port, path, body))
+                finally:
+                    gateway.stop()
+    finally:
+        model.kill()
+    titles = ["path", "asked under", "tokens alone", "chain", "composite"]
+    print(table([(title, lambda row, place=place: str(row[place])) for place, title in enumerate(titles)], rows))
+    beyond = [row for row in rows for tokens in row[3:] if not isinstance(tokens, int) or tokens > LIMIT]
+    read = [row for row in rows if isinstance(row[2], int) and LIMIT < row[2] <= MANY]
+    if not read:
+        sys.exit(f"names: the server makes more than {LIMIT} tokens under no name, which proves nothing")
+    print(f"{len(read)} of {len(rows)} names are read by this server; limit {LIMIT}.")
+    if beyond:
+        sys.exit(f"names: more than {LIMIT} tokens, or no answer: {beyond}")
+
+
+try:
+    main()
+except Failure as failure:
+    sys.exit(f"names: {failure}")
