@@ -47,8 +47,13 @@ def manager(file):
 def modules(file):
     """The configuration of each module in it."""
     (chain,) = yaml.safe_load(text(file))["static_resources"]["listeners"][0]["filter_chains"]
-    filters = [*chain["filters"][:-1], *manager(file)["http_filters"][:-1]]
-    return {one["name"]: one["typed_config"]["config"] for one in filters}
+    filters = [*chain["filters"][:-1], *manager(file)["http_filters"]]
+    return {one["name"]: one["typed_config"]["config"] for one in filters if "config" in one["typed_config"]}
+
+
+def native(written):
+    """The HTTP filters that are Envoy's own, which stand in front of the modules, but for the router."""
+    return written.partition(FILTERS)[2].partition("          - name: header-limit\n")[0].partition("          - name: tidegate\n")[0]
 
 
 def document(config):
@@ -89,6 +94,7 @@ def seconds(written):
 class Reference(unittest.TestCase):
     def test_chain_and_composite_differ_in_their_http_filters_alone(self):
         self.assertEqual(without_filters("envoy.yaml"), without_filters("envoy-composite.yaml"))
+        self.assertEqual(native(text("envoy.yaml")), native(text("envoy-composite.yaml")))
         chain = documents_of_chain()
         self.assertEqual(list(chain), CHAIN)
         composite = modules("envoy-composite.yaml")
@@ -131,13 +137,18 @@ class Reference(unittest.TestCase):
             (chain,) = configuration["static_resources"]["listeners"][0]["filter_chains"]
             manager = chain["filters"][-1]["typed_config"]
             manager["http_filters"].insert(0, trial)
-            manager["route_config"]["virtual_hosts"][0]["routes"] = yaml.safe_load(block)["routes"]
+            (host,) = manager["route_config"]["virtual_hosts"]
+            added = yaml.safe_load(block)
+            host["routes"][:0] = added.pop("routes")
+            host |= added
 
         with gateway("envoy-composite.yaml", change=changed) as (envoy, _):
             statuses = [status(f"http://{envoy.front}/v1/models", f"sk-{number}") for number in range(90)]
+            elsewhere = status(f"http://{envoy.front}/metrics", "sk-scanner")
         refused = statuses.count(429)
         self.assertTrue(1 <= refused <= 30, refused)
         self.assertEqual(statuses.count(200), 90 - refused)
+        self.assertEqual(elsewhere, 404)
 
     def make_certificate(self, folder):
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test -days 1"

@@ -7,6 +7,7 @@ mod connection_guard;
 mod degradation;
 mod delay;
 mod dialect;
+mod door;
 mod exactness;
 mod exempt;
 mod grpc;
