@@ -15,6 +15,7 @@ mod hardening;
 mod header_limit;
 mod identity;
 mod input_limit;
+mod internal;
 mod limits;
 mod memory;
 mod model;
