@@ -22,6 +22,9 @@ BLOCKS = (
     "tracing:",
     "upgrade_configs:",
     "- match: { path: /v1/realtime }",
+    "local_reply_config:",
+    "typed_per_filter_config:",
+    "- name: envoy.filters.http.cors",
 )
 FILTERS = "          http_filters:\n"
 ROUTER = "          - name: envoy.filters.http.router\n"

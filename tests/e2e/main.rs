@@ -1,6 +1,7 @@
 //! Every behaviour, shown in a real Envoy with more than one worker.
 
 mod answers;
+mod browsers;
 mod clock;
 mod configuration;
 mod connection_guard;
