@@ -49,7 +49,7 @@ class Attack:
             processes.stop(tool)
 
 
-def slowhttptest(mode: str, *options, path: str = "") -> Callable[[int], list]:
+def slowhttptest(mode: str, *options, path: str = "v1/models") -> Callable[[int], list]:
     def command(port: int) -> list:
         size = ["-c", CONNECTIONS, "-r", PER_SECOND, "-l", 600, "-v", 0]
         return [find_slowhttptest(), mode, *size, *options, "-u", f"http://127.0.0.1:{port}/{path}"]
@@ -62,7 +62,7 @@ def slowloris(port: int) -> list:
 
 
 def slow_read(mebibytes: int) -> Callable[[int], list]:
-    return slowhttptest("-X", "-w", 512, "-y", 1024, "-n", 1, "-z", 32, path=f"long?{mebibytes}")
+    return slowhttptest("-X", "-w", 512, "-y", 1024, "-n", 1, "-z", 32, path=f"v1/files/long?{mebibytes}")
 
 
 ATTACKS = (

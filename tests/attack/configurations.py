@@ -125,8 +125,8 @@ def address(port: int) -> dict:
 def attacked(configuration: Configuration) -> Configuration:
     def with_timeout(model: int) -> dict:
         bootstrap = configuration(model)
-        for route in routes(bootstrap):
-            route["route"]["timeout"] = ROUTE_TIMEOUT
+        for action in (route["route"] for route in routes(bootstrap) if "route" in route):
+            action["timeout"] = ROUTE_TIMEOUT
         for one in manager_of(bootstrap)["http_filters"]:
             if one["name"] == "degradation":
                 # It tells Envoy's router how long to wait, whatever the route says.

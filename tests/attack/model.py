@@ -2,8 +2,8 @@
 
 As a GPU server does, it gives a request its slot when it has read the head, and takes it back when the answer is
 sent: a body that trickles and a client that does not read hold one; `GET /health` needs none. Answers come after SERVICE seconds: to `GET
-/long?N` one of N MiB (1 or 4), to others a short one; only `GET /events?N` gets a stream of N events, one a second. Prints
-its port.
+/v1/files/long?N` one of N MiB (1 or 4), to others a short one; only `GET /v1/files/events?N` gets a stream of N events, one
+a second. Prints its port.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding: *chunked")
 LAST_CHUNK = b"0\r\n\r\n"
-EVENTS = re.compile(rb"GET /events\?(\d+) ")
-LONG = re.compile(rb"GET /long\?([14]) ")
+EVENTS = re.compile(rb"GET /v1/files/events\?(\d+) ")
+LONG = re.compile(rb"GET /v1/files/long\?([14]) ")
 
 SHORT = b'{"object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Low tide."}}]}'
 JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"

@@ -49,7 +49,7 @@ async def idle_between_requests(port, scale):
 async def events(port, scale):
     count = int(EVENTS * scale)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.2.3", 0))
-    writer.write(b"GET /events?%d HTTP/1.1\r\n%b\r\n" % (count, HOST))
+    writer.write(b"GET /v1/files/events?%d HTTP/1.1\r\n%b\r\n" % (count, HOST))
     outcome = await answered(reader)
     received = (await reader.readuntil(b"\r\n0\r\n\r\n")).count(b"data: ")
     return outcome if received == count else f"cut after {received} of {count} events"

@@ -153,6 +153,25 @@ class Resources(unittest.TestCase):
         limit = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
         self.assertGreaterEqual(int(limit.removesuffix("Mi")), int(heap) / 2**20 + 256)
 
+    def test_the_same_is_open_to_clients_wherever_it_is_run(self):
+        (reference,) = documents(SHIPPED / "envoy.yaml")
+        (chain,) = reference["static_resources"]["listeners"][0]["filter_chains"]
+        (host,) = chain["filters"][-1]["typed_config"]["route_config"]["virtual_hosts"]
+        *routes, _ = (route["match"] for route in host["routes"])
+        methods = [match.get("headers", [{"string_match": {}}])[0]["string_match"] for match in routes]
+        methods = [method.get("exact") or method.get("safe_regex", {}).get("regex") for method in methods]
+        paths = [match.get("path") or match["safe_regex"]["regex"] for match in routes]
+        opened = [(p, m) for p, methods in zip(paths, methods, strict=True) for m in (methods or "any").split("|")]
+        _, virtual_service = documents(SHIPPED / "istio/traffic.yaml")
+        istio = []
+        for match in virtual_service["spec"]["http"][0]["match"]:
+            (path,), (method,) = match["uri"].values(), match.get("method", {"": "any"}).values()
+            istio += [(path, one) for one in method.split("|")]
+        self.assertEqual(istio, opened)
+        *_, route = documents(SHIPPED / "gateway/traffic.yaml")
+        matches = route["spec"]["rules"][0]["matches"]
+        self.assertEqual([(match["path"]["value"], match.get("method", "any")) for match in matches], opened)
+
     def test_weights_of_a_blue_green_change_are_a_whole(self):
         _, virtual_service = documents(SHIPPED / "istio/traffic.yaml")
         *_, route = documents(SHIPPED / "gateway/traffic.yaml")

@@ -22,6 +22,9 @@ BLOCKS = (
     "tracing:",
     "upgrade_configs:",
     "- match: { path: /v1/realtime }",
+    "local_reply_config:",
+    "typed_per_filter_config:",
+    "- name: envoy.filters.http.cors",
 )
 FILTERS = "          http_filters:\n"
 ROUTER = "          - name: envoy.filters.http.router\n"
@@ -47,8 +50,13 @@ def manager(file):
 def modules(file):
     """The configuration of each module in it."""
     (chain,) = yaml.safe_load(text(file))["static_resources"]["listeners"][0]["filter_chains"]
-    filters = [*chain["filters"][:-1], *manager(file)["http_filters"][:-1]]
-    return {one["name"]: one["typed_config"]["config"] for one in filters}
+    filters = [*chain["filters"][:-1], *manager(file)["http_filters"]]
+    return {one["name"]: one["typed_config"]["config"] for one in filters if "config" in one["typed_config"]}
+
+
+def native(written):
+    """The HTTP filters that are Envoy's own, which stand in front of the modules, but for the router."""
+    return re.split(r" *- name: (?:header-limit|tidegate)\n", written.partition(FILTERS)[2])[0]
 
 
 def document(config):
@@ -89,6 +97,7 @@ def seconds(written):
 class Reference(unittest.TestCase):
     def test_chain_and_composite_differ_in_their_http_filters_alone(self):
         self.assertEqual(without_filters("envoy.yaml"), without_filters("envoy-composite.yaml"))
+        self.assertEqual(native(text("envoy.yaml")), native(text("envoy-composite.yaml")))
         chain = documents_of_chain()
         self.assertEqual(list(chain), CHAIN)
         composite = modules("envoy-composite.yaml")
@@ -131,13 +140,18 @@ class Reference(unittest.TestCase):
             (chain,) = configuration["static_resources"]["listeners"][0]["filter_chains"]
             manager = chain["filters"][-1]["typed_config"]
             manager["http_filters"].insert(0, trial)
-            manager["route_config"]["virtual_hosts"][0]["routes"] = yaml.safe_load(block)["routes"]
+            (host,) = manager["route_config"]["virtual_hosts"]
+            added = yaml.safe_load(block)
+            host["routes"][:0] = added.pop("routes")
+            host |= added
 
         with gateway("envoy-composite.yaml", change=changed) as (envoy, _):
             statuses = [status(f"http://{envoy.front}/v1/models", f"sk-{number}") for number in range(90)]
+            elsewhere = status(f"http://{envoy.front}/metrics", "sk-scanner")
         refused = statuses.count(429)
         self.assertTrue(1 <= refused <= 30, refused)
         self.assertEqual(statuses.count(200), 90 - refused)
+        self.assertEqual(elsewhere, 404)
 
     def make_certificate(self, folder):
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test -days 1"
@@ -155,8 +169,10 @@ class Reference(unittest.TestCase):
     def test_what_is_held_fits_into_the_buffers_and_the_buffers_into_memory(self):
         bootstrap, http = yaml.safe_load(text("envoy.yaml")), manager("envoy.yaml")
         documents = documents_of_chain()
+        (host,) = http["route_config"]["virtual_hosts"]
+        self.assertGreater(host["request_body_buffer_limit"], size(documents["input-limit"]["max_body"]))
         buffer = bootstrap["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"]
-        self.assertGreater(buffer, size(documents["input-limit"]["max_body"]))
+        self.assertLessEqual(buffer, size("2MiB"))
         cached = documents["degradation"]["tiers"]["cached"]
         kept = cached.get("max_entries", 512) * size(cached.get("max_entry", "64KiB"))
         (heap,) = (

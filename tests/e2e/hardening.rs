@@ -1,6 +1,7 @@
 //! What `envoy/hardening.md` says of the reference configuration, threat by threat, where no other test shows it.
 //! Waits are shortened in the configuration's text; what is expected to happen is polled.
 
+mod buffers;
 mod floods;
 mod messages;
 mod slow;

@@ -1,12 +1,14 @@
 //! Every behaviour, shown in a real Envoy with more than one worker.
 
 mod answers;
+mod browsers;
 mod clock;
 mod configuration;
 mod connection_guard;
 mod degradation;
 mod delay;
 mod dialect;
+mod door;
 mod exactness;
 mod exempt;
 mod grpc;
@@ -15,6 +17,7 @@ mod header_limit;
 mod hostile;
 mod identity;
 mod input_limit;
+mod internal;
 mod limits;
 mod memory;
 mod model;

@@ -43,7 +43,7 @@ fn protects_and_serves(file: &str) {
     assert_eq!(envoy.connect().exchange(&raw("/v1/models", &many)).expect("an answer").status, 431);
 
     let mut slow = envoy.connect();
-    slow.send(b"POST /slow HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n").expect("sent");
+    slow.send(b"POST /v1/completions HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n").expect("sent");
     let statuses: Vec<u16> = thread::scope(|scope| {
         let ask = || envoy.connect().exchange(&get("/v1/models", &[key])).expect("an answer").status;
         let threads: Vec<_> = (0..180).map(|_| scope.spawn(ask)).collect();
@@ -52,7 +52,7 @@ fn protects_and_serves(file: &str) {
     assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
     assert_eq!(slow.receive().expect("an answer").status, 408);
     assert!(
-        upstream.seen().iter().all(|seen| seen.target != "/slow"),
+        upstream.seen().iter().all(|seen| seen.target != "/v1/completions"),
         "the slow request reached the upstream"
     );
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, post};
-use tidegate_tests::reference::{self, FILES};
+use tidegate_tests::reference::{self, FILES, UNLIMITED};
 use tidegate_tests::upstream::{Gate, Step, Upstream};
 use tidegate_tests::wait_for;
 
@@ -73,12 +73,7 @@ fn request(path: &str, key: &str) -> Vec<u8> {
 }
 
 fn start(file: &str, upstream: &Upstream) -> Envoy {
-    let limits = [
-        (r#""rate": "20/s", "burst": 100"#, r#""rate": "9000/s", "burst": 9000"#),
-        (r#""rate": "100/s", "burst": 300"#, r#""rate": "9000/s", "burst": 9000"#),
-        (r#""rate": "500/s", "burst": 500"#, r#""rate": "9000/s", "burst": 9000"#),
-    ];
-    reference::start_file(file, [upstream; 3], &limits)
+    reference::start_file(file, [upstream; 3], &UNLIMITED)
 }
 
 fn ask(connection: &mut Connection, path: &str, key: &str) -> Answer {

@@ -152,7 +152,7 @@ fn which_requests_of_real_clients_pass_which_preset_is_what_the_table_says() {
         fs::write(&file, &table).expect("written");
     }
     assert_table(&fs::read_to_string(&file).expect("a table"), &table);
-    served_as_they_should_be(&cases, &results[0]);
+    served_as_they_should_be(cases.iter().zip(&results[0]));
 }
 
 #[test]
@@ -161,7 +161,12 @@ fn the_reference_files_serve_every_request_of_a_real_client_byte_for_byte() {
     for file in FILES {
         let upstream = Upstream::start();
         let envoy = reference::start_file(file, [&upstream; 3], &[]);
-        served_as_they_should_be(&cases, &outcomes(&envoy, &upstream, &cases));
+        let outcomes = outcomes(&envoy, &upstream, &cases);
+        // Parts of models for a server's disk: no route leads there.
+        let is_open = |(case, _): &(&Case, &String)| !case.path.starts_with("/api/blobs/");
+        let (open, closed): (Vec<_>, Vec<_>) = cases.iter().zip(&outcomes).partition(is_open);
+        served_as_they_should_be(open);
+        assert!(closed.iter().all(|(_, outcome)| *outcome == "404 unknown_url"), "{file}");
         envoy.assert_no_vm_restarted();
     }
 }
@@ -173,10 +178,9 @@ pub fn assert_table(kept: &str, made: &str) {
     assert!(lines.is_empty() && kept.len() == made.len(), "kept and made: {lines:#?}");
 }
 
-fn served_as_they_should_be(cases: &[Case], outcomes: &[String]) {
-    let wrong: Vec<String> = cases
-        .iter()
-        .zip(outcomes)
+fn served_as_they_should_be<'a>(served: impl IntoIterator<Item = (&'a Case, &'a String)>) {
+    let wrong: Vec<String> = served
+        .into_iter()
         .filter(|(case, outcome)| match case.right.as_str() {
             "pass" | "pass or a clear refusal" => *outcome != "passes",
             "change" => !outcome.starts_with("changed"),

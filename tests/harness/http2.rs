@@ -124,6 +124,45 @@ pub fn exchange_with_trailers(
     send(address, &request)
 }
 
+/// As [`exchange`], with a body of any size behind it, sent as the server's windows allow.
+pub fn upload(address: SocketAddr, fields: &[(&[u8], &[u8])], body: &[u8]) -> io::Result<Answer> {
+    let mut connection = Connection::open(address, &HEADER_TABLE_SIZE)?;
+    connection.send(&head(1, fields, 0))?;
+    let (mut windows, mut initial) = ([65_535_i64; 2], 65_535_i64);
+    let mut parts = body.chunks(FRAME).peekable();
+    while let Some(part) = parts.peek() {
+        let size = i64::try_from(part.len()).expect("a frame");
+        if windows.iter().all(|window| *window >= size) {
+            windows = windows.map(|window| window - size);
+            connection.send(&frame(DATA, 0, 1, parts.next().expect("peeked")))?;
+            continue;
+        }
+        let Frame { kind, flags, stream, payload } = connection.receive()?;
+        match (kind, payload.as_slice()) {
+            (WINDOW_UPDATE, [a, b, c, d]) => {
+                windows[usize::from(stream != 0)] += i64::from(u32::from_be_bytes([*a, *b, *c, *d]));
+            }
+            (SETTINGS, settings) if flags & ACK == 0 => {
+                for setting in settings.chunks(6).filter(|setting| setting[1] == 4) {
+                    let said =
+                        i64::from(u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]));
+                    windows[1] += said - initial;
+                    initial = said;
+                }
+                connection.send(&frame(SETTINGS, ACK, 0, &[]))?;
+            }
+            (HEADERS, block) => {
+                let status = status(block).ok_or_else(|| io::Error::other("no status"))?;
+                return Ok(Answer { status, headers: Vec::new(), body: Vec::new() });
+            }
+            (RST_STREAM | GOAWAY, _) => return Err(io::ErrorKind::ConnectionReset.into()),
+            _ => {}
+        }
+    }
+    connection.send(&frame(DATA, END_STREAM, 1, &[]))?;
+    answer(&mut connection)
+}
+
 /// The preface and a header block that does not end: what a CONTINUATION would go on with.
 pub fn open_head() -> Vec<u8> {
     let head = frame(HEADERS, END_STREAM, 1, &block(&get(b"/", &[])));
@@ -138,6 +177,10 @@ pub fn continuation(block: &[u8]) -> Vec<u8> {
 fn send(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut connection = Connection::open(address, &HEADER_TABLE_SIZE)?;
     connection.send(request)?;
+    answer(&mut connection)
+}
+
+fn answer(connection: &mut Connection) -> io::Result<Answer> {
     let mut answer = Answer { status: 0, headers: Vec::new(), body: Vec::new() };
     loop {
         let Frame { kind, flags, payload, .. } = connection.receive()?;

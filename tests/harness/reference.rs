@@ -9,6 +9,13 @@ use std::{env, fs};
 /// One module for each filter, and one for all.
 pub const FILES: [&str; 2] = ["envoy.yaml", "envoy-composite.yaml"];
 
+/// Their limits, so high that no test meets them.
+pub const UNLIMITED: [(&str, &str); 3] = [
+    (r#""rate": "20/s", "burst": 100"#, r#""rate": "9000/s", "burst": 9000"#),
+    (r#""rate": "100/s", "burst": 300"#, r#""rate": "9000/s", "burst": 9000"#),
+    (r#""rate": "500/s", "burst": 500"#, r#""rate": "9000/s", "burst": 9000"#),
+];
+
 /// The servers that they name: two of one region and one of another.
 const SERVERS: [&str; 3] = ["model-server", "model-server-2", "model-server.far"];
 

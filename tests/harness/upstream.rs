@@ -14,6 +14,8 @@ const LARGE: usize = 160 << 20;
 pub struct Seen {
     /// When its head was complete.
     pub at: Instant,
+    /// Its method.
+    pub method: String,
     /// Its target.
     pub target: String,
     /// Names in lower case, and values.
@@ -84,10 +86,10 @@ struct Life {
 }
 
 impl Upstream {
-    /// On a free port; answers `ok`, and `/large` with more than that.
+    /// On a free port; answers `ok`, and what ends in `/large` with more than that.
     pub fn start() -> Self {
         Self::answering(|seen| {
-            let body = if seen.target == "/large" { vec![b'.'; LARGE] } else { b"ok".to_vec() };
+            let body = if seen.target.ends_with("/large") { vec![b'.'; LARGE] } else { b"ok".to_vec() };
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
             [head.into_bytes(), body].concat()
         })
@@ -181,7 +183,8 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        let target = line.split(' ').nth(1)?.to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let (method, target) = (words.next()?, words.next()?);
         let (mut length, mut chunked) = (0, false);
         let mut headers = Vec::new();
         loop {
@@ -208,7 +211,7 @@ fn serve(connection: &TcpStream, shared: &Shared) -> Option<()> {
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
-        let seen = Seen { at, target, headers, body };
+        let seen = Seen { at, method, target, headers, body };
         if seen.header("user-agent") != Some("Envoy/HC") {
             shared.seen.lock().ok()?.push(seen.clone());
         }

@@ -1,6 +1,7 @@
 //! The modules' documents in a file: a document alone, in JSON or YAML, or all that are in a configuration of Envoy, of
 //! Istio (WasmPlugin, EnvoyFilter) or of Envoy Gateway (EnvoyExtensionPolicy).
 
+use crate::buffer::{self, Buffer};
 use crate::catalogue::{MODULES, Module};
 use serde_json::{Map, Value};
 
@@ -15,12 +16,9 @@ pub struct Found {
     pub document: Result<Vec<u8>, String>,
     /// The fields of PluginConfig that are true; `None` if it is a document alone.
     pub set: Option<Vec<String>>,
-    /// How much of a body the listener around it holds, in bytes, if the file says or Envoy's default does.
-    pub buffer: Option<u64>,
+    /// How much of a body is held where it stands, if the file says or Envoy's default does.
+    pub buffer: Option<Buffer>,
 }
-
-/// What a listener holds that does not say.
-const DEFAULT_BUFFER: u64 = 1 << 20;
 
 /// All documents of a file; that of `module`, if it is named. The error is a sentence.
 pub fn documents(text: &str, module: Option<&str>) -> Result<Vec<Found>, String> {
@@ -89,7 +87,7 @@ fn within(root: &Value, path: String) -> Vec<Found> {
                     found.push(Found { path, root_id, document, set: Some(set), buffer })
                 }
                 None => {
-                    let buffer = self::buffer(members).or(buffer);
+                    let buffer = buffer::of(members).or(buffer);
                     rest.extend(members.iter().rev().map(|(key, value)| (inside(key), value, buffer)));
                 }
             },
@@ -104,18 +102,6 @@ fn within(root: &Value, path: String) -> Vec<Found> {
         }
     }
     found
-}
-
-/// What a listener holds, or the one that an EnvoyFilter of Istio patches.
-fn buffer(members: &Map<String, Value>) -> Option<u64> {
-    const LIMIT: &str = "per_connection_buffer_limit_bytes";
-    if members.contains_key("filter_chains") {
-        return Some(members.get(LIMIT).and_then(Value::as_u64).unwrap_or(DEFAULT_BUFFER));
-    }
-    let patches = members.get("configPatches").and_then(Value::as_array)?;
-    let mut limits =
-        patches.iter().filter_map(|patch| patch.get("patch")?.get("value")?.get(LIMIT)?.as_u64());
-    Some(limits.next().unwrap_or(DEFAULT_BUFFER))
 }
 
 type Plugin = (String, Result<Vec<u8>, String>, Vec<String>);

@@ -2,8 +2,9 @@
 //! both, run against a proxy made of plain values.
 //!
 //! [`catalogue`]: the modules, one line each. [`find`]: their documents in a file. [`trial`]: what a request costs.
-//! [`report`]: what is said.
+//! [`buffer`]: how much of a body is held. [`report`]: what is said.
 
+pub mod buffer;
 pub mod catalogue;
 pub mod find;
 pub mod report;

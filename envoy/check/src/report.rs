@@ -1,5 +1,6 @@
 //! What is said of the documents of a file, and whether all is well.
 
+use crate::buffer::Buffer;
 use crate::catalogue::{Checked, Module};
 use crate::find::{Found, documents};
 use crate::trial::{Calls, Trial};
@@ -56,11 +57,11 @@ fn part(name: &str, found: &Found) -> Report {
             lines.extend(unmet.iter().map(|flag| {
                 format!("wrong: {flag} is not true beside root_id, and hold_headers needs it: requests with a body would hang")
             }));
-            let small = buffer.filter(|buffer| *buffer < holds);
-            lines.extend(small.map(|buffer| {
+            let small = buffer.filter(|buffer| buffer.bytes < holds);
+            lines.extend(small.map(|Buffer { bytes, setting }| {
                 format!(
-                    "wrong: per_connection_buffer_limit_bytes is {buffer}, and bodies of up to {holds} bytes are held: \
-                     Envoy would answer those beyond it with a 413 of its own"
+                    "wrong: {setting} is {bytes}, and bodies of up to {holds} bytes are held: Envoy would answer those \
+                     beyond it with a 413 of its own; request_body_buffer_limit of the virtual host raises it"
                 )
             }));
             let text = lines.iter().map(|line| format!("  {line}\n")).collect::<String>();

@@ -32,7 +32,7 @@ fn floods(envoy: &Envoy) {
     let many = |frame: Vec<u8>| frame.repeat(3_000);
     let reset = |n: u32| [request(n), frame(http2::RST_STREAM, 0, 2 * n + 1, &[0, 0, 0, 8])].concat();
     let resets: Vec<u8> = (0..1_000).flat_map(reset).collect();
-    let body = head(1, &http2::post(b"/v1/chat"), 0);
+    let body = head(1, &http2::post(b"/v1/chat/completions"), 0);
     let block = http2::block(&http2::get(b"/v1/models", &[]));
     let begun = frame(http2::HEADERS, END_STREAM, 1, &block);
     for (attack, counter) in [
@@ -71,7 +71,8 @@ fn endless_heads(envoy: &Envoy, upstream: &Upstream) {
 
 /// More streams than a connection may have, before and after the client knows.
 fn streams(envoy: &Envoy) {
-    let streams: Vec<u8> = (0..101).flat_map(|n| head(2 * n + 1, &http2::post(b"/v1/chat"), 0)).collect();
+    let streams: Vec<u8> =
+        (0..101).flat_map(|n| head(2 * n + 1, &http2::post(b"/v1/chat/completions"), 0)).collect();
     let mut unaware = open(envoy, &NO_SETTINGS);
     unaware.send(&streams).expect("sent");
     let refused = unaware.receive_one(http2::RST_STREAM).expect("a reset");

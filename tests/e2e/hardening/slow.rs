@@ -22,7 +22,7 @@ const HEADS: [&str; 2] = [
 fn what_drips_between_the_parts_of_a_message_is_a_head_in_progress_and_cut() {
     let upstream = Upstream::start();
     let envoy = reference::start(&upstream, &[(HEADS[0], HEADS[1])]);
-    let chunked = b"POST /v1/chat HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunked = b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
     let part = http2::continuation(&http2::block(&[(b"a", b"b")]));
     let drips: [(Vec<u8>, &[u8]); 3] = [
         (http2::open_head(), &part),
@@ -61,8 +61,9 @@ fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
         reader
     };
     let mut deaf = TcpStream::connect(envoy.front()).expect("a connection");
-    deaf.write_all(&get("/large", &[])).expect("sent");
-    let (mut closed, mut sipping, mut steady) = (begin(b"/v1/models"), begin(b"/large"), begin(b"/large"));
+    deaf.write_all(&get("/v1/files/large", &[])).expect("sent");
+    let (mut closed, mut sipping, mut steady) =
+        (begin(b"/v1/models"), begin(b"/v1/files/large"), begin(b"/v1/files/large"));
     let take =
         |bytes: u32| [0, 1].map(|of| frame(http2::WINDOW_UPDATE, 0, of, &bytes.to_be_bytes())).concat();
     steady.receive_one(http2::HEADERS).expect("a head");

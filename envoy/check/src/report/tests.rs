@@ -144,14 +144,49 @@ fn host_calls_are_what_the_readme_says() {
 #[test]
 fn a_buffer_that_does_not_follow_the_largest_body_is_wrong() {
     let named = |name: &str| SHIPPED.iter().find(|(known, _)| *known == name).expect("it is shipped").1;
-    let limit = "per_connection_buffer_limit_bytes: 83886080";
-    for (file, instead, found) in [
-        ("envoy-composite.yaml", "per_connection_buffer_limit_bytes: 67108863", "67108863"),
-        ("istio/hold-headers.yaml", "enable_mptcp: false", "1048576"),
-    ] {
-        let small = report(file, &named(file).replace(limit, instead), None);
-        let said =
-            format!("per_connection_buffer_limit_bytes is {found}, and bodies of up to 67108864 bytes");
-        assert!(!small.is_right && small.text.contains(&said), "{}", small.text);
+    let (request, connection) = ("request_body_buffer_limit: ", "per_connection_buffer_limit_bytes: ");
+    let window = "initial_stream_window_size: 65536";
+    let without = (request, "include_attempt_count_in_response: false # ");
+    let less_for_one =
+        ("timeout: 0s }\n", "timeout: 0s }\n                request_body_buffer_limit: 4096\n");
+    let cases = [
+        ("envoy-composite.yaml", vec![("83886080", "67108863")], "request_body_buffer_limit is 67108863"),
+        ("envoy.yaml", vec![less_for_one], "initial_stream_window_size is 65536"),
+        ("envoy.yaml", vec![without], "initial_stream_window_size is 65536"),
+        ("envoy.yaml", vec![without, (window, "")], "per_connection_buffer_limit_bytes is 1048576"),
+        (
+            "envoy.yaml",
+            vec![without, (window, ""), (connection, "bind_to_port: true # ")],
+            "bytes is 1048576",
+        ),
+        (
+            "istio/hold-headers.yaml",
+            vec![("83886080", "67108863")],
+            "per_connection_buffer_limit_bytes is 67108863",
+        ),
+        (
+            "istio/hold-headers.yaml",
+            vec![("per_connection_buffer_limit_bytes: 83886080", "enable_mptcp: false")],
+            "per_connection_buffer_limit_bytes is 1048576",
+        ),
+    ];
+    for (file, changes, found) in cases {
+        let changed = changes.iter().fold(named(file).to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{file} has no {from}");
+            text.replace(from, to)
+        });
+        let small = report(file, &changed, None);
+        let said = format!("{found}, and bodies of up to 67108864 bytes");
+        assert!(!small.is_right && small.text.contains(&said), "{changes:?}: {}", small.text);
     }
+}
+
+#[test]
+fn a_buffer_for_requests_alone_is_enough() {
+    let (_, text) =
+        SHIPPED.iter().find(|(name, _)| *name == "istio/hold-headers.yaml").expect("it is shipped");
+    let alone =
+        text.replace("per_connection_buffer_limit_bytes: 83886080", "request_body_buffer_limit: 83886080");
+    let report = report("file", &alone, None);
+    assert!(report.is_right, "{}", report.text);
 }
