@@ -4,6 +4,10 @@
 //! Sources: Anthropic's extended thinking (a budget is at least 1,024 and below `max_tokens`), vLLM's `SamplingParams`
 //! (`min_tokens` is at most `max_tokens`).
 
+mod unset;
+
+pub use unset::Spot;
+
 use crate::inference::{Facts, Member, Seen, Value};
 use crate::rewrite::Edit;
 use core::fmt::Write;
@@ -86,7 +90,7 @@ impl Clamped {
     /// A number in the place of what was found.
     pub fn change(&mut self, name: &str, seen: &Seen, found: &dyn core::fmt::Display, number: u64) {
         let with = Cow::Owned(number.to_string().into_bytes());
-        self.edits.push(Edit { range: seen.range.clone(), with });
+        self.edits.push(Edit { range: seen.range.clone(), with, most: Some(number) });
         let _ = write!(self.note, ";{name}={found}->{number}");
     }
 }

@@ -11,6 +11,20 @@ pub struct Edit {
     pub range: Range<u64>,
     /// Instead of it.
     pub with: Cow<'static, [u8]>,
+    /// The number that it sets, if that is a limit: of several limits in one place the least counts, whoever decides last.
+    pub most: Option<u64>,
+}
+
+impl Edit {
+    /// Of two edits of one place that cannot both be made, the one that is.
+    fn or<'a>(&'a self, later: &'a Self) -> Option<&'a Self> {
+        match (self.most, later.most) {
+            _ if self.range != later.range => None,
+            (Some(most), Some(others)) if most < others => Some(self),
+            (Some(_), Some(_)) => Some(later),
+            _ => Some(later).filter(|_| !self.range.is_empty()),
+        }
+    }
 }
 
 /// `body` with these edits, made in the order given: one takes the place of earlier ones that lie within it, since who
@@ -22,14 +36,18 @@ pub fn apply(body: &[u8], edits: &mut [Edit]) -> Option<Vec<u8>> {
     let mut new = Vec::with_capacity(body.len().saturating_add(added));
     let mut at = 0;
     let mut edits = edits.iter().peekable();
-    while let Some(Edit { range, with }) = edits.next() {
+    while let Some(mut edit) = edits.next() {
+        while let Some(made) = edits.peek().and_then(|later| edit.or(later)) {
+            edit = made;
+            edits.next();
+        }
+        let Edit { range, with, .. } = edit;
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
         body.get(start..end)?;
         if start < at && end > at {
             return None;
         }
-        let is_decided_again = !range.is_empty() && edits.peek().is_some_and(|next| next.range == *range);
-        if start < at || is_decided_again {
+        if start < at {
             continue;
         }
         new.extend_from_slice(body.get(at..start)?);
@@ -45,7 +63,24 @@ mod tests {
     use super::*;
 
     fn edit(range: Range<u64>, with: &'static str) -> Edit {
-        Edit { range, with: Cow::Borrowed(with.as_bytes()) }
+        Edit { range, with: Cow::Borrowed(with.as_bytes()), most: None }
+    }
+
+    #[test]
+    fn the_least_of_several_limits_counts_and_is_written_once() {
+        let limit = |range: Range<u64>, most: u64| Edit {
+            range,
+            with: Cow::Owned(most.to_string().into_bytes()),
+            most: Some(most),
+        };
+        for limits in [[8, 512, 99], [512, 8, 8], [99, 512, 8]] {
+            let mut replaced = limits.map(|most| limit(1..3, most));
+            assert_eq!(apply(b"0123", &mut replaced).as_deref(), Some(b"083".as_slice()));
+            let mut added = limits.map(|most| limit(1..1, most));
+            assert_eq!(apply(b"0123", &mut added).as_deref(), Some(b"08123".as_slice()));
+        }
+        let mut both = [limit(1..3, 8), edit(1..3, "null"), edit(1..1, "a"), edit(1..1, "b")];
+        assert_eq!(apply(b"0123", &mut both).as_deref(), Some(b"0abnull3".as_slice()));
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Strips {
             let edit = |&(start, end): &(u32, u32)| Edit {
                 range: u64::from(start)..u64::from(end),
                 with: nothing.clone(),
+                most: None,
             };
             return self.ranges.iter().map(edit).collect();
         }
@@ -73,7 +74,7 @@ fn without(body: &[u8], ranges: &[(u32, u32)]) -> Option<Edit> {
         // A body that is not held whole gives edits that cannot be made, and so it does not go on.
         kept.extend_from_slice(body.get(between).unwrap_or_default());
     }
-    Some(Edit { range: u64::from(first.0)..u64::from(last.1), with: Cow::Owned(kept) })
+    Some(Edit { range: u64::from(first.0)..u64::from(last.1), with: Cow::Owned(kept), most: None })
 }
 
 #[cfg(test)]
@@ -105,6 +106,7 @@ mod tests {
             edits.push(Edit {
                 range: scanner.facts().member(Member::MaxTokens).unwrap().range.clone(),
                 with: b"5".as_slice().into(),
+                most: None,
             });
             let clean = "abc".repeat(times);
             let expected = format!(

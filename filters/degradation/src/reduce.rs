@@ -7,7 +7,7 @@ use crate::config::{Extra, Reduce};
 use core::fmt::Write;
 use std::borrow::Cow;
 use tidegate_policy::api::Api;
-use tidegate_policy::clamp::{Clamped, clamp};
+use tidegate_policy::clamp::{Clamped, Spot, clamp};
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
 use tidegate_policy::rewrite::Edit;
 
@@ -56,31 +56,11 @@ impl Job {
         let Ok(Clamped { edits, note }) = clamp(facts, limit, true) else { return };
         self.edits.extend(edits);
         self.note.push_str(&note);
-        let is_asked = |seen: &Seen| seen.value != Value::Null;
-        if Member::COMPLETION_TOKENS.into_iter().filter_map(|member| facts.member(member)).any(is_asked) {
-            return;
+        let added = Spot::of(api, facts).map(|spot| spot.limit(facts, limit, body));
+        if let Some(Ok(Clamped { edits, note })) = added {
+            self.edits.extend(edits);
+            self.note.push_str(&note);
         }
-        let (member, asked) = match api {
-            Api::Chat | Api::Message => (Member::MaxTokens, Member::Messages),
-            Api::Completion => (Member::MaxTokens, Member::Prompt),
-            Api::Response => (Member::MaxOutputTokens, Member::Input),
-            Api::Embedding | Api::Rerank | Api::Management | Api::Other => return,
-        };
-        let mut added = Clamped::default();
-        if facts.member(asked).is_none() || added.follow(facts, 0, limit).is_err() {
-            return;
-        }
-        match facts.member(member) {
-            Some(null) => self.replace(null, most.to_string()),
-            None => {
-                let Some(at) = first_member(body) else { return };
-                let with = Cow::Owned(format!("\"{}\":{most},", member.name()).into_bytes());
-                self.edits.push(Edit { range: at..at, with });
-            }
-        }
-        self.say(format_args!("{}=none->{most}", member.name()));
-        self.edits.extend(added.edits);
-        self.note.push_str(&added.note);
     }
 
     fn leave_out(&mut self, extra: Extra, facts: &Facts) {
@@ -128,23 +108,12 @@ impl Job {
     }
 
     fn replace(&mut self, seen: &Seen, with: String) {
-        self.edits.push(Edit { range: seen.range.clone(), with: Cow::Owned(with.into_bytes()) });
+        self.edits.push(Edit { range: seen.range.clone(), with: Cow::Owned(with.into_bytes()), most: None });
     }
 
     fn say(&mut self, what: core::fmt::Arguments<'_>) {
         let _ = write!(self.note, ";{what}");
     }
-}
-
-/// Where the first member of an object begins that has one.
-fn first_member(body: &[u8]) -> Option<u64> {
-    let space = |byte: &u8| byte.is_ascii_whitespace();
-    let mark = if body.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-    let before = body.iter().skip(mark).take_while(|byte| space(byte)).count().saturating_add(mark);
-    let (open, inner) = body.get(before..)?.split_first()?;
-    let first = inner.iter().find(|byte| !space(byte))?;
-    let at = u64::try_from(before).ok()?.checked_add(1)?;
-    (*open == b'{' && *first == b'"').then_some(at)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tidegate_policy::denied_text::Rules;
 use tidegate_policy::inference::{Class, Role};
 use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
 use written::{
-    DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread,
+    DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread, Unset,
 };
 
 mod preset;
@@ -90,13 +90,15 @@ pub struct Limits {
     pub prompt: Option<PromptLimits>,
     /// Whether too large a number of completion tokens is made smaller instead of being refused.
     pub clamp: bool,
+    /// Whether the limit is written where a request asks for no number of them.
+    pub set: bool,
 }
 
 impl Limits {
     /// Whether a request may have to be changed.
     pub fn may_rewrite(&self) -> bool {
         let strips = |prompt: &PromptLimits| prompt.classes.contains(&Treatment::Strip);
-        self.prompt.as_ref().is_some_and(|prompt| strips(prompt) || self.clamp)
+        self.prompt.as_ref().is_some_and(|prompt| strips(prompt) || self.clamp || self.set)
     }
 }
 
@@ -255,7 +257,9 @@ fn limits(
     };
     let exceed = tokens.map_or(Exceed::Clamp, |tokens| tokens.exceed);
     let clamp = exceed == Exceed::Clamp && !shadowed.holds("max_completion_tokens");
-    Ok(Limits { body, prompt: reads.then_some(prompt), clamp })
+    let unset = tokens.map_or(Unset::Pass, |tokens| tokens.unset);
+    let set = unset == Unset::Limit && !shadowed.holds("max_completion_tokens");
+    Ok(Limits { body, prompt: reads.then_some(prompt), clamp, set })
 }
 
 fn roles(written: RawRoles) -> Vec<(Role, u64)> {

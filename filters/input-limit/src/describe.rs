@@ -49,7 +49,11 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     };
     let counted = numbers(prompt).into_iter().filter_map(|(label, most, what)| {
         let beyond = match label {
+            "max_completion_tokens" if limits.clamp && limits.set => {
+                ", made smaller if more are asked for, and written if none are"
+            }
             "max_completion_tokens" if limits.clamp => ", made smaller if more are asked for",
+            "max_completion_tokens" if limits.set => ", written if none are asked for",
             _ => "",
         };
         Some(format!("{whose}: at most {} {what}{beyond}{}", most?, shadow(label)))

@@ -4,7 +4,7 @@
 
 use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
-use crate::rewrite::{CHANGED, Mended, mend};
+use crate::rewrite::{CHANGED, Mended, Tokens, mend};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
@@ -267,12 +267,12 @@ impl InputLimitStream {
         limits: &Limits,
         prompt: &PromptLimits,
     ) -> Option<Flow> {
-        let clamp = prompt.completion_tokens.filter(|_| limits.clamp);
+        let tokens = Tokens::of(exchange, limits, prompt);
+        let limit = tokens.limit;
         let Mended { edits, note, strips, clamps } =
-            match mend(&mut self.heard, scan.facts(), clamp, || exchange.held()) {
+            match mend(&mut self.heard, scan.facts(), &tokens, || exchange.held()) {
                 Ok(mended) => mended,
                 Err(why) => {
-                    let limit = clamp.unwrap_or(0);
                     let why = match why {
                         Inconsistent::Budget(budget) => Refusal::Budget(limit, budget),
                         Inconsistent::Several(member) => Refusal::Several(limit, member),

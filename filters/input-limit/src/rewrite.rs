@@ -1,10 +1,12 @@
 //! What is taken out of a request or made smaller in it, so that it can pass, and how a header of the response says it:
 //! `max_tokens=8192->4096; zero_width=3`.
 
+use crate::config::Limits;
 use core::fmt::Write;
-use tidegate_policy::clamp::{Clamped, Inconsistent, clamp};
+use tidegate_host::exchange::Exchange;
+use tidegate_policy::clamp::{Clamped, Inconsistent, Spot, clamp};
 use tidegate_policy::inference::{Class, Facts};
-use tidegate_policy::prompt::Heard;
+use tidegate_policy::prompt::{Heard, PromptLimits};
 use tidegate_policy::rewrite::Edit;
 
 /// The header.
@@ -23,21 +25,47 @@ pub struct Mended {
     pub clamps: bool,
 }
 
-/// Takes out what `heard` has marked, and clamps completion tokens to `limit`. `held` gives the body.
+/// What becomes of the number of completion tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens {
+    /// At most.
+    pub limit: u64,
+    /// More are made fewer.
+    clamps: bool,
+    /// On this path a number is written where there is none, or a negative one.
+    path: Option<Vec<u8>>,
+}
+
+impl Tokens {
+    /// Of a request, as its route has it.
+    pub fn of(exchange: &dyn Exchange, limits: &Limits, prompt: &PromptLimits) -> Self {
+        let Some(limit) = prompt.completion_tokens else { return Self::default() };
+        let path = limits.set.then(|| exchange.request_headers().path().to_vec());
+        Self { limit, clamps: limits.clamp, path }
+    }
+}
+
+/// Takes out what `heard` has marked, and mends the number of completion tokens. `held` gives the body.
 ///
 /// # Errors
 /// If numbers that depend on each other cannot be made to fit.
 pub fn mend(
     heard: &mut Heard,
     facts: &Facts,
-    limit: Option<u64>,
-    held: impl FnOnce() -> Vec<u8>,
+    tokens: &Tokens,
+    held: impl Fn() -> Vec<u8>,
 ) -> Result<Mended, Inconsistent> {
     let strips = core::mem::take(&mut heard.strips);
-    let Clamped { mut edits, note } = match limit {
-        Some(limit) => clamp(facts, limit, false)?,
-        None => Clamped::default(),
+    let Tokens { limit, clamps, path } = tokens;
+    let Clamped { mut edits, mut note } = match *clamps || path.is_some() {
+        true => clamp(facts, *limit, path.is_some())?,
+        false => Clamped::default(),
     };
+    if let Some(spot) = path.as_ref().and_then(|path| Spot::at(path, facts)) {
+        let set = spot.limit(facts, *limit, &held())?;
+        edits.extend(set.edits);
+        note.push_str(&set.note);
+    }
     let mut note = note.replace(';', "; ");
     for (class, count) in Class::ALL.iter().zip(strips.counts()).filter(|(_, count)| **count > 0) {
         let _ = write!(note, "; {}={count}", class.name());

@@ -10,6 +10,8 @@ pub struct Facts {
     pub(super) model: Option<Model>,
     /// Each member once.
     pub(super) members: Vec<(Member, Seen)>,
+    /// What holds the rest of the request, and where its members begin.
+    pub(super) holders: Vec<(Member, u64)>,
     pub(super) first: [Option<First>; Class::ALL.len()],
     /// The body's outermost value is an object: no other body is a request.
     pub is_object: bool,
@@ -70,6 +72,8 @@ pub struct Seen {
     pub key_at: u64,
     /// Where its value is.
     pub range: Range<u64>,
+    /// Its name is written to the letter, so that every server knows it.
+    pub is_exact: bool,
     /// There are others of it elsewhere in the body: this is the one that asks for most.
     pub is_one_of_many: bool,
 }
@@ -131,6 +135,7 @@ impl Facts {
         Self {
             model: None,
             members: Vec::new(),
+            holders: Vec::new(),
             first: [const { None }; Class::ALL.len()],
             is_object: false,
             characters: 0,
@@ -180,6 +185,11 @@ impl Facts {
     /// A member, once it is complete: of the request itself, or of what holds the rest of it.
     pub fn member(&self, member: Member) -> Option<&Seen> {
         self.members.iter().find(|(seen, _)| *seen == member).map(|(_, seen)| seen)
+    }
+
+    /// Where the members begin of an object in the request that holds the rest of it, behind its brace.
+    pub fn holder(&self, member: Member) -> Option<u64> {
+        self.holders.iter().find(|(holder, _)| *holder == member).map(|(_, open)| *open)
     }
 
     /// Whether a model is asked about anything.

@@ -57,7 +57,7 @@ impl Key {
 
     /// The key of this name; in any letter case, if it `folds`.
     pub(super) fn known(name: &str, folds: bool) -> Option<Self> {
-        NAMES.find(name, folds)
+        NAMES.find(name, folds).map(|(key, _)| key)
     }
 
     /// How its value is read where text is. `opaque`: its object has said that its data is encoded.

@@ -276,12 +276,13 @@ impl Member {
         1_u128.wrapping_shl(self as u32)
     }
 
-    /// The member of this name, if it is one, and how its value is read. `folds`: names are known in any letter case.
-    pub(super) fn read_as(name: &str, folds: bool) -> (Option<Self>, Reading) {
+    /// The member of this name, if it is one, and whether it is written to the letter; and how its value is read. `folds`:
+    /// names are known in any letter case.
+    pub(super) fn read_as(name: &str, folds: bool) -> (Option<(Self, bool)>, Reading) {
         let member = NAMES.find(name, folds);
         let reading = match member {
-            Some(member) => member.reading(),
-            None => IGNORED.find(name, folds).unwrap_or(Reading::Unknown),
+            Some((member, _)) => member.reading(),
+            None => IGNORED.find(name, folds).map_or(Reading::Unknown, |(reading, _)| reading),
         };
         (member, reading)
     }

@@ -23,13 +23,14 @@ impl<T: Copy, const N: usize> Names<T, N> {
         Self { sorted: names }
     }
 
-    /// The value of this name: to the letter, or `folds`.
+    /// The value of this name, and whether it is written to the letter; if not, only if it `folds`.
     #[inline(never)]
-    pub(super) fn find(&self, written: &str, folds: bool) -> Option<T> {
+    pub(super) fn find(&self, written: &str, folds: bool) -> Option<(T, bool)> {
         let order = |(name, _): &(&str, T)| name.bytes().map(lower).cmp(Folded(written.as_bytes()));
         let place = self.sorted.binary_search_by(order).ok()?;
         let (name, value) = self.sorted.get(place)?;
-        (folds || *name == written).then_some(*value)
+        let is_exact = *name == written;
+        (folds || is_exact).then_some((*value, is_exact))
     }
 }
 
@@ -89,8 +90,9 @@ mod tests {
             ("", None, None),
             ("é", None, None),
         ] {
-            assert_eq!(NAMES.find(written, true), folded, "{written}");
-            assert_eq!(NAMES.find(written, false), exact, "{written}");
+            let found = folded.map(|value| (value, exact.is_some()));
+            assert_eq!(NAMES.find(written, true), found, "{written}");
+            assert_eq!(NAMES.find(written, false), exact.map(|value| (value, true)), "{written}");
         }
     }
 }

@@ -99,10 +99,11 @@ pub(super) struct Reader {
     picture: Picture,
     /// Names are known in any letter case.
     folds: bool,
-    /// Of the request that is read, the member, how it is read, and whether it has come before.
+    /// Of the request that is read, the member, how it is read, whether it has come before, and is named to the letter.
     member: Option<Member>,
     reading: Reading,
     again: bool,
+    is_exact: bool,
     /// Characters of the string that is read, while it looks encoded.
     shaped: u64,
     /// `label` holds all digits of a number that is read.
@@ -131,6 +132,7 @@ impl Reader {
             member: None,
             reading: Reading::Nothing,
             again: false,
+            is_exact: false,
             shaped: 0,
             digits: false,
             frames: Vec::new(),
@@ -304,6 +306,10 @@ impl Reader {
         self.place.descend();
         let is_top = self.frames.is_empty() || begun == Reading::Envelope && !is_array;
         let outer_top = is_top.then(|| self.place.begin_top());
+        if let Some(holder) = member.filter(|_| outer_top == Some(1)) {
+            self.facts.holders.retain(|(known, _)| *known != holder);
+            self.facts.holders.push((holder, at.saturating_add(1)));
+        }
         self.frames.push(Frame {
             container,
             reading,
@@ -357,7 +363,8 @@ impl Reader {
             print.member_end();
             self.facts.repeated_key = print.repeated_key;
         }
-        let seen = |at| Seen { value, key_at: self.key_at, range: at..end, is_one_of_many: false };
+        let (key_at, is_exact) = (self.key_at, self.is_exact);
+        let seen = |at| Seen { value, key_at, range: at..end, is_exact, is_one_of_many: false };
         match self.place.below_top() {
             0 => {
                 if let Some(member) = self.member {
@@ -374,8 +381,10 @@ impl Reader {
 
     /// A member of a request is named.
     fn membered(&mut self) {
-        let (member, reading) = Member::read_as(self.label.text(), self.folds);
+        let (found, reading) = Member::read_as(self.label.text(), self.folds);
+        let member = found.map(|(member, _)| member);
         (self.member, self.reading) = (member, reading);
+        self.is_exact = found.is_some_and(|(_, is_exact)| is_exact);
         self.place.at_member(member);
         self.again = member.is_some_and(|member| self.is_again(member.bit()));
     }

@@ -92,6 +92,7 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (json!({ "max_depth": 0 }), ["max_depth", "found 0", "1 to 128"]),
         (json!({ "max_char": 5 }), ["max_char", "unknown field", "max_chars"]),
         (json!({ "max_completion_tokens": { "limit": 5, "exceed": "cut" } }), ["exceed", "cut", "clamp"]),
+        (json!({ "max_completion_tokens": { "limit": 5, "unset": "clamp" } }), ["unset", "clamp", "limit"]),
         (json!({ "characters": { "bidi": "drop" } }), ["characters.bidi", "drop", "strip"]),
         (json!({ "deny": [{ "name": "a b", "pattern": "x" }] }), ["deny[0].name", "a b", "letters"]),
         (

@@ -175,6 +175,18 @@ pub(super) struct RawCompletionTokens {
     pub(super) limit: Whole,
     #[serde(default)]
     pub(super) exceed: Exceed,
+    #[serde(default)]
+    pub(super) unset: Unset,
+}
+
+/// What becomes of a request that asks for no number of completion tokens, or a negative one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unset {
+    #[default]
+    Pass,
+    Limit,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

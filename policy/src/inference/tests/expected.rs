@@ -203,6 +203,7 @@ impl Expected {
     fn request(&mut self, members: &Members, path: &Path) {
         for (name, value) in members {
             let (member, reading) = Member::read_as(name, true);
+            let member = member.map(|(member, _)| member);
             let at = if member.is_some() { path.step(&format!(".{name}")) } else { path.ended() };
             self.message = 0;
             if let Some(member) = member.filter(|_| reading != Reading::Envelope) {
