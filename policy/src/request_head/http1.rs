@@ -158,8 +158,8 @@ impl Http1 {
         };
     }
 
-    /// Takes bytes up to the next change of stage or end of a request, and says how many: at least one, of
-    /// any, unless nothing more is to be known or the next ones can be skipped.
+    /// Takes bytes up to the next change of stage or end of a request, one between requests, and says how many:
+    /// at least one, of any, unless nothing more is to be known or the next ones can be skipped.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         let stage = self.stage();
         let mut used: usize = 0;
@@ -169,7 +169,7 @@ impl Http1 {
             let between = self.is_between();
             self.state = self.step(*byte);
             used = used.saturating_add(1);
-            if self.stage() != stage || self.is_between() != between {
+            if self.stage() != stage || between || self.is_between() {
                 break;
             }
         }

@@ -220,6 +220,19 @@ fn empty_lines_that_drip_between_requests_are_a_head() {
 }
 
 #[test]
+fn an_empty_line_before_a_head_is_no_part_of_it_however_it_is_shown() {
+    for shown_at_once in [1, 2, 3, 100] {
+        let mut tracker = opened();
+        tracker.shown(GET, 2_000);
+        let read = b"\r\nGET";
+        tracker
+            .read(read.len(), at(3_000), |offset, most| read.get(offset..)?.get(..most.min(shown_at_once)));
+        let head = Progress { since: at(3_000), paced_since: Some(at(3_000)), bytes: 3 };
+        assert_eq!(tracker.progress(), Some(head), "{shown_at_once} bytes at once");
+    }
+}
+
+#[test]
 fn methods_that_begin_as_the_preface_does_are_http1() {
     for method in ["P", "PR", "PRI", "POST", "PROPFIND", "PRIX"] {
         let request = format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n");
