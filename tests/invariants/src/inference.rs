@@ -17,8 +17,8 @@ use tidegate_policy::strips::Strips;
 const DEPTH: u8 = 64;
 const KEY: Fingerprinter = Fingerprinter::new([7; 16]);
 /// What a scan takes beside its own size, in bytes, and with a fingerprint: a stack as deep as bodies may nest, while it grows.
-const MEMORY: u64 = 24 << 10;
-const MEMORY_WITH_PRINT: u64 = 48 << 10;
+const MEMORY: u64 = 8 << 10;
+const MEMORY_WITH_PRINT: u64 = 20 << 10;
 /// Fewer completion tokens than most requests ask for.
 const LIMIT: u64 = 1_500;
 /// As many members as a fingerprint knows by their keys.

@@ -1,6 +1,7 @@
 //! Which head a connection is in the middle of: no byte is asked for twice, nothing beside one way to read it more is kept,
 //! and what the tracker says is what a plain reading of the whole connection says: for HTTP/1 no head that Envoy is reading
-//! passes for anything else, for HTTP/2 a head is in progress just where its frames say.
+//! passes for anything else, and what is written by the letter is followed to the byte; for HTTP/2 a head is in progress just
+//! where its frames say.
 //!
 //! The first four bytes of an input choose where reads end, and which requests wait for their answers.
 
@@ -30,6 +31,7 @@ pub fn http1_head(input: &[u8]) {
     let reads = numbers.parts(bytes, longest);
     survives(&reads, &mut numbers);
     hides_no_head(&reads, &mut numbers);
+    follows_to_the_byte(bytes);
 }
 
 /// Whatever a client sends behind the preface.
@@ -122,6 +124,112 @@ fn hides_no_head(reads: &[&[u8]], numbers: &mut Numbers) {
         assert!(!tracker.is_tunnel() || envoy.is_over() || envoy.is_waiting(), "no tunnel: {envoy:?}");
     }
     assert!(!tracker.is_tunnel() || envoy.is_over(), "no tunnel: {envoy:?}");
+}
+
+/// As long as requests are written by the letter of the standard, and none asks for a tunnel, a head, or what frames a
+/// body, is in progress from its first byte to its last.
+fn follows_to_the_byte(bytes: &[u8]) {
+    let mut tracker = Tracker::new(at(OPENED));
+    let mut script = Script { bytes, in_progress: Vec::new() };
+    while script.request().is_some() {}
+    let (mut since, mut now) = (Some(OPENED), 2_000);
+    for (byte, is_inside) in bytes.iter().zip(script.in_progress) {
+        show(&mut tracker, &[*byte], now);
+        since = since.or(Some(now)).filter(|_| is_inside);
+        let found = tracker.progress().map(|progress| progress.since);
+        assert_eq!(found, since.map(at), "at {now}, which is byte {}", now - 2_000);
+        now += 1;
+    }
+}
+
+/// Requests as RFC 9112 has them, and what is in progress after each of their bytes.
+struct Script<'a> {
+    bytes: &'a [u8],
+    in_progress: Vec<bool>,
+}
+
+impl<'a> Script<'a> {
+    fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.in_progress.len()..]
+    }
+
+    /// So many bytes, in progress but for the last.
+    fn part(&mut self, length: usize) {
+        self.in_progress.extend((1..=length).map(|end| end < length));
+    }
+
+    /// So many bytes of a body, if there are as many.
+    fn body(&mut self, length: usize) -> Option<()> {
+        let known = length.min(self.rest().len());
+        self.in_progress.extend(core::iter::repeat_n(false, known));
+        (known == length).then_some(())
+    }
+
+    /// The length of lines up to an empty one, or of one line, each without its end.
+    fn lines(&self, are_many: bool) -> Option<(Vec<&'a str>, usize)> {
+        let end: &[u8] = if are_many { b"\r\n\r\n" } else { b"\r\n" };
+        let length = self.rest().windows(end.len()).position(|window| window == end)? + end.len();
+        let text = core::str::from_utf8(&self.rest()[..length]).ok()?;
+        let lines: Vec<_> = text.trim_end_matches("\r\n").split("\r\n").collect();
+        let is_plain = |line: &&str| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        (lines.iter().all(is_plain) && end.len() + lines.join("\r\n").len() == length)
+            .then_some((lines, length))
+    }
+
+    fn request(&mut self) -> Option<()> {
+        let (lines, length) = self.lines(true)?;
+        let (first, fields) = lines.split_first()?;
+        let words: Vec<_> = first.split(' ').collect();
+        let [method, target, "HTTP/1.1"] = *words.as_slice() else { return None };
+        if !["GET", "POST", "PUT", "DELETE"].contains(&method) || !target.starts_with('/') {
+            return None;
+        }
+        let (mut lengths, mut is_chunked) = (None, false);
+        for field in fields {
+            let (name, value) = field.split_once(':')?;
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            if name.len() < 2 || !name.bytes().all(is_name) {
+                return None;
+            }
+            let value = value.trim_matches(' ');
+            match &*name.to_ascii_lowercase() {
+                "content-length" => {
+                    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+                    let length = value.parse::<usize>().ok().filter(|_| is_number)?;
+                    lengths.replace(length).is_none().then_some(())?;
+                }
+                "transfer-encoding" => {
+                    let is_first = !core::mem::replace(&mut is_chunked, true);
+                    (is_first && value.eq_ignore_ascii_case("chunked")).then_some(())?;
+                }
+                "upgrade" => return None,
+                _ => {}
+            }
+        }
+        self.part(length);
+        if is_chunked { self.chunks() } else { self.body(lengths.unwrap_or(0)) }
+    }
+
+    fn chunks(&mut self) -> Option<()> {
+        loop {
+            let (lines, length) = self.lines(false)?;
+            let size = lines.first()?.split(';').next()?;
+            if size.len() > 8 || !size.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return None;
+            }
+            let size = usize::from_str_radix(size, 16).ok()?;
+            if size == 0 {
+                let (trailers, length) = self.lines(true)?;
+                (trailers.len() == 1).then_some(())?;
+                self.part(length);
+                return Some(());
+            }
+            self.part(length);
+            self.body(size)?;
+            (self.rest().starts_with(b"\r\n")).then_some(())?;
+            self.part(2);
+        }
+    }
 }
 
 /// After each number of bytes of a stream: at which byte what is in progress has begun, the first of all when the
