@@ -32,6 +32,6 @@ found=0
 for target in "${targets[@]}"; do
     echo "== $target, $seconds s"
     nice -n 19 cargo +nightly fuzz run --fuzz-dir . "$target" -- "-dict=dictionaries/$(dictionary "$target").dict" \
-        "-max_total_time=$seconds" -max_len=16384 -timeout=2 -rss_limit_mb=2048 -print_final_stats=1 || found=1
+        "-max_total_time=$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 || found=1
 done
 exit "$found"
