@@ -40,6 +40,9 @@ impl Label {
 
     /// The same without suspicious characters, as it is once they have been taken out.
     pub(super) fn visible(&self) -> Self {
+        if self.text().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return *self;
+        }
         let mut visible = Self::EMPTY;
         for character in self.text().chars().filter(|character| Class::of(*character).is_none()) {
             visible.push(character.encode_utf8(&mut [0; 4]));
