@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage blame real \
+.PHONY: help build check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage blame real fuzz \
 	package clean rust
 
 help: ## list the targets
@@ -75,5 +75,8 @@ outage: build ## what clients get while the model server is dead, or slow, with 
 blame: build ## what honest clients get beside one whose requests fail, hang or drip, and after an outage (QUICK=--quick)
 	python3 -B tests/blame/blame.py $(QUICK)
 
+fuzz: rust ## look for inputs that break the parsers of hostile input (SECONDS=3600 for each target, TARGETS="json_lexer …")
+	./fuzz/run.sh $(or $(SECONDS),3600) $(TARGETS)
+
 clean: ## remove everything that was built or installed into the checkout
-	rm -rf target dist .venv
+	rm -rf target dist .venv fuzz/{artifacts,corpus,target,tool}

@@ -1,5 +1,7 @@
 //! Whether a suspicious character harms where it stands. Joiners, soft hyphens, marks of direction and tags are how
 //! languages and emoji are written; the same characters hide text where nothing calls for them, and above all in runs.
+//! One that harms may be taken out, so what stands around it is judged as if it was not there: nothing that is left
+//! harms where it stands then.
 //!
 //! Source: UAX #9 (overrides change how a text reads, isolates and marks do not), UAX #31 (joiners in scripts that need
 //! them), UTS #51 (sequences of emoji, flags spelt in tags), UAX #14 (U+200B between words of scripts without spaces).
@@ -15,7 +17,10 @@ const LONGEST_FLAG: u8 = 7;
 /// What stands around the characters of one string.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context {
+    /// The last character, but for those that harm.
     last: Option<char>,
+    /// The suspicious character right before, whether it harms or not.
+    beside: Option<char>,
     /// Named, and the character behind it has not come yet.
     pending: Option<Suspect>,
     run: u8,
@@ -26,7 +31,7 @@ impl Context {
     /// A string begins.
     #[inline]
     pub(super) fn begin(&mut self) {
-        if self.last.is_some() || self.pending.is_some() {
+        if self.last.is_some() || self.beside.is_some() || self.pending.is_some() {
             *self = Self::default();
         }
     }
@@ -41,7 +46,7 @@ impl Context {
     #[inline]
     pub(super) const fn ends_in(&mut self, last: Option<char>) {
         if last.is_some() && self.pending.is_none() {
-            self.last = last;
+            (self.last, self.beside) = (last, None);
         }
     }
 
@@ -51,18 +56,24 @@ impl Context {
         let Suspect { class, character, .. } = suspect;
         suspect.is_harmful = match class {
             Class::Control | Class::PrivateUse => true,
-            Class::Bidi => matches!(character, '\u{202D}' | '\u{202E}') || self.run > LONGEST_RUN,
+            Class::Bidi => always_harms(character) || self.run > LONGEST_RUN,
             Class::ZeroWidth => !self.is_language(character, after),
         };
-        self.last = Some(character);
+        self.beside = Some(character);
+        if !suspect.is_harmful {
+            self.last = Some(character);
+        }
         Some(suspect)
     }
 
     /// A suspicious character comes, with `before` right in front of it, if that is in the same piece.
     pub(super) fn meet(&mut self, class: Class, character: char, range: Range<u64>, before: Option<char>) {
-        self.last = before.or(self.last);
+        if before.is_some_and(|before| Class::of(before).is_none()) {
+            (self.last, self.beside) = (before, None);
+        }
         if matches!(class, Class::Bidi | Class::ZeroWidth) {
-            self.run = if self.last.is_some_and(is_unseen) { self.run.saturating_add(1) } else { 1 };
+            let goes_on = [self.last, self.beside].into_iter().flatten().any(is_unseen);
+            self.run = if goes_on { self.run.saturating_add(1) } else { 1 };
         }
         if is_tag(character) {
             self.flag = match self.last {
@@ -82,19 +93,24 @@ impl Context {
             return spells && (1..=LONGEST_FLAG).contains(&self.flag);
         }
         let zero_width = |character: char| Class::of(character) == Some(Class::ZeroWidth);
-        if self.last.is_some_and(|last| zero_width(last) && !is_tag(last)) || after.is_some_and(zero_width) {
+        let before = [self.last, self.beside].into_iter().flatten();
+        if before.filter(|before| !is_tag(*before)).chain(after).any(zero_width) {
             return false;
         }
         let before = self.last.unwrap_or(' ');
         let next = after.unwrap_or(' ');
+        // What comes behind that may be of any kind.
+        let unknown = after.is_some_and(always_harms);
         match character {
             '\u{200C}' => is_joined(before),
             '\u{200D}' => is_joined(before) || is_joined(next) || is_emoji(before) && is_emoji(next),
             '\u{200B}' => is_unspaced(before) || is_unspaced(next),
             '\u{AD}' => before.is_alphanumeric() || is_mark(before),
             '\u{FEFF}' => self.last.is_none_or(|last| last == '\n'),
-            '\u{2060}'..='\u{2064}' => !(before.is_ascii_alphabetic() && next.is_ascii_alphabetic()),
-            '\u{34F}' => !before.is_ascii() || !next.is_ascii(),
+            '\u{2060}'..='\u{2064}' => {
+                !(before.is_ascii_alphabetic() && (unknown || next.is_ascii_alphabetic()))
+            }
+            '\u{34F}' => !before.is_ascii() || !(unknown || next.is_ascii()),
             '\u{115F}'..='\u{1160}' => {
                 matches!(next, '\u{1100}'..='\u{11FF}') || matches!(before, '\u{1100}'..='\u{11FF}')
             }
@@ -106,6 +122,12 @@ impl Context {
             _ => false,
         }
     }
+}
+
+/// Wherever it stands.
+const fn always_harms(character: char) -> bool {
+    matches!(Class::of(character), Some(Class::Control | Class::PrivateUse))
+        || matches!(character, '\u{202D}' | '\u{202E}')
 }
 
 const fn is_tag(character: char) -> bool {
@@ -213,6 +235,10 @@ mod tests {
             ("one\u{FEFF}two", "\u{FEFF}"),
             ("\u{1B}[31m", "\u{1B}"),
             ("\u{AD}\u{AD}x", "\u{AD}\u{AD}"),
+            ("1\u{2062}\u{202E}\u{2063}\u{202E}\u{2062}2", "\u{202E}\u{2063}\u{202E}\u{2062}"),
+            ("x\u{AD}\u{202E}\u{200D}\u{64A}", "\u{202E}\u{200D}"),
+            ("a\u{2062}\u{202E}b", "\u{2062}\u{202E}"),
+            ("a\u{34F}\u{7}b", "\u{34F}\u{7}"),
         ] {
             assert_eq!(harm(text), harms, "{text:?}");
         }

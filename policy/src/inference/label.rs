@@ -1,5 +1,7 @@
 //! A short string that is kept whole to be compared: a key, a role, a type.
 
+use super::Class;
+
 const LONGEST: usize = 64;
 
 /// The beginning of a string.
@@ -34,6 +36,18 @@ impl Label {
     /// What it holds.
     pub(super) fn text(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The same without suspicious characters, as it is once they have been taken out.
+    pub(super) fn visible(&self) -> Self {
+        if self.text().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return *self;
+        }
+        let mut visible = Self::EMPTY;
+        for character in self.text().chars().filter(|character| Class::of(*character).is_none()) {
+            visible.push(character.encode_utf8(&mut [0; 4]));
+        }
+        visible
     }
 
     pub(super) const fn clear(&mut self) {

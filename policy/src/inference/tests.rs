@@ -222,6 +222,24 @@ fn a_label_that_is_longer_than_any_real_one_is_a_text() {
 }
 
 #[test]
+fn a_role_and_a_type_are_what_they_are_once_hidden_characters_are_taken_out() {
+    let role = |role: &str| {
+        let (_, heard) = scan(&format!(r#"{{"messages":[{{"role":"{role}","content":"a"}}]}}"#));
+        *heard.roles.last().unwrap()
+    };
+    assert_eq!(role("us\u{200B}er"), Some(Role::User));
+    assert_eq!(role(r"\u202esys\u2060tem"), Some(Role::System));
+    assert_eq!(role("users"), Some(Role::Other));
+    for nobody in [String::new(), "\u{200B}".to_owned(), format!("us{}er", "\u{200B}".repeat(70))] {
+        assert_eq!(role(&nobody), None, "counts for every role");
+    }
+    let encoded = "iVBO+/9=".repeat(20);
+    let body = format!(r#"{{"messages":[{{"content":[{{"type":"te\u200bxt","data":"{encoded}"}}]}}]}}"#);
+    let (facts, _) = scan(&body);
+    assert_eq!((facts.characters, facts.parts.text), (160, 1));
+}
+
+#[test]
 fn data_is_text_unless_its_type_has_said_that_it_is_encoded() {
     let characters = |source: &str| {
         scan(&format!(r#"{{"messages":[{{"content":[{{"type":"image","source":{{{source}}}}}]}}]}}"#))

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 mod builder;
-mod corpus;
+mod suite;
 
 /// Reads nothing into it.
 struct Deaf;

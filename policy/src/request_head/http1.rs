@@ -158,18 +158,17 @@ impl Http1 {
         };
     }
 
-    /// Takes bytes up to the next change of stage or end of a request, and says how many: at least one, of
-    /// any, unless nothing more is to be known or the next ones can be skipped.
+    /// Takes bytes up to the next change of stage, one where nothing is in progress, and says how many: at least
+    /// one, of any, unless nothing more is to be known or the next ones can be skipped.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         let stage = self.stage();
         let mut used: usize = 0;
         while !self.is_final() && self.skippable() == 0 {
             used = used.saturating_add(self.uneventful(bytes.get(used..).unwrap_or_default()));
             let Some(byte) = bytes.get(used) else { break };
-            let between = self.is_between();
             self.state = self.step(*byte);
             used = used.saturating_add(1);
-            if self.stage() != stage || self.is_between() != between {
+            if stage == Stage::Elsewhere || self.stage() != stage {
                 break;
             }
         }

@@ -220,6 +220,26 @@ fn empty_lines_that_drip_between_requests_are_a_head() {
 }
 
 #[test]
+fn the_end_of_what_came_before_is_no_part_of_what_is_in_progress_however_it_is_shown() {
+    for shown_at_once in [1, 2, 3, 100] {
+        let mut tracker = opened();
+        tracker.shown(GET, 2_000);
+        let read = b"\r\nGET";
+        tracker
+            .read(read.len(), at(3_000), |offset, most| read.get(offset..)?.get(..most.min(shown_at_once)));
+        let head = Progress { since: at(3_000), paced_since: Some(at(3_000)), bytes: 3 };
+        assert_eq!(tracker.progress(), Some(head), "{shown_at_once} bytes at once");
+        let mut tracker = opened();
+        tracker.shown(&post("transfer-encoding: chunked\r\n", "1\r\nx"), 2_000);
+        let read = b"\n5";
+        tracker
+            .read(read.len(), at(3_000), |offset, most| read.get(offset..)?.get(..most.min(shown_at_once)));
+        let frame = Progress { since: at(3_000), paced_since: None, bytes: 1 };
+        assert_eq!(tracker.progress(), Some(frame), "{shown_at_once} bytes at once");
+    }
+}
+
+#[test]
 fn methods_that_begin_as_the_preface_does_are_http1() {
     for method in ["P", "PR", "PRI", "POST", "PROPFIND", "PRIX"] {
         let request = format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n");

@@ -170,7 +170,7 @@ impl Reader {
         match self.sort {
             Sort::Text => sink.end_of_text(&self.place),
             Sort::Label(key) => {
-                let label = self.label;
+                let label = self.label.visible();
                 self.labelled(key, label.text());
             }
             Sort::Key if self.place.is_top() => self.membered(),
@@ -211,7 +211,7 @@ impl Reader {
         };
         let Some(frame) = self.frames.last_mut() else { return };
         match key {
-            Key::Role if is_message => self.place.role = Some(Role::named(label)),
+            Key::Role if is_message => self.place.role = (!label.is_empty()).then(|| Role::named(label)),
             Key::Type => {
                 frame.typed = Some(Part::typed(label));
                 let opaque = matches!(label, "base64" | "redacted_thinking");
