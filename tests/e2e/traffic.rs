@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use std::env;
 use std::fmt::Write;
 use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, checkout, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, post};
@@ -167,6 +169,49 @@ fn the_reference_files_serve_every_request_of_a_real_client_byte_for_byte() {
         let (open, closed): (Vec<_>, Vec<_>) = cases.iter().zip(&outcomes).partition(is_open);
         served_as_they_should_be(open);
         assert!(closed.iter().all(|(_, outcome)| *outcome == "404 unknown_url"), "{file}");
+        envoy.assert_no_vm_restarted();
+    }
+}
+
+/// Each turn is sent as the agent sends it, with all turns before it: a call, and what the tool printed, in colours, with a
+/// progress bar, a bell, a link and a byte of a binary file.
+#[test]
+fn an_agent_of_400_turns_with_coloured_output_goes_on_to_its_end() {
+    const PRINTED: &str = "\u{1b}[32m✓\u{1b}[0m 12 passed \u{1b}[1;31m1 failed\u{1b}[0m\r 40%\u{8}\u{8}\u{8}100%\u{7} \
+        \u{1b}]8;;file:///a.rs\u{1b}\\a.rs\u{1b}]8;;\u{1b}\\ \u{0} \u{90} \u{e0a0} main";
+    for file in FILES {
+        let upstream = Upstream::start();
+        let envoy = reference::start_file(file, [&upstream; 3], &[]);
+        let mut messages = vec![json!({ "role": "user", "content": "Mend the tests." })];
+        for turn in 0..400 {
+            let id = format!("call_{turn}");
+            let call = json!({ "name": "run", "arguments": "{\"command\":\"cargo test\\u001b[0m\"}" });
+            messages.push(json!({
+                "role": "assistant", "content": null, "tool_calls": [{ "id": id, "type": "function", "function": call }]
+            }));
+            messages
+                .push(json!({ "role": "tool", "tool_call_id": id, "content": format!("{turn}: {PRINTED}") }));
+            let body = json!({ "model": "m", "max_tokens": 4_096, "messages": messages }).to_string();
+            let headers = [("authorization", "Bearer sk-agent"), ("content-type", "application/json")];
+            let request = post("/v1/chat/completions", &headers, body.as_bytes());
+            let answer = loop {
+                let answer = answered(&envoy, &request);
+                // It is far faster than a model lets it be.
+                if answer.status != 429 {
+                    break answer;
+                }
+                sleep(Duration::from_millis(50));
+            };
+            assert_eq!(
+                (answer.status, answer.header("x-tidegate-changed")),
+                (200, None),
+                "{file}, turn {turn}"
+            );
+            assert!(
+                upstream.seen().last().is_some_and(|seen| seen.body == body.as_bytes()),
+                "{file}, turn {turn}"
+            );
+        }
         envoy.assert_no_vm_restarted();
     }
 }
