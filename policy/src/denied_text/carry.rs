@@ -42,6 +42,17 @@ impl Carry {
         if self.same { Some(first) } else { None }
     }
 
+    /// Whether both hold the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.length, self.same) == (other.length, other.same)
+            && self
+                .characters
+                .iter()
+                .zip(other.characters)
+                .take(self.length)
+                .all(|(one, other)| *one == other)
+    }
+
     #[inline]
     pub(super) const fn clear(&mut self) {
         (self.length, self.same) = (0, false);

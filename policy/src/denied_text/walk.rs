@@ -1,29 +1,37 @@
-//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state.
+//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state, and as many
+//! more as there are lanes in others.
 
-use super::Watch;
 use super::automaton::Automaton;
 use super::kind::Kind;
+use super::lanes::{ALL, Between, Joint, Lane};
+use super::{Found, Watch};
 use regex_automata::util::primitives::StateID;
 use unicode_normalization::UnicodeNormalization;
+
+/// How many bytes several lanes walk before they are compared, at first and at most.
+const STEP: usize = 8;
+const LONGEST_STEP: usize = 64;
 
 /// Over one piece.
 pub(super) struct Walk<'a> {
     automaton: &'a Automaton,
-    /// The lowest rule, or `usize::MAX`.
-    found: usize,
+    /// In the first lane, or another where a message stands for itself.
+    alone: u64,
+    /// In the other lanes.
+    run: u64,
 }
 
 impl<'a> Walk<'a> {
     pub(super) const fn new(automaton: &'a Automaton) -> Self {
-        Self { automaton, found: usize::MAX }
+        Self { automaton, alone: 0, run: 0 }
     }
 
-    pub(super) fn found(self) -> Option<usize> {
-        (self.found != usize::MAX).then_some(self.found)
+    pub(super) const fn found(self) -> Found {
+        Found { alone: self.alone, run: self.run | self.alone }
     }
 
     pub(super) fn text(&mut self, watch: &mut Watch, text: &str) {
-        let mut rest = text;
+        let mut rest = if watch.is_split() { self.split(watch, text) } else { text };
         loop {
             let plain = self.plain(watch, rest.as_bytes());
             let mut characters = rest.get(plain..).unwrap_or_default().chars();
@@ -33,11 +41,55 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn end(&mut self, watch: &mut Watch) {
-        self.settle(watch, watch.decoded);
-        for state in [watch.decoded, watch.normal] {
-            self.found = self.automaton.last(state).min(self.found);
+    pub(super) fn part(&mut self, watch: &mut Watch, joint: Joint) {
+        self.flush(watch);
+        let mut each = watch.each();
+        for (lane, way) in each.iter_mut().zip(ALL) {
+            if way.lines || joint == Joint::Line {
+                self.line(lane, way.messages.is_none());
+            }
         }
+        watch.set(each);
+    }
+
+    pub(super) fn message(&mut self, watch: &mut Watch, begin: Watch) {
+        self.flush(watch);
+        let mut each = watch.each();
+        for (lane, way) in each.iter_mut().zip(ALL) {
+            match way.messages {
+                None => *lane = begin.first(),
+                Some(Between::Line) => self.line(lane, false),
+                Some(Between::Nothing) => {}
+            }
+        }
+        watch.set(each);
+    }
+
+    pub(super) fn end(&mut self, mut watch: Watch) {
+        self.flush(&mut watch);
+        for state in [watch.decoded, watch.normal] {
+            self.alone |= self.automaton.last(state);
+        }
+        for (lane, way) in watch.each().iter().zip(ALL) {
+            for state in [lane.decoded, lane.normal] {
+                self.note(way.messages.is_none(), self.automaton.last(state));
+            }
+        }
+    }
+
+    const fn note(&mut self, alone: bool, found: u64) {
+        *(if alone { &mut self.alone } else { &mut self.run }) |= found;
+    }
+
+    /// A line feed between two texts. Nothing is carried.
+    fn line(&mut self, lane: &mut Lane, alone: bool) {
+        let mut found = 0;
+        lane.decoded = self.automaton.next(lane.decoded, b'\n', &mut found);
+        if !lane.spaced {
+            lane.normal = self.automaton.next(lane.normal, b' ', &mut found);
+            lane.spaced = true;
+        }
+        self.note(alone, found);
     }
 
     /// Printable ASCII with single spaces, until that ends or both copies meet: how many bytes of it.
@@ -47,7 +99,7 @@ impl<'a> Walk<'a> {
             return 0;
         }
         self.settle(watch, watch.decoded);
-        let (automaton, mut found, mut length) = (self.automaton, self.found, 0_usize);
+        let (automaton, mut found, mut length) = (self.automaton, self.alone, 0_usize);
         let (mut decoded, mut normal, mut before) = (watch.decoded, watch.normal, watch.normal);
         let mut last = if watch.spaced { b' ' } else { 0 };
         if watch.joined {
@@ -74,7 +126,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.found = found;
+        self.alone = found;
         if length > 0 {
             (watch.decoded, watch.normal) = (decoded, before);
             (watch.spaced, watch.joined) = (false, decoded == normal);
@@ -85,7 +137,7 @@ impl<'a> Walk<'a> {
 
     fn character(&mut self, watch: &mut Watch, character: char) {
         let before = watch.decoded;
-        watch.decoded = self.step(before, character);
+        watch.decoded = step(self.automaton, before, character, &mut self.alone);
         let kind = Kind::of(character);
         let held = match kind {
             Kind::Hidden => true,
@@ -99,7 +151,7 @@ impl<'a> Walk<'a> {
         self.settle(watch, before);
         if kind == Kind::Phrase {
             self.write(watch, character);
-            watch.joined = watch.normal == watch.decoded;
+            watch.joined = watch.normal == watch.decoded && !watch.is_split();
             return;
         }
         let space = kind == Kind::Space;
@@ -128,23 +180,97 @@ impl<'a> Walk<'a> {
                 self.write(watch, character);
             }
         }
-        watch.joined = watch.normal == decoded;
+        watch.joined = watch.normal == decoded && !watch.is_split();
     }
 
-    /// Writes the normalised copy.
+    /// Writes the normalised copy of every lane.
     fn write(&mut self, watch: &mut Watch, character: char) {
-        let space = character.is_whitespace();
+        let (automaton, space) = (self.automaton, character.is_whitespace());
+        let written = if space { ' ' } else { character };
         if !(space && watch.spaced) {
-            watch.normal = self.step(watch.normal, if space { ' ' } else { character });
+            watch.normal = step(automaton, watch.normal, written, &mut self.alone);
         }
         watch.spaced = space;
+        if watch.is_split() {
+            self.others(watch, |lane, found| {
+                if !(space && lane.spaced) {
+                    lane.normal = step(automaton, lane.normal, written, found);
+                }
+                lane.spaced = space;
+            });
+        }
     }
 
-    fn step(&mut self, from: StateID, character: char) -> StateID {
-        let mut buffer = [0; 4];
-        let bytes = character.encode_utf8(&mut buffer).bytes();
-        bytes.fold(from, |state, byte| self.automaton.next(state, byte, &mut self.found))
+    #[cold]
+    fn others(&mut self, watch: &mut Watch, mut walk: impl FnMut(&mut Lane, &mut u64)) {
+        let ways = watch.lanes;
+        for (lane, other) in watch.lanes.others().iter_mut().zip(0_usize..) {
+            let mut found = 0;
+            walk(lane, &mut found);
+            self.note(ways.is_alone(other), found);
+        }
     }
+
+    /// Nothing is carried any more.
+    fn flush(&mut self, watch: &mut Watch) {
+        self.settle(watch, watch.decoded);
+    }
+
+    /// Walks on until all lanes are one: what is left of the text then.
+    #[cold]
+    fn split<'t>(&mut self, watch: &mut Watch, text: &'t str) -> &'t str {
+        let (mut rest, mut longest) = (text, STEP);
+        while watch.is_split() {
+            let plain = self.plain_split(watch, rest.as_bytes(), longest);
+            rest = rest.get(plain..).unwrap_or_default();
+            if plain == 0 {
+                let mut characters = rest.chars();
+                let Some(character) = characters.next() else { break };
+                let automaton = self.automaton;
+                self.others(watch, |lane, found| {
+                    lane.decoded = step(automaton, lane.decoded, character, found);
+                });
+                self.character(watch, character);
+                rest = characters.as_str();
+            }
+            watch.unite();
+            longest = longest.saturating_mul(2).min(LONGEST_STEP);
+        }
+        rest
+    }
+
+    /// Printable ASCII with single spaces, at most `longest` bytes of it: how many.
+    fn plain_split(&mut self, watch: &mut Watch, text: &[u8], longest: usize) -> usize {
+        let mut last = b' ';
+        let plain = text
+            .iter()
+            .take(longest)
+            .take_while(|byte| is_plain(**byte, core::mem::replace(&mut last, **byte)));
+        let (plain, _) = text.split_at_checked(plain.count()).unwrap_or_default();
+        let Some((last, before)) = plain.split_last() else { return 0 };
+        self.flush(watch);
+        let automaton = self.automaton;
+        let walk = |lane: &mut Lane, found: &mut u64| {
+            for byte in before {
+                lane.decoded = automaton.next(lane.decoded, *byte, found);
+                lane.normal = automaton.next(lane.normal, *byte, found);
+            }
+            lane.decoded = automaton.next(lane.decoded, *last, found);
+            lane.spaced = false;
+        };
+        let mut first = watch.first();
+        walk(&mut first, &mut self.alone);
+        (watch.decoded, watch.normal, watch.spaced) = (first.decoded, first.normal, first.spaced);
+        self.others(watch, walk);
+        watch.carry.set(char::from(*last), true);
+        plain.len()
+    }
+}
+
+fn step(automaton: &Automaton, from: StateID, character: char, found: &mut u64) -> StateID {
+    let mut buffer = [0; 4];
+    let bytes = character.encode_utf8(&mut buffer).bytes();
+    bytes.fold(from, |state, byte| automaton.next(state, byte, found))
 }
 
 #[inline(always)]

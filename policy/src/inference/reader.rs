@@ -276,6 +276,9 @@ impl Reader {
             let sealed = if frame.signed { 0 } else { frame.sealed };
             self.unheard(encoded.saturating_add(sealed), sink);
         }
+        if self.frames.len() == 2 && self.place.index().is_some() {
+            sink.end_of_message(&self.place);
+        }
         self.end(end, Value::Other);
     }
 
