@@ -42,6 +42,10 @@ impl Carry {
         if self.same { Some(first) } else { None }
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Whether both hold the same.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.length, self.same) == (other.length, other.same)

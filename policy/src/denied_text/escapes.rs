@@ -1,7 +1,10 @@
 //! Texts that are JSON themselves, such as the arguments of a tool call: many templates decode them and print what they
 //! say. Such a text is watched as it stands, and once more with its escapes decoded, in a second watch that lives from
-//! an escape until both are in the same state. What is no JSON does no harm: an escape that is none stands as it is.
+//! an escape until both are in the same state; mostly they are right behind it, and then there is none. What is no JSON
+//! does no harm: an escape that is none stands as it is.
 
+use super::lanes::Lane;
+use super::walk::Walk;
 use super::{Found, Rules, Watch};
 
 /// How many bytes both watches walk before they are compared, at first and at most.
@@ -16,10 +19,22 @@ pub struct Escapes {
     is: Is,
     /// With its escapes decoded, where that makes a difference.
     decoded: Option<Watch>,
+    /// The copies before the last escape, where that has made none yet.
+    before: Option<Before>,
     escape: [u8; LONGEST],
     length: usize,
     /// The first half of a surrogate pair.
     high: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    lane: Lane,
+    carried: Option<char>,
+    /// The lane behind what is carried.
+    settled: Lane,
+    /// What the escape says, if that is known by now.
+    says: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,11 +68,11 @@ impl Rules {
     pub fn end_json(&self, escapes: &mut Escapes) -> Found {
         let mut found = Found::default();
         if escapes.is == Is::Json {
-            found = self.stands(escapes);
-            found = found.or(self.pair(escapes, None));
-            found = escapes.decoded.map_or(found, |decoded| found.or(self.end(&decoded)));
+            found = self.stands(escapes).or(self.pair(escapes, None)).or(self.part_ways(escapes));
+            found = escapes.decoded.as_ref().map_or(found, |decoded| found.or(self.end(decoded)));
+            (escapes.decoded, escapes.length) = (None, 0);
         }
-        *escapes = Escapes::default();
+        escapes.is = Is::Unknown;
         found
     }
 
@@ -85,7 +100,10 @@ impl Rules {
             }
             rest = more;
             if let Some(behind) = more.strip_prefix('\\') {
-                escapes.decoded.get_or_insert(watch.only());
+                found = found.or(self.meet(watch, escapes));
+                if escapes.decoded.is_none() {
+                    found = found.or(self.before(watch, escapes));
+                }
                 found = found.or(self.piece(watch, "\\"));
                 escapes.push(b'\\');
                 rest = behind;
@@ -94,9 +112,48 @@ impl Rules {
         found
     }
 
+    /// An escape begins.
+    fn before(&self, watch: &mut Watch, escapes: &mut Escapes) -> Found {
+        let Some(carried) = watch.carries() else {
+            escapes.decoded = Some(watch.only());
+            return Found::default();
+        };
+        let (lane, mut walk) = (watch.first(), Walk::new(&self.0));
+        walk.flush(watch);
+        escapes.before = Some(Before { lane, carried, settled: watch.first(), says: None });
+        walk.found()
+    }
+
+    /// What follows the last escape leaves it alone: where that has made no difference it is over.
+    fn meet(&self, watch: &mut Watch, escapes: &mut Escapes) -> Found {
+        let mut walk = Walk::new(&self.0);
+        match escapes.before {
+            Some(Before { settled, says: Some(says), .. }) if !watch.is_split() => {
+                if walk.meets(watch, settled, says) {
+                    escapes.before = None;
+                }
+            }
+            _ => {}
+        }
+        walk.found().or(self.part_ways(escapes))
+    }
+
+    /// The last escape makes a difference, or may.
+    fn part_ways(&self, escapes: &mut Escapes) -> Found {
+        let Some(Before { lane, carried, says, .. }) = escapes.before.take() else { return Found::default() };
+        let watch = escapes.decoded.insert(Watch::at(lane, carried));
+        match says.map(char::from) {
+            Some(says) => self.piece(watch, says.encode_utf8(&mut [0; 4])),
+            None => Found::default(),
+        }
+    }
+
     /// Text that says the same in both copies.
     fn both(&self, watch: &mut Watch, escapes: &mut Escapes, text: &str) -> Found {
-        let mut found = Found::default();
+        let mut found = match text.as_bytes() {
+            [b' '..=b'~', ..] => self.meet(watch, escapes),
+            _ => self.part_ways(escapes),
+        };
         let (mut rest, mut step) = (text, STEP);
         while let Some(decoded) = &mut escapes.decoded {
             if decoded.meets(watch) {
@@ -118,7 +175,7 @@ impl Rules {
         if escapes.length == 0 {
             return Found::default();
         }
-        let found = self.pair(escapes, None);
+        let found = self.part_ways(escapes).or(self.pair(escapes, None));
         let (escape, length) = (escapes.escape, core::mem::take(&mut escapes.length));
         let text = escape.get(..length).and_then(|escape| core::str::from_utf8(escape).ok());
         match &mut escapes.decoded {
@@ -155,6 +212,13 @@ impl Rules {
         if high.is_none() && unit.is_none() {
             return Found::default();
         }
+        if let (Some(before), Some(unit)) = (&mut escapes.before, unit)
+            && let Some(byte @ (b'\t' | b'\n' | b'\r' | b' '..=b'~')) = u8::try_from(unit).ok()
+        {
+            before.says = Some(byte);
+            return Found::default();
+        }
+        let parted = self.part_ways(escapes);
         let write = |decoded: &mut Option<Watch>, unit: u32| {
             let character = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
             let mut text = [0; 4];
@@ -164,10 +228,10 @@ impl Rules {
         match (high, unit) {
             (Some(high), Some(low @ 0xDC00..=0xDFFF)) => {
                 let pair = ((high & 0x3FF) << 10) | (low & 0x3FF);
-                write(&mut escapes.decoded, pair.saturating_add(0x1_0000))
+                parted.or(write(&mut escapes.decoded, pair.saturating_add(0x1_0000)))
             }
             (high, unit) => {
-                let found = high.map_or(Found::default(), |high| write(&mut escapes.decoded, high));
+                let found = high.map_or(parted, |high| parted.or(write(&mut escapes.decoded, high)));
                 match unit {
                     Some(0xD800..=0xDBFF) => {
                         escapes.high = unit;

@@ -4,7 +4,7 @@
 //! follow each other, or leave them apart. Each way is one more state of the automaton, and ways that are in the same
 //! state are one: they part at a joint, and most have met again a few characters later.
 
-use super::Watch;
+use super::{Carry, Watch};
 use regex_automata::util::primitives::StateID;
 
 /// How the parts of a message are joined.
@@ -95,9 +95,27 @@ impl Watch {
         Lane { decoded: self.decoded, normal: self.normal, spaced: self.spaced }
     }
 
+    /// In one lane, which carries this character.
+    pub(super) const fn at(lane: Lane, carried: Option<char>) -> Self {
+        let Lane { decoded, normal, spaced } = lane;
+        let mut carry = Carry::EMPTY;
+        if let Some(carried) = carried {
+            carry.set(carried, true);
+        }
+        Self { decoded, normal, spaced, carry, joined: false, lanes: Lanes::ONE }
+    }
+
     /// The same, in the first way alone.
     pub(super) const fn only(&self) -> Self {
         Self { lanes: Lanes::ONE, ..*self }
+    }
+
+    /// What is carried, if it is at most one character that is its own normal form.
+    pub(super) const fn carries(&self) -> Option<Option<char>> {
+        match self.carry.same() {
+            None if !self.carry.is_empty() => None,
+            carried => Some(carried),
+        }
     }
 
     /// Where each way is.

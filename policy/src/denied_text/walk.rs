@@ -43,6 +43,9 @@ impl<'a> Walk<'a> {
 
     pub(super) fn part(&mut self, watch: &mut Watch, joint: Joint) {
         self.flush(watch);
+        if !watch.is_split() && self.ignores_line(watch, true) {
+            return;
+        }
         let mut each = watch.each();
         for (lane, way) in each.iter_mut().zip(ALL) {
             if way.lines || joint == Joint::Line {
@@ -54,6 +57,9 @@ impl<'a> Walk<'a> {
 
     pub(super) fn message(&mut self, watch: &mut Watch, begin: Watch) {
         self.flush(watch);
+        if !watch.is_split() && self.ignores_line(watch, false) && self.same(&watch.first(), &begin.first()) {
+            return;
+        }
         let mut each = watch.each();
         for (lane, way) in each.iter_mut().zip(ALL) {
             match way.messages {
@@ -67,14 +73,44 @@ impl<'a> Walk<'a> {
 
     pub(super) fn end(&mut self, mut watch: Watch) {
         self.flush(&mut watch);
-        for state in [watch.decoded, watch.normal] {
-            self.alone |= self.automaton.last(state);
+        self.alone |= self.automaton.last(watch.decoded);
+        if !watch.joined {
+            self.alone |= self.automaton.last(watch.normal);
         }
-        for (lane, way) in watch.each().iter().zip(ALL) {
+        let ways = watch.lanes;
+        for (lane, other) in watch.lanes.others().iter().zip(0_usize..) {
             for state in [lane.decoded, lane.normal] {
-                self.note(way.messages.is_none(), self.automaton.last(state));
+                self.note(ways.is_alone(other), self.automaton.last(state));
             }
         }
+    }
+
+    /// Whether a line feed or none is the same to the only lane, which is told by its states alone.
+    fn ignores_line(&mut self, watch: &Watch, alone: bool) -> bool {
+        let mut line = watch.first();
+        self.line(&mut line, alone);
+        self.same(&watch.first(), &line)
+    }
+
+    /// Whether two lanes go on alike: one that a space does not change does not mind whether it ends in one.
+    fn same(&self, one: &Lane, other: &Lane) -> bool {
+        (one.decoded, one.normal) == (other.decoded, other.normal)
+            && (one.spaced == other.spaced || self.automaton.next(one.normal, b' ', &mut 0) == one.normal)
+    }
+
+    /// The lane `before` behind a decoded character, if it is in the same state as the watch, and the next character joins
+    /// neither.
+    pub(super) fn meets(&mut self, watch: &mut Watch, before: Lane, decoded: u8) -> bool {
+        self.flush(watch);
+        let mut lane = before;
+        let space = decoded.is_ascii_whitespace();
+        lane.decoded = self.automaton.next(before.decoded, decoded, &mut self.alone);
+        if !(space && before.spaced) {
+            let written = if space { b' ' } else { decoded };
+            lane.normal = self.automaton.next(before.normal, written, &mut self.alone);
+        }
+        lane.spaced = space;
+        self.same(&watch.first(), &lane)
     }
 
     const fn note(&mut self, alone: bool, found: u64) {
@@ -212,7 +248,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Nothing is carried any more.
-    fn flush(&mut self, watch: &mut Watch) {
+    pub(super) fn flush(&mut self, watch: &mut Watch) {
         self.settle(watch, watch.decoded);
     }
 
