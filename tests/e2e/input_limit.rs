@@ -357,3 +357,33 @@ fn one_client_that_sends_what_is_dear_to_look_through_leaves_the_others_their_an
     // Written out it would be forty times the work.
     assert!(dear < plain * 15, "plain {plain:?}, dear {dear:?}");
 }
+
+/// Whatever `deny` costs, a body that is refused anyway does not pay it.
+#[test]
+fn nothing_is_matched_in_a_body_that_another_limit_has_refused() {
+    let upstream = Upstream::start();
+    let begin = |deny: Value| {
+        let configuration = json!({ "hold_headers": true, "max_chars": 1_000, "deny": deny });
+        let mut slow_client = module("slow-client.wasm", "slow-client", r#"{ "hold_headers": true }"#);
+        slow_client["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+        let mut input_limit = module("input-limit.wasm", "input-limit", &configuration.to_string());
+        input_limit["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+        let listener = Listener::new([slow_client, input_limit]).to(upstream.port()).holding(16 << 20);
+        Envoy::with(listener).workers(2).start()
+    };
+    let with = begin(json!([{ "name": "injection", "pattern": "(?i)ignore (all )?previous instructions" }]));
+    let without = begin(json!([]));
+    let body = chat(&"\u{327}\u{301}".repeat(2 << 20));
+    let took = |envoy: &Envoy| {
+        let once = || {
+            let begun = Instant::now();
+            assert_eq!(code(&ask(&mut envoy.connect(), &body)), "context_length_exceeded");
+            begun.elapsed()
+        };
+        (0..5).map(|_| once()).min().expect("five times")
+    };
+    let (without, with) = (took(&without), took(&with));
+    println!("8 MB of marks without a rule {without:?}, with one {with:?}");
+    assert!(with < without * 4, "without a rule {without:?}, with one {with:?}");
+    assert!(upstream.seen().is_empty());
+}

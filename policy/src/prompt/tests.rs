@@ -295,3 +295,29 @@ fn every_rule_that_matches_is_told_where_its_first_match_is() {
         assert_eq!(found, [(1, "messages[0].content"), (2, "messages[1].content"), (0, "tools[0]")]);
     }
 }
+
+#[test]
+fn once_a_rule_refuses_nothing_more_is_counted_or_matched() {
+    let denied = everywhere(&["cat", "dog"]);
+    let limits = PromptLimits { characters: Some(20), ..limits() };
+    for (text, expected) in [
+        ("a cat sits and a dog barks ", vec![Rule::Denied(0)]),
+        ("nothing to see in the first twenty, then a cat ", vec![Rule::Characters]),
+    ] {
+        let (mut heard, mut scanner) = (Heard::default(), Scanner::new(32));
+        let enforces = |_| true;
+        let mut listener =
+            Listener { limits: &limits, denied: Some(&denied), enforces: &enforces, heard: &mut heard };
+        let body =
+            json!({ "messages": [{ "role": "user", "content": text.repeat(100) }, { "content": text }] });
+        for chunk in body.to_string().as_bytes().chunks(15) {
+            scanner.feed(chunk, &mut listener).unwrap();
+        }
+        scanner.finish(&mut listener).unwrap();
+        listener.finish();
+        let rules: Vec<Rule> =
+            heard.breaches(&limits, scanner.facts()).into_iter().map(|breach| breach.rule).collect();
+        assert_eq!(rules, expected);
+        assert!(heard.characters <= 35, "{} characters were counted", heard.characters);
+    }
+}
