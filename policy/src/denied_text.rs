@@ -11,6 +11,7 @@
 mod automaton;
 mod carry;
 mod escapes;
+mod forms;
 mod kind;
 mod lanes;
 mod rule;
@@ -25,6 +26,7 @@ pub use rule::InvalidRule;
 
 use automaton::Automaton;
 use carry::Carry;
+use forms::Forms;
 use lanes::Lanes;
 use regex_automata::util::primitives::StateID;
 use walk::Walk;
@@ -73,7 +75,9 @@ impl Rules {
     /// The first rule that is one too many, is no regular expression, is longer or takes more memory than it may, has a
     /// Unicode `\b`, or can match no characters at all.
     pub fn new(rules: &[&str]) -> Result<Self, InvalidRule> {
-        rule::compile(rules).map(Self)
+        let rules = rule::compile(rules).map(Self)?;
+        Forms::get();
+        Ok(rules)
     }
 
     /// What they compiled to, in bytes.

@@ -42,6 +42,13 @@ impl Carry {
         if self.same { Some(first) } else { None }
     }
 
+    /// Its one character.
+    #[inline]
+    pub(super) const fn lone(&self) -> Option<char> {
+        let [first, ..] = self.characters;
+        if self.length == 1 { Some(first) } else { None }
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.length == 0
     }

@@ -2,9 +2,11 @@
 //! more as there are lanes in others.
 
 use super::automaton::Automaton;
+use super::forms::Forms;
 use super::kind::Kind;
 use super::lanes::{ALL, Between, Joint, Lane};
 use super::{Found, Watch};
+use core::iter::once;
 use regex_automata::util::primitives::StateID;
 use unicode_normalization::UnicodeNormalization;
 
@@ -15,6 +17,7 @@ const LONGEST_STEP: usize = 64;
 /// Over one piece.
 pub(super) struct Walk<'a> {
     automaton: &'a Automaton,
+    forms: &'static Forms,
     /// In the first lane, or another where a message stands for itself.
     alone: u64,
     /// In the other lanes.
@@ -22,8 +25,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) const fn new(automaton: &'a Automaton) -> Self {
-        Self { automaton, alone: 0, run: 0 }
+    pub(super) fn new(automaton: &'a Automaton) -> Self {
+        Self { automaton, forms: Forms::get(), alone: 0, run: 0 }
     }
 
     pub(super) const fn found(self) -> Found {
@@ -174,7 +177,7 @@ impl<'a> Walk<'a> {
     fn character(&mut self, watch: &mut Watch, character: char) {
         let before = watch.decoded;
         watch.decoded = step(self.automaton, before, character, &mut self.alone);
-        let kind = Kind::of(character);
+        let kind = self.forms.of(character).kind;
         let held = match kind {
             Kind::Hidden => true,
             Kind::Joining => watch.carry.push(character),
@@ -211,6 +214,13 @@ impl<'a> Walk<'a> {
         } else if let Some(character) = same {
             watch.carry.clear();
             self.write(watch, character);
+        } else if let Some(character) = watch.carry.lone() {
+            watch.carry.clear();
+            let form = self.forms.of(character);
+            match form.kind {
+                Kind::Other => form.parts().for_each(|part| self.write(watch, part)),
+                _ => once(character).nfkc().for_each(|part| self.write(watch, part)),
+            }
         } else {
             for character in watch.carry.take().nfkc() {
                 self.write(watch, character);
