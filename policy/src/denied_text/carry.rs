@@ -49,6 +49,14 @@ impl Carry {
         if self.length == 1 { Some(first) } else { None }
     }
 
+    /// Its two characters, if they are a Latin letter and a mark that is its own normal form.
+    #[inline]
+    pub(super) const fn accented(&self) -> Option<(char, char)> {
+        let [letter, mark, ..] = self.characters;
+        let is_accented = letter.is_ascii_alphabetic() && matches!(mark, '\u{300}'..='\u{33F}');
+        if self.length == 2 && is_accented { Some((letter, mark)) } else { None }
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.length == 0
     }

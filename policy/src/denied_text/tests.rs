@@ -218,3 +218,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_letter_and_a_mark_are_what_normalising_makes_of_them() {
+    for letter in ('a'..='z').chain('A'..='Z') {
+        for mark in '\u{300}'..='\u{33F}' {
+            let composed: String = [letter, mark].into_iter().nfkc().collect();
+            assert!(matches(&format!("^{composed}$"), &format!("{letter}{mark}")), "{letter} {mark:?}");
+        }
+    }
+}

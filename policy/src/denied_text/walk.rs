@@ -9,6 +9,7 @@ use super::{Found, Watch};
 use core::iter::once;
 use regex_automata::util::primitives::StateID;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::compose;
 
 /// How many bytes several lanes walk before they are compared, at first and at most.
 const STEP: usize = 8;
@@ -220,6 +221,12 @@ impl<'a> Walk<'a> {
             match form.kind {
                 Kind::Other => form.parts().for_each(|part| self.write(watch, part)),
                 _ => once(character).nfkc().for_each(|part| self.write(watch, part)),
+            }
+        } else if let Some((letter, mark)) = watch.carry.accented() {
+            watch.carry.clear();
+            match compose(letter, mark) {
+                Some(character) => self.write(watch, character),
+                None => [letter, mark].into_iter().for_each(|character| self.write(watch, character)),
             }
         } else {
             for character in watch.carry.take().nfkc() {
