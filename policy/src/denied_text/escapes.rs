@@ -127,13 +127,11 @@ impl Rules {
     /// What follows the last escape leaves it alone: where that has made no difference it is over.
     fn meet(&self, watch: &mut Watch, escapes: &mut Escapes) -> Found {
         let mut walk = Walk::new(&self.0);
-        match escapes.before {
-            Some(Before { settled, says: Some(says), .. }) if !watch.is_split() => {
-                if walk.meets(watch, settled, says) {
-                    escapes.before = None;
-                }
-            }
-            _ => {}
+        if let Some(Before { settled, says: Some(says), .. }) = escapes.before
+            && !watch.is_split()
+            && walk.meets(watch, settled, says)
+        {
+            escapes.before = None;
         }
         walk.found().or(self.part_ways(escapes))
     }
