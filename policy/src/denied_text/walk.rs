@@ -189,9 +189,13 @@ impl<'a> Walk<'a> {
             return;
         }
         self.settle(watch, before);
-        if kind == Kind::Phrase {
-            self.write(watch, character);
-            watch.joined = watch.normal == watch.decoded && !watch.is_split();
+        if matches!(kind, Kind::Phrase | Kind::Joining) {
+            if watch.joined {
+                (watch.normal, watch.spaced) = (watch.decoded, false);
+            } else {
+                self.write(watch, character);
+                watch.joined = watch.normal == watch.decoded && !watch.is_split();
+            }
             return;
         }
         let space = kind == Kind::Space;
@@ -215,6 +219,8 @@ impl<'a> Walk<'a> {
         } else if let Some(character) = same {
             watch.carry.clear();
             self.write(watch, character);
+        } else if watch.carry.is_empty() {
+            // Nothing is to be written.
         } else if let Some(character) = watch.carry.lone() {
             watch.carry.clear();
             let form = self.forms.of(character);
