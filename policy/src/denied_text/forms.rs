@@ -38,17 +38,25 @@ impl Forms {
     }
 
     #[inline]
+    pub(super) fn kind(&self, character: char) -> Kind {
+        match character {
+            _ if is_common(character) => Kind::Same,
+            '\t'..='\r' | ' ' => Kind::Space,
+            '\u{FF01}'..='\u{FF5E}' => Kind::of(character),
+            _ => self.looked_up(character).map_or_else(|| Kind::of(character), |form| form.kind),
+        }
+    }
+
     pub(super) fn of(&self, character: char) -> Form {
-        if is_common(character) { Form::unchanged(Kind::Same) } else { self.looked_up(character) }
+        self.looked_up(character).copied().unwrap_or_else(|| Form::new(character))
     }
 
     #[inline]
-    fn looked_up(&self, character: char) -> Form {
+    fn looked_up(&self, character: char) -> Option<&Form> {
         let code = usize::try_from(u32::from(character)).unwrap_or(usize::MAX);
         let page = self.pages.get(code / PAGE).and_then(|page| usize::try_from(*page).ok());
         let place = page.and_then(|page| self.places.get(page.wrapping_add(code % PAGE)));
-        let form = place.and_then(|place| self.forms.get(usize::from(*place)));
-        form.copied().unwrap_or_else(|| Form::new(character))
+        place.and_then(|place| self.forms.get(usize::from(*place)))
     }
 
     fn new() -> Self {
@@ -105,6 +113,7 @@ mod tests {
         let forms = Forms::get();
         for character in '\0'..='\u{31FFF}' {
             assert_eq!(forms.of(character), Form::new(character), "{character:?}");
+            assert_eq!(forms.kind(character), Kind::of(character), "{character:?}");
         }
         let size = forms.pages.len() * size_of::<u32>()
             + forms.places.len() * size_of::<u16>()

@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
     fn character(&mut self, watch: &mut Watch, character: char) {
         let before = watch.decoded;
         watch.decoded = step(self.automaton, before, character, &mut self.alone);
-        let kind = self.forms.of(character).kind;
+        let kind = self.forms.kind(character);
         let held = match kind {
             Kind::Hidden => true,
             Kind::Joining => watch.carry.push(character),
