@@ -6,7 +6,7 @@
 //! state of it: linear time, constant memory, and no text is kept but the few characters that the next may still
 //! change. Most text is its own normal form, and wherever copies are in the same state, one walk serves for all.
 //!
-//! Sources: UAX #15 (NFKC, and from its stream-safe format the bound on combining marks); [`regex_automata`].
+//! Sources: UAX #15 (NFKC); [`regex_automata`].
 
 mod automaton;
 mod carry;
