@@ -14,6 +14,7 @@ mod label;
 mod listener;
 mod member;
 mod names;
+mod origin;
 mod picture;
 mod place;
 mod print;
@@ -27,6 +28,7 @@ pub use characters::{Class, Suspect};
 pub use facts::{Facts, First, Model, Parts, Seen, Value};
 pub use key::Key;
 pub use member::Member;
+pub use origin::{Origin, Origins, Strand};
 pub use place::{Place, Role};
 pub use scanner::Scanner;
 
@@ -41,6 +43,8 @@ pub trait TextSink {
     fn suspect(&mut self, place: &Place, suspect: &Suspect);
     /// A piece of a text that is signed: it can be looked at, must not be changed, and counts for nothing.
     fn sealed(&mut self, _place: &Place, _text: &str) {}
+    /// The message, or another element of a list that is an object, is complete; its role is known if it ever said one.
+    fn end_of_message(&mut self, _place: &Place) {}
     /// So many characters at `place` count as text after all, though they were not heard.
     fn unheard(&mut self, _place: &Place, _characters: u64) {}
 }

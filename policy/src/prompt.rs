@@ -4,9 +4,16 @@
 //!
 //! A message whose role comes behind its content counts for every role until then: nobody gains by writing it so.
 
-use crate::denied_text::{Rules, Watch};
+mod watched;
+
+#[cfg(test)]
+mod tests;
+
+pub use watched::Denied;
+
 use crate::inference::{Class, Facts, Member, Place, Role, Suspect, TextSink, Value};
 use crate::strips::Strips;
+use watched::{Broken, Watched};
 
 /// What to do with characters of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,9 +135,8 @@ pub struct Heard {
     characters: u64,
     message: u64,
     at: Option<Place>,
-    is_between_parts: bool,
     roles: Vec<u64>,
-    denied: Option<Watch>,
+    watched: Watched,
     sealed: u64,
     /// An enforced rule on texts is broken: nothing of the others is looked at any more.
     refused: bool,
@@ -145,7 +151,7 @@ pub struct Listener<'a> {
     /// What it may be.
     pub limits: &'a PromptLimits,
     /// What it must not say.
-    pub denied: Option<&'a Rules>,
+    pub denied: Option<&'a Denied>,
     /// Whether a broken rule refuses the request, and does not just count.
     pub enforces: &'a dyn Fn(Rule) -> bool,
     /// What has been heard.
@@ -232,39 +238,35 @@ impl Listener<'_> {
         }
     }
 
-    /// The parts of a message are one text, as they are to the model, with a line feed between two of them.
     fn begin_text(&mut self, place: &Place) {
-        let at = |place: &Place| (place.member(), place.index());
-        if let Some(before) = self.heard.at.filter(|before| at(before) != at(place)) {
+        if let Some(before) = self.heard.at.filter(|before| !before.is_in_message_of(place)) {
             self.end_message(&before);
         }
-        if core::mem::take(&mut self.heard.is_between_parts) {
-            self.watch(place, "\n");
-        }
         self.heard.at = Some(*place);
-        if let (Some(rules), None) = (self.denied, &self.heard.denied) {
-            self.heard.denied = Some(rules.begin());
-        }
     }
 
     fn end_message(&mut self, place: &Place) {
-        (self.heard.at, self.heard.message, self.heard.is_between_parts) = (None, 0, false);
-        let watch = self.heard.denied.take().filter(|_| !self.heard.refused);
-        if let (Some(rules), Some(mut watch)) = (self.denied, watch)
-            && let Some(index) = rules.end(&mut watch)
-        {
-            self.breach(Rule::Denied(index), place, 0);
+        (self.heard.at, self.heard.message) = (None, 0);
+        if let Some(denied) = self.denied.filter(|_| !self.heard.refused) {
+            let broken = self.heard.watched.end_of_message(denied, place);
+            self.says(broken);
         }
     }
 
     fn watch(&mut self, place: &Place, text: &str) {
-        if self.heard.refused {
-            return;
+        if let Some(denied) = self.denied.filter(|_| !self.heard.refused) {
+            let broken = self.heard.watched.piece(denied, place, text);
+            self.says(broken);
         }
-        if let (Some(rules), Some(watch)) = (self.denied, &mut self.heard.denied)
-            && let Some(index) = rules.piece(watch, text)
-        {
-            self.breach(Rule::Denied(index), place, 0);
+    }
+
+    #[inline]
+    fn says(&mut self, broken: Option<Broken>) {
+        let Some((mut left, place)) = broken else { return };
+        while left != 0 && !self.heard.refused {
+            let lowest = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            self.breach(Rule::Denied(usize::try_from(lowest).unwrap_or(0)), &place, 0);
         }
     }
 
@@ -295,12 +297,11 @@ impl Listener<'_> {
             return;
         }
         self.heard.roles.resize(limits.role_characters.len(), 0);
-        let in_messages = matches!(place.member(), Some(Member::Messages | Member::Input));
+        let in_messages = place.member().is_some_and(Member::holds_messages);
         for (index, (role, limit)) in limits.role_characters.iter().enumerate() {
-            let counts = match (place.role(), place.member()) {
-                (Some(found), _) => found == *role,
-                (None, Some(Member::System | Member::Instructions)) => *role == Role::System,
-                (None, _) => in_messages || *role == Role::User,
+            let counts = match place.role() {
+                Some(found) => found == *role,
+                None => in_messages || *role == Role::User,
             };
             if let Some(total) = self.heard.roles.get_mut(index).filter(|_| counts) {
                 *total = total.saturating_add(count);
@@ -326,10 +327,20 @@ impl TextSink for Listener<'_> {
             return;
         }
         self.begin_text(place);
-        match place.index() {
-            Some(_) => self.heard.is_between_parts = true,
-            None => self.end_message(place),
+        if let Some(denied) = self.denied {
+            self.heard.watched.end_of_text(denied, place);
         }
+        if place.index().is_none() {
+            self.end_message(place);
+        }
+    }
+
+    fn end_of_message(&mut self, place: &Place) {
+        if self.heard.refused {
+            return;
+        }
+        self.begin_text(place);
+        self.end_message(place);
     }
 
     fn suspect(&mut self, place: &Place, suspect: &Suspect) {

@@ -31,6 +31,7 @@ fn limits() -> Value {
         "max_guided_chars": 200,
         "max_work": 1_000,
         "unread": "refuse",
+        "deny": [{ "name": "phrase", "pattern": "(?i)ignore previous instructions" }],
         "hold_headers": true
     })
 }
@@ -99,6 +100,7 @@ fn rule_of(code: &str) -> &'static str {
         "too_many_images" => "'max_images'",
         "too_many_pixels" => "'max_pixels'",
         "duplicate_key" => "'duplicate_keys'",
+        "denied_content" => "'deny.phrase'",
         _ => "'unread'",
     }
 }

@@ -8,8 +8,8 @@ use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_host::route::When;
 use tidegate_host::shadow::Shadowed;
 use tidegate_policy::denied_text::Rules;
-use tidegate_policy::inference::{Class, Role};
-use tidegate_policy::prompt::{PromptLimits, Rule, Treatment};
+use tidegate_policy::inference::{Class, Origin, Origins, Role};
+use tidegate_policy::prompt::{Denied, PromptLimits, Rule, Treatment};
 use written::{
     DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread, Unset,
 };
@@ -22,7 +22,7 @@ pub use preset::Preset;
 /// Of a body that is read: a VM has 1 GiB, for what has come, what is taken out, what is held and what goes on instead.
 const LARGEST_READ: u64 = 128 << 20;
 const LARGEST_BODY: u64 = 1 << 30;
-const MAX_RULES: usize = 64;
+const MAX_RULES: usize = Rules::MAX;
 
 /// The rules that have no name of their own, in the order in which they are counted.
 pub const LABELS: [&str; 29] = [
@@ -71,7 +71,7 @@ pub struct Config {
     /// Whether a request to infer is refused in which nothing is known to be asked.
     pub refuses_unread: bool,
     /// What no text may say.
-    pub denied: Option<Rules>,
+    pub denied: Option<Denied>,
     /// The names of those rules.
     pub denied_names: Vec<String>,
     /// Media types that pass unread, in lower case.
@@ -305,7 +305,7 @@ fn names(written: &[RawDeny]) -> Result<Vec<String>, ConfigError> {
     Ok(written.iter().map(|rule| rule.name.clone()).collect())
 }
 
-fn denied(written: &[RawDeny]) -> Result<Option<Rules>, ConfigError> {
+fn denied(written: &[RawDeny]) -> Result<Option<Denied>, ConfigError> {
     let patterns: Vec<&str> = written.iter().map(|rule| rule.pattern.as_str()).collect();
     let rules = Rules::new(&patterns).map_err(|invalid| {
         let found: String = patterns.get(invalid.index).unwrap_or(&"").chars().take(80).collect();
@@ -313,7 +313,18 @@ fn denied(written: &[RawDeny]) -> Result<Option<Rules>, ConfigError> {
         let problem = format!("found {found:?}, {accepted}: {}", invalid.problem);
         ConfigError::new(format!("deny[{}].pattern", invalid.index), problem)
     })?;
-    Ok(Some(rules).filter(|_| !patterns.is_empty()))
+    let origins = written.iter().enumerate().map(|(index, rule)| origins(index, rule));
+    let denied = Denied::new(rules, origins.collect::<Result<_, _>>()?);
+    Ok(Some(denied).filter(|_| !patterns.is_empty()))
+}
+
+fn origins(index: usize, rule: &RawDeny) -> Result<Origins, ConfigError> {
+    let Some(written) = &rule.origins else { return Ok(Origins::ALL) };
+    if written.is_empty() {
+        let problem = "found none, accepted is at least one, or no `in` at all";
+        return Err(ConfigError::new(format!("deny[{index}].in"), problem));
+    }
+    Ok(Origins::of(written.iter().map(|origin| Origin::from(*origin))))
 }
 
 fn media_types(written: Vec<String>) -> Result<Vec<Vec<u8>>, ConfigError> {

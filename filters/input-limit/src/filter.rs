@@ -339,6 +339,10 @@ impl TextSink for InputLimitStream {
         self.listener(|listener| listener.sealed(place, text));
     }
 
+    fn end_of_message(&mut self, place: &Place) {
+        self.listener(|listener| listener.end_of_message(place));
+    }
+
     fn unheard(&mut self, place: &Place, characters: u64) {
         self.listener(|listener| listener.unheard(place, characters));
     }

@@ -43,27 +43,27 @@ impl Automaton {
         self.table.is_dead_state(state)
     }
 
-    /// The state after a byte; `found` becomes the lowest rule that it matches, if that is lower.
+    /// The state after a byte; `found` has the rules that it matches, too.
     #[inline(always)]
-    pub(super) fn next(&self, state: StateID, byte: u8, found: &mut usize) -> StateID {
+    pub(super) fn next(&self, state: StateID, byte: u8, found: &mut u64) -> StateID {
         let next = self.table.next_state(state, byte);
         if self.table.is_special_state(next) {
-            *found = self.lowest(next).min(*found);
+            *found |= self.matches(next);
         }
         next
     }
 
-    /// The lowest rule that matches at the end of a text, or `usize::MAX`.
-    pub(super) fn last(&self, state: StateID) -> usize {
-        self.lowest(self.table.next_eoi_state(state))
+    /// The rules that match at the end of a text.
+    pub(super) fn last(&self, state: StateID) -> u64 {
+        self.matches(self.table.next_eoi_state(state))
     }
 
     #[cold]
-    fn lowest(&self, state: StateID) -> usize {
+    fn matches(&self, state: StateID) -> u64 {
         if !self.table.is_match_state(state) {
-            return usize::MAX;
+            return 0;
         }
-        let rules = (0..self.table.match_len(state)).map(|at| self.table.match_pattern(state, at).as_usize());
-        rules.min().unwrap_or(usize::MAX)
+        let rules = (0..self.table.match_len(state)).map(|at| self.table.match_pattern(state, at).as_u32());
+        rules.fold(0, |found, rule| found | 1_u64.checked_shl(rule).unwrap_or(0))
     }
 }

@@ -1,10 +1,10 @@
 //! The last characters of a text, which the next one may still change: a letter and the marks on it.
 //!
-//! UAX #15 takes 30 marks for more than any language needs; past the bound a text is normalised as if the next mark
-//! began anew, so that endless marks cost constant memory and linear time.
+//! No language sets more than a few marks on a letter. Past the bound the others stand as they are until a character comes
+//! that joins nothing, so that endless marks cost constant memory and no more time than other characters.
 
 /// At most so many characters.
-const MAX: usize = 32;
+const MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carry {
@@ -12,10 +12,12 @@ pub(super) struct Carry {
     length: usize,
     /// It is one character that is its own normal form.
     same: bool,
+    /// There were more.
+    spent: bool,
 }
 
 impl Carry {
-    pub(super) const EMPTY: Self = Self { characters: ['\0'; MAX], length: 0, same: false };
+    pub(super) const EMPTY: Self = Self { characters: ['\0'; MAX], length: 0, same: false, spent: false };
 
     /// Carries nothing but `character`.
     #[inline]
@@ -23,12 +25,15 @@ impl Carry {
         let [first, ..] = &mut self.characters;
         *first = character;
         self.length = 1;
-        self.same = same;
+        (self.same, self.spent) = (same, false);
     }
 
-    /// False if it is full.
+    /// False if it is full, or was since the last character that joins nothing.
     pub(super) fn push(&mut self, character: char) -> bool {
-        let Some(place) = self.characters.get_mut(self.length) else { return false };
+        let Some(place) = self.characters.get_mut(self.length).filter(|_| !self.spent) else {
+            self.spent = true;
+            return false;
+        };
         *place = character;
         self.length = self.length.saturating_add(1);
         self.same = false;
@@ -40,6 +45,36 @@ impl Carry {
     pub(super) const fn same(&self) -> Option<char> {
         let [first, ..] = self.characters;
         if self.same { Some(first) } else { None }
+    }
+
+    /// Its one character.
+    #[inline]
+    pub(super) const fn lone(&self) -> Option<char> {
+        let [first, ..] = self.characters;
+        if self.length == 1 { Some(first) } else { None }
+    }
+
+    /// Its two characters, if they are a Latin letter and a mark that is its own normal form.
+    #[inline]
+    pub(super) const fn accented(&self) -> Option<(char, char)> {
+        let [letter, mark, ..] = self.characters;
+        let is_accented = letter.is_ascii_alphabetic() && matches!(mark, '\u{300}'..='\u{33F}');
+        if self.length == 2 && is_accented { Some((letter, mark)) } else { None }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether both hold the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.length, self.same, self.spent) == (other.length, other.same, other.spent)
+            && self
+                .characters
+                .iter()
+                .zip(other.characters)
+                .take(self.length)
+                .all(|(one, other)| *one == other)
     }
 
     #[inline]

@@ -28,6 +28,10 @@ impl fmt::Display for InvalidRule {
 impl core::error::Error for InvalidRule {}
 
 pub(super) fn compile(rules: &[&str]) -> Result<Automaton, InvalidRule> {
+    if rules.len() > Rules::MAX {
+        let problem = format!("found {} rules, accepted are {}", rules.len(), Rules::MAX);
+        return Err(InvalidRule { index: Rules::MAX, problem });
+    }
     for (index, rule) in rules.iter().enumerate() {
         check(rule).map_err(|problem| InvalidRule { index, problem })?;
     }

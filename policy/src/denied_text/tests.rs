@@ -1,5 +1,7 @@
 mod cost;
+mod escapes;
 mod hostile;
+mod joints;
 
 use super::*;
 use hostile::{pieces, text};
@@ -12,10 +14,17 @@ const IGNORE: &str = "(?i)ignore (all )?previous instructions";
 /// The lowest rule that matches a text that comes in `pieces`.
 fn watch<'a>(rules: &Rules, pieces: impl IntoIterator<Item = &'a str>) -> Option<usize> {
     let mut watch = rules.begin();
-    let mut lowest: Vec<usize> =
-        pieces.into_iter().filter_map(|piece| rules.piece(&mut watch, piece)).collect();
-    lowest.extend(rules.end(&mut watch));
-    lowest.into_iter().min()
+    let mut found = Found::default();
+    for piece in pieces {
+        found = found.or(rules.piece(&mut watch, piece));
+    }
+    found = found.or(rules.end(&watch));
+    assert_eq!(found.alone, found.run, "there is one way to join one text");
+    lowest(found.alone)
+}
+
+fn lowest(found: u64) -> Option<usize> {
+    (0..Rules::MAX).find(|rule| found & (1 << rule) != 0)
 }
 
 fn matches(rule: &str, text: &str) -> bool {
@@ -29,14 +38,19 @@ fn normalised(text: &str) -> String {
         let hidden = class.is_some_and(|class| class != crate::inference::Class::PrivateUse);
         (hidden || ('\u{FE00}'..='\u{FE0F}').contains(character)) && !character.is_whitespace()
     };
-    let mut copy = String::new();
     let phrase = |character: &char| core::iter::once(*character).nfkd().count() > 4;
     let seen: Vec<char> = text.chars().filter(|character| !hidden(character)).collect();
     let parts = seen.split_inclusive(phrase).flat_map(|part| match part.split_last() {
         Some((last, before)) if phrase(last) => before.iter().copied().nfkc().chain(vec![*last]).collect(),
         _ => part.iter().copied().nfkc().collect::<Vec<_>>(),
     });
-    for character in parts {
+    collapsed(parts)
+}
+
+/// With each run of white space one space.
+fn collapsed(text: impl Iterator<Item = char>) -> String {
+    let mut copy = String::new();
+    for character in text {
         if !character.is_whitespace() {
             copy.push(character);
         } else if !copy.ends_with(' ') {
@@ -116,12 +130,13 @@ fn several_rules_report_the_first_in_their_order() {
 #[test]
 fn a_match_is_told_in_the_piece_after_its_last_character_or_at_the_end() {
     let rules = Rules::new(&["cat"]).unwrap();
+    let seen = Found { alone: 1, run: 1 };
     let mut watch = rules.begin();
-    assert_eq!(rules.piece(&mut watch, "a cat"), None);
-    let mut other = watch;
-    assert_eq!(rules.piece(&mut watch, "s"), Some(0));
-    assert_eq!(rules.end(&mut watch), None);
-    assert_eq!(rules.end(&mut other), Some(0));
+    assert_eq!(rules.piece(&mut watch, "a cat"), Found::default());
+    let other = watch;
+    assert_eq!(rules.piece(&mut watch, "s"), seen);
+    assert_eq!(rules.end(&watch), Found::default());
+    assert_eq!(rules.end(&other), seen);
 }
 
 #[test]
@@ -162,6 +177,7 @@ fn what_is_no_rule_is_refused_with_its_index_and_one_line_that_says_why() {
             "with the rules before it, it compiles to more",
         ),
         (vec![&"a".repeat(1_025)], 0, "1025 bytes long, accepted are 1024"),
+        (vec!["a"; 65], 64, "65 rules, accepted are 64"),
     ] {
         let error = Rules::new(&rules).unwrap_err();
         assert_eq!(error.index, index, "{error}");
@@ -199,6 +215,16 @@ proptest! {
         let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
         if let Ok(rules) = Rules::new(&rules) {
             watch(&rules, [text.as_str()]);
+        }
+    }
+}
+
+#[test]
+fn a_letter_and_a_mark_are_what_normalising_makes_of_them() {
+    for letter in ('a'..='z').chain('A'..='Z') {
+        for mark in '\u{300}'..='\u{33F}' {
+            let composed: String = [letter, mark].into_iter().nfkc().collect();
+            assert!(matches(&format!("^{composed}$"), &format!("{letter}{mark}")), "{letter} {mark:?}");
         }
     }
 }

@@ -1,29 +1,41 @@
-//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state.
+//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state, and as many
+//! more as there are lanes in others.
 
-use super::Watch;
 use super::automaton::Automaton;
+use super::forms::Forms;
 use super::kind::Kind;
+use super::lanes::{ALL, Between, Joint, Lane};
+use super::{Found, Watch};
+use core::iter::once;
 use regex_automata::util::primitives::StateID;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::compose;
+
+/// How many bytes several lanes walk before they are compared, at first and at most.
+const STEP: usize = 8;
+const LONGEST_STEP: usize = 64;
 
 /// Over one piece.
 pub(super) struct Walk<'a> {
     automaton: &'a Automaton,
-    /// The lowest rule, or `usize::MAX`.
-    found: usize,
+    forms: &'static Forms,
+    /// In the first lane, or another where a message stands for itself.
+    alone: u64,
+    /// In the other lanes.
+    run: u64,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) const fn new(automaton: &'a Automaton) -> Self {
-        Self { automaton, found: usize::MAX }
+    pub(super) fn new(automaton: &'a Automaton) -> Self {
+        Self { automaton, forms: Forms::get(), alone: 0, run: 0 }
     }
 
-    pub(super) fn found(self) -> Option<usize> {
-        (self.found != usize::MAX).then_some(self.found)
+    pub(super) const fn found(self) -> Found {
+        Found { alone: self.alone, run: self.run | self.alone }
     }
 
     pub(super) fn text(&mut self, watch: &mut Watch, text: &str) {
-        let mut rest = text;
+        let mut rest = if watch.is_split() { self.split(watch, text) } else { text };
         loop {
             let plain = self.plain(watch, rest.as_bytes());
             let mut characters = rest.get(plain..).unwrap_or_default().chars();
@@ -33,11 +45,91 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn end(&mut self, watch: &mut Watch) {
-        self.settle(watch, watch.decoded);
-        for state in [watch.decoded, watch.normal] {
-            self.found = self.automaton.last(state).min(self.found);
+    pub(super) fn part(&mut self, watch: &mut Watch, joint: Joint) {
+        self.flush(watch);
+        if !watch.is_split() && self.ignores_line(watch, true) {
+            return;
         }
+        let mut each = watch.each();
+        for (lane, way) in each.iter_mut().zip(ALL) {
+            if way.lines || joint == Joint::Line {
+                self.line(lane, way.messages.is_none());
+            }
+        }
+        watch.set(each);
+    }
+
+    pub(super) fn message(&mut self, watch: &mut Watch, begin: Watch) {
+        self.flush(watch);
+        if !watch.is_split() && self.ignores_line(watch, false) && self.same(&watch.first(), &begin.first()) {
+            return;
+        }
+        let mut each = watch.each();
+        for (lane, way) in each.iter_mut().zip(ALL) {
+            match way.messages {
+                None => *lane = begin.first(),
+                Some(Between::Line) => self.line(lane, false),
+                Some(Between::Nothing) => {}
+            }
+        }
+        watch.set(each);
+    }
+
+    pub(super) fn end(&mut self, mut watch: Watch) {
+        self.flush(&mut watch);
+        self.alone |= self.automaton.last(watch.decoded);
+        if !watch.joined {
+            self.alone |= self.automaton.last(watch.normal);
+        }
+        let ways = watch.lanes;
+        for (lane, other) in watch.lanes.others().iter().zip(0_usize..) {
+            for state in [lane.decoded, lane.normal] {
+                self.note(ways.is_alone(other), self.automaton.last(state));
+            }
+        }
+    }
+
+    /// Whether a line feed or none is the same to the only lane, which is told by its states alone.
+    fn ignores_line(&mut self, watch: &Watch, alone: bool) -> bool {
+        let mut line = watch.first();
+        self.line(&mut line, alone);
+        self.same(&watch.first(), &line)
+    }
+
+    /// Whether two lanes go on alike: one that a space does not change does not mind whether it ends in one.
+    fn same(&self, one: &Lane, other: &Lane) -> bool {
+        (one.decoded, one.normal) == (other.decoded, other.normal)
+            && (one.spaced == other.spaced || self.automaton.next(one.normal, b' ', &mut 0) == one.normal)
+    }
+
+    /// The lane `before` behind a decoded character, if it is in the same state as the watch, and the next character joins
+    /// neither.
+    pub(super) fn meets(&mut self, watch: &mut Watch, before: Lane, decoded: u8) -> bool {
+        self.flush(watch);
+        let mut lane = before;
+        let space = decoded.is_ascii_whitespace();
+        lane.decoded = self.automaton.next(before.decoded, decoded, &mut self.alone);
+        if !(space && before.spaced) {
+            let written = if space { b' ' } else { decoded };
+            lane.normal = self.automaton.next(before.normal, written, &mut self.alone);
+        }
+        lane.spaced = space;
+        self.same(&watch.first(), &lane)
+    }
+
+    const fn note(&mut self, alone: bool, found: u64) {
+        *(if alone { &mut self.alone } else { &mut self.run }) |= found;
+    }
+
+    /// A line feed between two texts. Nothing is carried.
+    fn line(&mut self, lane: &mut Lane, alone: bool) {
+        let mut found = 0;
+        lane.decoded = self.automaton.next(lane.decoded, b'\n', &mut found);
+        if !lane.spaced {
+            lane.normal = self.automaton.next(lane.normal, b' ', &mut found);
+            lane.spaced = true;
+        }
+        self.note(alone, found);
     }
 
     /// Printable ASCII with single spaces, until that ends or both copies meet: how many bytes of it.
@@ -47,7 +139,7 @@ impl<'a> Walk<'a> {
             return 0;
         }
         self.settle(watch, watch.decoded);
-        let (automaton, mut found, mut length) = (self.automaton, self.found, 0_usize);
+        let (automaton, mut found, mut length) = (self.automaton, self.alone, 0_usize);
         let (mut decoded, mut normal, mut before) = (watch.decoded, watch.normal, watch.normal);
         let mut last = if watch.spaced { b' ' } else { 0 };
         if watch.joined {
@@ -74,7 +166,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        self.found = found;
+        self.alone = found;
         if length > 0 {
             (watch.decoded, watch.normal) = (decoded, before);
             (watch.spaced, watch.joined) = (false, decoded == normal);
@@ -85,8 +177,8 @@ impl<'a> Walk<'a> {
 
     fn character(&mut self, watch: &mut Watch, character: char) {
         let before = watch.decoded;
-        watch.decoded = self.step(before, character);
-        let kind = Kind::of(character);
+        watch.decoded = step(self.automaton, before, character, &mut self.alone);
+        let kind = self.forms.kind(character);
         let held = match kind {
             Kind::Hidden => true,
             Kind::Joining => watch.carry.push(character),
@@ -97,9 +189,13 @@ impl<'a> Walk<'a> {
             return;
         }
         self.settle(watch, before);
-        if kind == Kind::Phrase {
-            self.write(watch, character);
-            watch.joined = watch.normal == watch.decoded;
+        if matches!(kind, Kind::Phrase | Kind::Joining) {
+            if watch.joined {
+                (watch.normal, watch.spaced) = (watch.decoded, false);
+            } else {
+                self.write(watch, character);
+                watch.joined = watch.normal == watch.decoded && !watch.is_split();
+            }
             return;
         }
         let space = kind == Kind::Space;
@@ -123,28 +219,117 @@ impl<'a> Walk<'a> {
         } else if let Some(character) = same {
             watch.carry.clear();
             self.write(watch, character);
+        } else if watch.carry.is_empty() {
+            // Nothing is to be written.
+        } else if let Some(character) = watch.carry.lone() {
+            watch.carry.clear();
+            let form = self.forms.of(character);
+            match form.kind {
+                Kind::Other => form.parts().for_each(|part| self.write(watch, part)),
+                _ => once(character).nfkc().for_each(|part| self.write(watch, part)),
+            }
+        } else if let Some((letter, mark)) = watch.carry.accented() {
+            watch.carry.clear();
+            match compose(letter, mark) {
+                Some(character) => self.write(watch, character),
+                None => [letter, mark].into_iter().for_each(|character| self.write(watch, character)),
+            }
         } else {
             for character in watch.carry.take().nfkc() {
                 self.write(watch, character);
             }
         }
-        watch.joined = watch.normal == decoded;
+        watch.joined = watch.normal == decoded && !watch.is_split();
     }
 
-    /// Writes the normalised copy.
+    /// Writes the normalised copy of every lane.
     fn write(&mut self, watch: &mut Watch, character: char) {
-        let space = character.is_whitespace();
+        let (automaton, space) = (self.automaton, character.is_whitespace());
+        let written = if space { ' ' } else { character };
         if !(space && watch.spaced) {
-            watch.normal = self.step(watch.normal, if space { ' ' } else { character });
+            watch.normal = step(automaton, watch.normal, written, &mut self.alone);
         }
         watch.spaced = space;
+        if watch.is_split() {
+            self.others(watch, |lane, found| {
+                if !(space && lane.spaced) {
+                    lane.normal = step(automaton, lane.normal, written, found);
+                }
+                lane.spaced = space;
+            });
+        }
     }
 
-    fn step(&mut self, from: StateID, character: char) -> StateID {
-        let mut buffer = [0; 4];
-        let bytes = character.encode_utf8(&mut buffer).bytes();
-        bytes.fold(from, |state, byte| self.automaton.next(state, byte, &mut self.found))
+    #[cold]
+    fn others(&mut self, watch: &mut Watch, mut walk: impl FnMut(&mut Lane, &mut u64)) {
+        let ways = watch.lanes;
+        for (lane, other) in watch.lanes.others().iter_mut().zip(0_usize..) {
+            let mut found = 0;
+            walk(lane, &mut found);
+            self.note(ways.is_alone(other), found);
+        }
     }
+
+    /// Nothing is carried any more.
+    pub(super) fn flush(&mut self, watch: &mut Watch) {
+        self.settle(watch, watch.decoded);
+    }
+
+    /// Walks on until all lanes are one: what is left of the text then.
+    #[cold]
+    fn split<'t>(&mut self, watch: &mut Watch, text: &'t str) -> &'t str {
+        let (mut rest, mut longest) = (text, STEP);
+        while watch.is_split() {
+            let plain = self.plain_split(watch, rest.as_bytes(), longest);
+            rest = rest.get(plain..).unwrap_or_default();
+            if plain == 0 {
+                let mut characters = rest.chars();
+                let Some(character) = characters.next() else { break };
+                let automaton = self.automaton;
+                self.others(watch, |lane, found| {
+                    lane.decoded = step(automaton, lane.decoded, character, found);
+                });
+                self.character(watch, character);
+                rest = characters.as_str();
+            }
+            watch.unite();
+            longest = longest.saturating_mul(2).min(LONGEST_STEP);
+        }
+        rest
+    }
+
+    /// Printable ASCII with single spaces, at most `longest` bytes of it: how many.
+    fn plain_split(&mut self, watch: &mut Watch, text: &[u8], longest: usize) -> usize {
+        let mut last = b' ';
+        let plain = text
+            .iter()
+            .take(longest)
+            .take_while(|byte| is_plain(**byte, core::mem::replace(&mut last, **byte)));
+        let (plain, _) = text.split_at_checked(plain.count()).unwrap_or_default();
+        let Some((last, before)) = plain.split_last() else { return 0 };
+        self.flush(watch);
+        let automaton = self.automaton;
+        let walk = |lane: &mut Lane, found: &mut u64| {
+            for byte in before {
+                lane.decoded = automaton.next(lane.decoded, *byte, found);
+                lane.normal = automaton.next(lane.normal, *byte, found);
+            }
+            lane.decoded = automaton.next(lane.decoded, *last, found);
+            lane.spaced = false;
+        };
+        let mut first = watch.first();
+        walk(&mut first, &mut self.alone);
+        (watch.decoded, watch.normal, watch.spaced) = (first.decoded, first.normal, first.spaced);
+        self.others(watch, walk);
+        watch.carry.set(char::from(*last), true);
+        plain.len()
+    }
+}
+
+fn step(automaton: &Automaton, from: StateID, character: char, found: &mut u64) -> StateID {
+    let mut buffer = [0; 4];
+    let bytes = character.encode_utf8(&mut buffer).bytes();
+    bytes.fold(from, |state, byte| automaton.next(state, byte, found))
 }
 
 #[inline(always)]

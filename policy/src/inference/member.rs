@@ -340,6 +340,11 @@ impl Member {
         }
     }
 
+    /// Whether elements of its list are messages, each with a role of its own.
+    pub fn holds_messages(self) -> bool {
+        matches!(self.elements(), Elements::Messages | Elements::Items)
+    }
+
     /// Whether numbers in its lists are token ids.
     pub(super) const fn holds_tokens(self) -> bool {
         matches!(self.elements(), Elements::Prompts | Elements::Items) || matches!(self, Self::Context)

@@ -94,6 +94,21 @@ impl Place {
         self.value == other.value && self.index() == other.index()
     }
 
+    /// The keys that it is under, within the innermost member; `None` for one that is not known by name.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Option<Key>> {
+        let steps = self.steps.iter().take(usize::from(self.depth)).skip(usize::from(self.top));
+        steps.filter_map(|step| match step {
+            Step::Unknown => Some(None),
+            Step::Key(key) => Some(Some(*key)),
+            Step::Member(_) | Step::Index(_) => None,
+        })
+    }
+
+    /// The last of them; what is deeper than the path goes is under one that is not known.
+    pub(super) fn last_key(&self) -> Option<Option<Key>> {
+        if usize::from(self.depth) > STEPS { Some(None) } else { self.keys().last() }
+    }
+
     /// Into a container.
     pub(super) fn descend(&mut self) {
         self.depth = self.depth.saturating_add(1);

@@ -350,6 +350,9 @@ impl Reader {
             // What held it is no value that anybody asks for.
             (self.member, self.reading) = (None, Reading::Nothing);
         }
+        if self.place.below_top() == 1 && self.place.index().is_some() {
+            sink.end_of_message(&self.place);
+        }
         self.end(end, Value::Other);
     }
 

@@ -9,7 +9,7 @@ use tidegate_policy::inference::Class;
 use unicode_normalization::UnicodeNormalization;
 
 /// Marks in a row beyond which a text is normalised in parts.
-const MARKS: usize = 30;
+const MARKS: usize = 16;
 
 const RULES: [&[&str]; 4] = [
     &["(?i)ignore (all )?previous instructions", "^a b$", "  "],
@@ -45,11 +45,9 @@ pub fn denied_text(text: &[u8]) {
 
 fn watch<'a>(rules: &Rules, pieces: impl IntoIterator<Item = &'a str>) -> Option<usize> {
     let mut watch = rules.begin();
-    let mut lowest: Option<usize> = None;
-    for piece in pieces {
-        lowest = [lowest, rules.piece(&mut watch, piece)].into_iter().flatten().min();
-    }
-    [lowest, rules.end(&mut watch)].into_iter().flatten().min()
+    let found = pieces.into_iter().fold(0, |found, piece| found | rules.piece(&mut watch, piece).alone);
+    let found = found | rules.end(&watch).alone;
+    (found != 0).then(|| found.trailing_zeros() as usize)
 }
 
 fn pieces<'a>(text: &'a str, numbers: &mut Numbers) -> Vec<&'a str> {

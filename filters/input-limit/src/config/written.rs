@@ -5,6 +5,7 @@ use serde::Deserialize;
 use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_host::route::RawWhen;
 use tidegate_host::shadow::Shadow;
+use tidegate_policy::inference::Origin;
 use tidegate_policy::prompt::Treatment;
 
 macro_rules! with_limits {
@@ -280,6 +281,36 @@ impl From<RawTreatment> for Treatment {
 pub(super) struct RawDeny {
     pub(super) name: String,
     pub(super) pattern: String,
+    #[serde(rename = "in")]
+    pub(super) origins: Option<Vec<RawOrigin>>,
     #[serde(default)]
     pub(super) shadow: bool,
+}
+
+/// Whose texts a pattern is looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawOrigin {
+    System,
+    User,
+    Assistant,
+    ToolResult,
+    Arguments,
+    Tools,
+    Other,
+}
+
+impl From<RawOrigin> for Origin {
+    fn from(written: RawOrigin) -> Self {
+        match written {
+            RawOrigin::System => Self::System,
+            RawOrigin::User => Self::User,
+            RawOrigin::Assistant => Self::Assistant,
+            RawOrigin::ToolResult => Self::ToolResult,
+            RawOrigin::Arguments => Self::Arguments,
+            RawOrigin::Tools => Self::Tools,
+            RawOrigin::Other => Self::Other,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::as_conversions, clippy::disallowed_methods)]
 
 use super::*;
+use crate::denied_text::kind::Kind;
 use std::time::{Duration, Instant};
 
 fn time(rules: &Rules, text: &str) -> Duration {
@@ -30,7 +31,7 @@ fn past_the_bound_on_marks_a_phrase_is_still_found() {
     let marks = format!("e{}", "\u{301}".repeat(10_000));
     assert!(matches(IGNORE, &format!("{marks} ignore previous instructions")));
     assert!(matches("(?i)ignore \u{e9}", &format!("ignore {marks}")));
-    assert!(size_of::<Watch>() <= 160);
+    assert!(size_of::<Watch>() <= 256);
 }
 
 #[test]
@@ -90,5 +91,28 @@ fn speed() {
     for set in [&[r"\w{999}"] as &[&str], &["(?i)ignore[^.]{0,40}instructions"], &[r"(?i)\w+.{0,50}\w+"]] {
         let began = Instant::now();
         println!("{} in {:?}", Rules::new(set).unwrap_err(), began.elapsed());
+    }
+}
+
+#[test]
+#[ignore = "it measures"]
+fn slowest() {
+    let rules = Rules::new(&[IGNORE]).unwrap();
+    let before = ["", "e", "ignore ", "\u{301}"];
+    let mut all: Vec<(u128, String)> = Vec::new();
+    for character in
+        ('\u{80}'..='\u{3FFFF}').filter(|character| !matches!(character, '\u{3400}'..='\u{9FFF}'))
+    {
+        for before in before {
+            let part = format!("{before}{character}");
+            let text = part.repeat(4_096 / part.len());
+            all.push((time(&rules, &text).as_nanos() * 1_000 / text.len() as u128, part));
+        }
+    }
+    all.sort();
+    for (picoseconds, part) in all.iter().rev().take(40) {
+        let kinds: Vec<String> =
+            part.chars().map(|character| format!("{character:?} {:?}", Kind::of(character))).collect();
+        println!("{} MB/s {kinds:?}", 1_000_000 / picoseconds);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Cut(Vec<usize>);
+pub(super) struct Cut(pub(super) Vec<usize>);
 
 /// The lengths of pieces, in characters; the last is what is left.
 pub(super) fn pieces() -> impl Strategy<Value = Cut> {
