@@ -57,7 +57,14 @@ impl Key {
 
     /// The key of this name; in any letter case, if it `folds`.
     pub(super) fn known(name: &str, folds: bool) -> Option<Self> {
-        NAMES.find(name, folds).map(|(key, _)| key)
+        match name {
+            // Every message has these: they are known without a search.
+            "role" => Some(Self::Role),
+            "content" => Some(Self::Content),
+            "type" => Some(Self::Type),
+            "text" => Some(Self::Text),
+            _ => NAMES.find(name, folds).map(|(key, _)| key),
+        }
     }
 
     /// How its value is read where text is. `opaque`: its object has said that its data is encoded.

@@ -2,70 +2,105 @@
 //! which knows a name in any letter case, and the long s and the Kelvin sign for letters. A search costs the same
 //! whether the name is known or not, so that nobody makes it dear with names that are nearly known.
 
+/// The longest name, in bytes.
+const LONGEST: usize = 24;
+
+/// A folded name, its bytes in order, to be compared at once.
+type Packed = [u64; LONGEST / 8];
+
 /// Names, each with a value.
 pub(super) struct Names<T: 'static, const N: usize> {
     /// Sorted by the folded names, no two of which are alike.
-    sorted: [(&'static str, T); N],
+    sorted: [(Packed, &'static str, T); N],
 }
 
 impl<T: Copy, const N: usize> Names<T, N> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
-    pub(super) const fn new(mut names: [(&'static str, T); N]) -> Self {
-        let mut next = 1;
+    pub(super) const fn new(names: [(&'static str, T); N]) -> Self {
+        let mut sorted = [([0; LONGEST / 8], names[0].0, names[0].1); N];
+        let mut next = 0;
         while next < N {
+            let (name, value) = names[next];
+            assert!(name.len() <= LONGEST, "a longer name is never found");
+            sorted[next] = (packed(name.as_bytes()), name, value);
             let mut place = next;
-            while place > 0 && is_before(names[place].0.as_bytes(), names[place - 1].0.as_bytes()) {
-                names.swap(place, place - 1);
+            while place > 0 && is_before(&sorted[place].0, &sorted[place - 1].0) {
+                sorted.swap(place, place - 1);
                 place -= 1;
             }
             next += 1;
         }
-        Self { sorted: names }
+        Self { sorted }
     }
 
     /// The value of this name, and whether it is written to the letter; if not, only if it `folds`.
-    #[inline(never)]
     pub(super) fn find(&self, written: &str, folds: bool) -> Option<(T, bool)> {
-        let order = |(name, _): &(&str, T)| name.bytes().map(lower).cmp(Folded(written.as_bytes()));
+        let folded = folded(written.as_bytes())?;
+        let order = |(name, _, _): &(Packed, _, _)| match (name, &folded) {
+            ([name, ..], [folded, ..]) if name != folded => name.cmp(folded),
+            _ => name.cmp(&folded),
+        };
         let place = self.sorted.binary_search_by(order).ok()?;
-        let (name, value) = self.sorted.get(place)?;
+        let (_, name, value) = self.sorted.get(place)?;
         let is_exact = *name == written;
         (folds || is_exact).then_some((*value, is_exact))
     }
 }
 
-/// The bytes of a name, folded.
-struct Folded<'a>(&'a [u8]);
-
-impl Iterator for Folded<'_> {
-    type Item = u8;
-
-    #[inline]
-    fn next(&mut self) -> Option<u8> {
-        let (byte, rest) = match self.0 {
-            [0xC5, 0xBF, rest @ ..] => (b's', rest),
-            [0xE2, 0x84, 0xAA, rest @ ..] => (b'k', rest),
-            [byte, rest @ ..] => (lower(*byte), rest),
-            [] => return None,
-        };
-        self.0 = rest;
-        Some(byte)
-    }
-}
-
-const fn lower(byte: u8) -> u8 {
-    byte.to_ascii_lowercase()
-}
-
-const fn is_before(one: &[u8], other: &[u8]) -> bool {
-    match (one.split_first(), other.split_first()) {
-        (None, Some(_)) => true,
-        (_, None) => false,
-        (Some((one, rest)), Some((other, others))) => {
-            let (one, other) = (lower(*one), lower(*other));
-            one < other || one == other && is_before(rest, others)
+/// A name as it is written, folded; `None` if it is too long to be one.
+fn folded(written: &[u8]) -> Option<Packed> {
+    let mut bytes = [0; LONGEST];
+    if written.is_ascii() {
+        bytes.get_mut(..written.len())?.copy_from_slice(written);
+        bytes.make_ascii_lowercase();
+        let mut words = [0; LONGEST / 8];
+        for (word, eight) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_be_bytes(*eight);
         }
+        return Some(words);
     }
+    let mut rest = written;
+    let mut places = bytes.iter_mut();
+    loop {
+        let (byte, after) = match rest {
+            [0xC5, 0xBF, after @ ..] => (b's', after),
+            [0xE2, 0x84, 0xAA, after @ ..] => (b'k', after),
+            [byte, after @ ..] => (*byte, after),
+            [] => return Some(packed(&bytes)),
+        };
+        rest = after;
+        *places.next()? = byte;
+    }
+}
+
+/// The bytes of a name in lower case, behind each other, the first the highest.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "no longer than LONGEST"
+)]
+const fn packed(name: &[u8]) -> Packed {
+    let mut packed = [0; LONGEST / 8];
+    let mut at = 0;
+    while at < name.len() && at < LONGEST {
+        let byte = name[at].to_ascii_lowercase() as u64;
+        packed[at / 8] |= byte << (56 - 8 * (at % 8));
+        at += 1;
+    }
+    packed
+}
+
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+const fn is_before(one: &Packed, other: &Packed) -> bool {
+    let mut word = 0;
+    while word < one.len() {
+        if one[word] != other[word] {
+            return one[word] < other[word];
+        }
+        word += 1;
+    }
+    false
 }
 
 #[cfg(test)]
