@@ -74,15 +74,17 @@ fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_lo
     let configuration = r#"{ "preset": "question", "hold_headers": true }"#;
     let mut filter = module("input-limit.wasm", "input-limit", configuration);
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
-    for sdk in ["openai", "anthropic"] {
+    for sdk in ["openai", "anthropic", "ollama"] {
         let envoy = Envoy::with(Listener::new([filter.clone()])).workers(2).start();
         let outcome =
             script(&["chat", sdk, &format!("http://{}", envoy.front()), "x".repeat(1_025).as_str()]);
-        assert_eq!(outcome["raised"], "BadRequestError", "{sdk}: {outcome}");
+        let raised = if sdk == "ollama" { "ResponseError" } else { "BadRequestError" };
+        assert_eq!(outcome["raised"], raised, "{sdk}: {outcome}");
         let said = outcome["text"].as_str().expect("a text");
         assert!(said.contains("Input rule 'max_chars' refuses this request"), "{sdk}: {outcome}");
         let error = &outcome["error"];
         match sdk {
+            "ollama" => assert_eq!(outcome["status"], 400),
             "anthropic" => assert_eq!(
                 (&outcome["type"], &error["type"]),
                 (&json!("error"), &json!("invalid_request_error"))

@@ -4,6 +4,7 @@ import json
 import sys
 
 import anthropic
+import ollama
 import openai
 
 
@@ -12,6 +13,9 @@ def ask(sdk, url, prompt):
     if sdk == "openai":
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test")
         client.chat.completions.create(model="m", messages=messages)
+    elif sdk == "ollama":
+        client = ollama.Client(host=url, headers={"authorization": "Bearer sk-test"})
+        client.chat(model="m", messages=messages, options={"num_predict": 100})
     else:
         client = anthropic.Anthropic(base_url=url, api_key="sk-test")
         client.messages.create(model="m", max_tokens=100, messages=messages)
@@ -29,6 +33,8 @@ def main():
             "error": body.get("error", body),
         }
         json.dump(outcome, sys.stdout)
+    except ollama.ResponseError as error:
+        json.dump({"raised": type(error).__name__, "text": error.error, "status": error.status_code}, sys.stdout)
     else:
         sys.exit("the SDK raised nothing")
 

@@ -2,7 +2,7 @@
 # Calls a server with an unmodified SDK and prints what came of it, as JSON.
 #   tests/sdk/run.sh openai|anthropic|openai-node|anthropic-node <base url> [calls, 3 unless given]
 #   tests/sdk/run.sh streams <base url>
-#   tests/sdk/run.sh chat openai|anthropic <base url> <prompt>
+#   tests/sdk/run.sh chat openai|anthropic|ollama <base url> <prompt>
 #   tests/sdk/run.sh crowd <base url> <keys> <calls of each at once>
 set -euo pipefail
 

@@ -156,6 +156,9 @@ fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'st
         return (code, text);
     }
     let mut text = match breach.found {
+        u64::MAX if matches!(breach.rule, Rule::Logprobs(_)) => {
+            format!("it asks for {what} without a number of them")
+        }
         u64::MAX => format!("it asks for {what} by what is no whole number"),
         found => format!("it has {found} or more {what}"),
     };

@@ -181,6 +181,7 @@ members! {
     Requests = "requests": Envelope,
     Instances = "instances": Envelope,
     Params = "params": Envelope,
+    ExtraBody = "extra_body": Envelope,
     Body = "body": Envelope,
     Session = "session": Envelope,
     Response = "response": Envelope,

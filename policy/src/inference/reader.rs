@@ -191,8 +191,8 @@ impl Reader {
     }
 
     fn member(&mut self, kind: Kind) -> Reading {
+        self.place.role = self.member.and_then(Member::role);
         let Some(member) = self.member else { return self.reading };
-        self.place.role = member.role();
         let is_list = kind == Kind::Container(Container::Array);
         match member.elements() {
             _ if is_list => {}

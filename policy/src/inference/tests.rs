@@ -327,7 +327,7 @@ fn a_request_is_read_in_what_holds_the_rest_of_it_and_named_there() {
         ("", "d"),
     ];
     assert_eq!(texts, expected);
-    assert_eq!(heard.roles[..3], [Some(Role::User), Some(Role::System), Some(Role::User)]);
+    assert_eq!(heard.roles, [Some(Role::User), Some(Role::System), Some(Role::User), None]);
     assert_eq!((facts.messages, facts.stops, facts.guided, facts.parts.image), (1, 2, 2, 2));
     assert_eq!(facts.completion_tokens(), Some(7));
     assert!(facts.asks());
