@@ -33,7 +33,9 @@ fn blocks(text: &str) -> Vec<String> {
     let (mut section, mut blocks) = ("", Vec::new());
     for (place, part) in text.split("```").enumerate() {
         if place % 2 == 0 {
-            section = part.lines().rev().find_map(|line| line.strip_prefix("## ")).unwrap_or(section);
+            let title = |line| str::trim_start_matches(line, '#').strip_prefix(' ');
+            let named = |title: &&str| Module::named(title).is_some();
+            section = part.lines().rev().filter_map(title).find(named).unwrap_or(section);
         } else if let Some(block) = part.strip_prefix("yaml\n").or(part.strip_prefix("json\n")) {
             let is_alone = block.starts_with('{') && Module::named(section).is_some();
             let block = if is_alone { format!("value: |\n{}", indented(block)) } else { block.to_owned() };
@@ -55,7 +57,8 @@ fn indented(text: &str) -> String {
 
 /// Everything that the project shows an operator, with its file; what a script fills in is no example.
 fn examples() -> Vec<(PathBuf, String)> {
-    let all = files(&root().join("envoy")).into_iter().chain([root().join("README.md")]);
+    let folders = ["envoy", "docs"].into_iter().flat_map(|folder| files(&root().join(folder)));
+    let all = folders.chain([root().join("README.md")]);
     let read = |path: PathBuf| (fs::read_to_string(&path).unwrap_or_default(), path);
     let of = |extension: &str, path: &Path| path.extension().is_some_and(|known| known == extension);
     let (mut examples, all) = (Vec::new(), all.map(read));
@@ -92,8 +95,10 @@ fn every_example_is_right_for_its_schema_and_its_module() {
     };
     let all: BTreeSet<_> = of("istio/chain.yaml").union(&of("istio/composite.yaml")).copied().collect();
     assert_eq!(all, MODULES.map(|module| module.root_id).into());
-    let shown = ["connection-guard", "degradation", "input-limit", "rate-limit", "tidegate"];
-    assert_eq!(of("README.md"), shown.into());
+    assert_eq!(of("README.md"), ["tidegate"].into());
+    for shown in ["connection-guard", "degradation", "input-limit", "rate-limit", "tidegate"] {
+        assert_eq!(of(&format!("docs/filters/{shown}.md")), [shown].into());
+    }
     assert_eq!(of("envoy/envoy-composite.yaml"), ["connection-guard", "tidegate"].into());
     assert_eq!(of("envoy/runbook.md"), ["degradation"].into());
     assert_eq!(of("envoy/envoy.yaml").len(), MODULES.len() - 1);
