@@ -65,6 +65,8 @@ pub struct PromptLimits {
     pub biases: Option<u64>,
     /// Unicode scalar values of what a decoder is made to follow.
     pub guided: Option<u64>,
+    /// How often a part of that is repeated, by counts in counts.
+    pub repeats: Option<u64>,
     /// Whether a member, or a key of a message, may occur twice.
     pub duplicate_keys: bool,
     /// In the order of [`Class::ALL`].
@@ -110,6 +112,8 @@ pub enum Rule {
     Biases,
     /// Too long a schema, grammar or expression.
     Guided,
+    /// A part of one that is repeated too often.
+    Repeats,
     /// A member or a key occurs twice.
     DuplicateKey,
     /// A character of this class.
@@ -173,6 +177,7 @@ impl Heard {
             (Rule::Videos, facts.parts.video, limits.videos),
             (Rule::Stops, facts.stops, limits.stops),
             (Rule::Biases, facts.biases, limits.biases),
+            (Rule::Repeats, facts.repeats, limits.repeats),
             (Rule::Guided, facts.guided, limits.guided),
         ] {
             self.limit(rule, None, found, limit);

@@ -29,6 +29,7 @@ fn limits() -> Value {
         "max_stop": 4,
         "max_logit_bias": 10,
         "max_guided_chars": 200,
+        "max_guided_repeats": 1_000,
         "max_work": 1_000,
         "unread": "refuse",
         "deny": [{ "name": "phrase", "pattern": "(?i)ignore previous instructions" }],

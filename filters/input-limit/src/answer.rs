@@ -138,6 +138,7 @@ fn prompt_sentence(label: &str, breach: &Breach, limits: &PromptLimits) -> (&'st
         Rule::Logprobs(_) => ("too_many_logprobs", "log probabilities for each token", limits.logprobs),
         Rule::Stops => ("too_many_stop_sequences", "sequences that end an answer", limits.stops),
         Rule::Biases => ("too_many_logit_biases", "tokens that it makes likelier", limits.biases),
+        Rule::Repeats => ("guide_too_large", "repetitions in what a decoder must follow", limits.repeats),
         Rule::Guided => ("guide_too_long", "characters that a decoder must follow", limits.guided),
         Rule::DuplicateKey => return ("duplicate_key", "this member occurs twice.".to_owned()),
         Rule::Forbidden(_) => {

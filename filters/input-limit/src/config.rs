@@ -25,7 +25,7 @@ const LARGEST_BODY: u64 = 1 << 30;
 const MAX_RULES: usize = Rules::MAX;
 
 /// The rules that have no name of their own, in the order in which they are counted.
-pub const LABELS: [&str; 29] = [
+pub const LABELS: [&str; 30] = [
     "max_body",
     "content_type",
     "content_encoding",
@@ -54,6 +54,7 @@ pub const LABELS: [&str; 29] = [
     "max_stop",
     "max_logit_bias",
     "max_guided_chars",
+    "max_guided_repeats",
     "unread",
 ];
 
@@ -172,6 +173,7 @@ impl Config {
             Rule::Logprobs(_) => "max_logprobs",
             Rule::Stops => "max_stop",
             Rule::Biases => "max_logit_bias",
+            Rule::Repeats => "max_guided_repeats",
             Rule::Guided => "max_guided_chars",
             Rule::DuplicateKey => "duplicate_keys",
             Rule::Forbidden(Class::Control) => "control",
@@ -251,6 +253,7 @@ fn limits(
         logprobs: limit(written.max_logprobs, preset.logprobs),
         stops: limit(written.max_stop, preset.stops),
         biases: limit(written.max_logit_bias, preset.biases),
+        repeats: limit(written.max_guided_repeats, preset.repeats),
         guided: limit(written.max_guided_chars, preset.guided),
         duplicate_keys,
         classes: classes(written.characters.unwrap_or_default(), preset.characters, shadowed),

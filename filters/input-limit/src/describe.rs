@@ -73,7 +73,7 @@ fn sentences(config: &Config, limits: &Limits, whose: &str) -> Vec<String> {
     core::iter::once(body).chain(counted).chain(each_role).chain(classes).collect()
 }
 
-fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 17] {
+fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str); 18] {
     [
         ("max_chars", prompt.characters, "characters of prompt"),
         ("max_message_chars", prompt.message_characters, "characters in one message"),
@@ -91,6 +91,7 @@ fn numbers(prompt: &PromptLimits) -> [(&'static str, Option<u64>, &'static str);
         ("max_logprobs", prompt.logprobs, "log probabilities for each token"),
         ("max_stop", prompt.stops, "sequences that end an answer"),
         ("max_logit_bias", prompt.biases, "tokens made likelier"),
+        ("max_guided_repeats", prompt.repeats, "repetitions of a part of that"),
         ("max_guided_chars", prompt.guided, "characters that a decoder must follow"),
     ]
 }

@@ -42,6 +42,8 @@ pub struct Facts {
     pub biases: u64,
     /// Unicode scalar values of schemas, grammars and expressions that a decoder is made to follow, and of what ends an answer.
     pub guided: u64,
+    /// The most that a part of these is repeated, by counts in counts.
+    pub repeats: u64,
     /// Containers at their deepest, 1 for a container of scalars.
     pub depth: u8,
     /// The first member or key that is known and occurred twice in its object; the facts are of the last occurrence, and
@@ -151,6 +153,7 @@ impl Facts {
             stops: 0,
             biases: 0,
             guided: 0,
+            repeats: 1,
             depth: 0,
             duplicate: None,
             retyped: None,

@@ -7,6 +7,7 @@ use super::member::Elements;
 use super::picture::Picture;
 use super::place::Place;
 use super::print::Print;
+use super::repeats::Repeats;
 use super::{Key, Member, TextSink};
 use crate::json::Container;
 use core::ops::Range;
@@ -97,6 +98,8 @@ pub(super) struct Reader {
     pub(super) escapes: Vec<Range<u64>>,
     /// The string that is read, if it is none that a model reads as text.
     picture: Picture,
+    /// The expressions that a decoder is made to follow.
+    repeats: Repeats,
     /// Names are known in any letter case.
     folds: bool,
     /// Of the request that is read, the member, how it is read, whether it has come before, and is named to the letter.
@@ -128,6 +131,7 @@ impl Reader {
             context: Context::default(),
             escapes: Vec::new(),
             picture: Picture::NONE,
+            repeats: Repeats::NONE,
             folds,
             member: None,
             reading: Reading::Nothing,

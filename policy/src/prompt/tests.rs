@@ -27,6 +27,7 @@ fn limits() -> PromptLimits {
         stops: None,
         biases: None,
         guided: None,
+        repeats: None,
         duplicate_keys: false,
         classes: [Treatment::Allow; 4],
     }

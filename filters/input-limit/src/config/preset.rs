@@ -40,6 +40,7 @@ pub(super) struct Numbers {
     pub(super) stops: u32,
     pub(super) biases: u32,
     pub(super) guided: u32,
+    pub(super) repeats: u32,
     pub(super) depth: u32,
     /// Control, bidi, zero-width and private-use characters.
     pub(super) characters: [Treatment; 4],
@@ -65,6 +66,7 @@ const QUESTION: Numbers = Numbers {
     stops: 16,
     biases: 300,
     guided: 16_384,
+    repeats: 10_000,
     depth: 32,
     characters: [Strip, Strip, Strip, Allow],
 };
@@ -87,6 +89,7 @@ const CHAT: Numbers = Numbers {
     stops: 64,
     biases: 4_096,
     guided: 131_072,
+    repeats: 100_000,
     depth: 64,
     characters: [Allow, Strip, Strip, Allow],
 };
@@ -109,6 +112,7 @@ const AGENT: Numbers = Numbers {
     stops: 256,
     biases: 65_536,
     guided: 262_144,
+    repeats: 1_000_000,
     depth: 64,
     characters: [Allow, Strip, Strip, Allow],
 };

@@ -35,6 +35,7 @@ macro_rules! with_limits {
             pub(super) max_stop: Option<Whole>,
             pub(super) max_logit_bias: Option<Whole>,
             pub(super) max_guided_chars: Option<Whole>,
+            pub(super) max_guided_repeats: Option<Whole>,
             pub(super) characters: Option<RawCharacters>,
             $($own)*
         }
@@ -63,6 +64,7 @@ macro_rules! with_limits {
                     max_stop: self.max_stop,
                     max_logit_bias: self.max_logit_bias,
                     max_guided_chars: self.max_guided_chars,
+                    max_guided_repeats: self.max_guided_repeats,
                     characters: self.characters,
                 }
             }
@@ -123,6 +125,7 @@ pub(super) struct RawLimits {
     pub(super) max_stop: Option<Whole>,
     pub(super) max_logit_bias: Option<Whole>,
     pub(super) max_guided_chars: Option<Whole>,
+    pub(super) max_guided_repeats: Option<Whole>,
     pub(super) characters: Option<RawCharacters>,
 }
 
@@ -153,6 +156,7 @@ impl RawLimits {
             max_stop: self.max_stop.or(others.max_stop),
             max_logit_bias: self.max_logit_bias.or(others.max_logit_bias),
             max_guided_chars: self.max_guided_chars.or(others.max_guided_chars),
+            max_guided_repeats: self.max_guided_repeats.or(others.max_guided_repeats),
             characters: self.characters.or(others.characters),
         }
     }

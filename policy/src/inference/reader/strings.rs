@@ -67,8 +67,10 @@ impl Reader {
                 Reading::Nothing | Reading::Settings | Reading::Bias => Sort::Ignored,
             }
         };
-        if !key && matches!(self.sort, Sort::Ignored | Sort::Shape) {
-            self.picture.begin();
+        match self.sort {
+            Sort::Ignored | Sort::Shape if !key => self.picture.begin(),
+            Sort::Guide => self.repeats.begin(),
+            _ => {}
         }
     }
 
@@ -120,7 +122,11 @@ impl Reader {
             Sort::Signature | Sort::Number => {
                 self.label.push(text);
             }
-            Sort::Guide => self.facts.guided = self.facts.guided.saturating_add(wide(characters)),
+            Sort::Guide => {
+                self.facts.guided = self.facts.guided.saturating_add(wide(characters));
+                self.repeats.feed(text);
+                self.facts.repeats = self.repeats.most();
+            }
         }
     }
 
