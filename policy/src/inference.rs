@@ -19,6 +19,7 @@ mod picture;
 mod place;
 mod print;
 mod reader;
+mod reading;
 mod repeats;
 mod scanner;
 

@@ -1,6 +1,6 @@
 //! What is known of a request so far.
 
-use super::reader::Reading;
+use super::reading::Reading;
 use super::{Class, Member, Place, Suspect};
 use core::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use super::facts::Part;
 use super::names::Names;
-use super::reader::Reading;
+use super::reading::Reading;
 
 macro_rules! keys {
     ($($key:ident = $name:literal),* $(,)?) => {

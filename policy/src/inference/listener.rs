@@ -3,7 +3,8 @@
 use super::characters::{self, Class, Suspect};
 use super::context::Context;
 use super::facts::{Facts, First, Value};
-use super::reader::{Kind, Reader, Sort};
+use super::reader::{Reader, Sort};
+use super::reading::Kind;
 use super::{Place, TextSink};
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;

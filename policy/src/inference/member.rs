@@ -9,7 +9,7 @@
 use super::facts::Part;
 use super::names::Names;
 use super::place::Role;
-use super::reader::Reading;
+use super::reading::Reading;
 
 macro_rules! members {
     ($($(#[$doc:meta])* $member:ident = $name:literal: $reading:expr),* $(,)?) => {

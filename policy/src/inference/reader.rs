@@ -7,6 +7,7 @@ use super::member::Elements;
 use super::picture::Picture;
 use super::place::Place;
 use super::print::Print;
+use super::reading::{Kind, Reading};
 use super::repeats::Repeats;
 use super::{Key, Member, TextSink};
 use crate::json::Container;
@@ -15,48 +16,6 @@ use core::ops::Range;
 mod strings;
 
 pub(super) use strings::Sort;
-
-/// How a value is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    Nothing,
-    /// Its strings are text, but for what [`Key`] knows better.
-    Text,
-    /// All of its strings are text, keys included.
-    All,
-    /// A short string; text if it is none.
-    Label(Key),
-    Model,
-    /// A number, in digits or as a string of them.
-    Number,
-    /// Numbers under keys that are known.
-    Settings,
-    /// A string is encoded if it looks so; else it is text.
-    Encoded,
-    /// The same for all strings: nobody is known to read it.
-    Unknown,
-    /// A string is text that is signed, if a signature stands beside it.
-    Sealed,
-    /// A string signs what stands beside it.
-    Signature,
-    /// Its members are those of a request.
-    Envelope,
-    /// What a decoder follows.
-    Guide,
-    /// What ends an answer, of which there may be many.
-    Stop,
-    /// What makes tokens likelier, of which there may be many.
-    Bias,
-}
-
-/// What a value begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Container(Container),
-    String,
-    Number,
-    Literal,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Frame {

@@ -97,7 +97,7 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
             prop_assert!(values.is_empty(), "{} in {}", member.name(), body);
             continue;
         };
-        if member.reading() == reader::Reading::Envelope {
+        if member.reading() == reading::Reading::Envelope {
             continue;
         }
         prop_assert_eq!(seen.is_one_of_many, values.len() > 1);
@@ -108,7 +108,7 @@ fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
         let is_it = |(_, value, own): &&(Member, Json, bool)| {
             *value == written && (*own || values.iter().all(|(_, _, own)| !own))
         };
-        if member.reading() == reader::Reading::Number {
+        if member.reading() == reading::Reading::Number {
             let number = |value: &Json| value.as_u64().unwrap_or(0);
             let most = values.iter().map(|(_, value, _)| number(value)).max();
             prop_assert!(seen.value == Value::Other || Some(number(&written)) == most || written.is_string());

@@ -2,8 +2,9 @@
 
 use super::super::facts::{Part, Value};
 use super::super::place::Role;
+use super::super::reading::{Kind, Reading};
 use super::super::{Key, TextSink};
-use super::{Kind, Reader, Reading};
+use super::Reader;
 
 const MODEL: usize = 256;
 

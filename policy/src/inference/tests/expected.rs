@@ -2,7 +2,7 @@
 
 use super::facts::Part;
 use super::member::Elements;
-use super::reader::Reading;
+use super::reading::Reading;
 use super::*;
 
 /// Those of which the value may be text, and the place names them.
