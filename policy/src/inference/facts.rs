@@ -17,8 +17,6 @@ pub struct Facts {
     pub is_object: bool,
     /// Unicode scalar values in all texts together.
     pub characters: u64,
-    /// The same as UTF-8, in bytes.
-    pub bytes: u64,
     /// Unicode scalar values in the longest message, or in the longest element of another list of texts, or in a text
     /// that is in no list.
     pub longest_message: u64,
@@ -141,7 +139,6 @@ impl Facts {
             first: [const { None }; Class::ALL.len()],
             is_object: false,
             characters: 0,
-            bytes: 0,
             longest_message: 0,
             messages: 0,
             prompts: 0,

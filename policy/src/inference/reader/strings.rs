@@ -154,7 +154,6 @@ impl Reader {
         let characters = wide(characters);
         let facts = &mut self.facts;
         facts.characters = facts.characters.saturating_add(characters);
-        facts.bytes = facts.bytes.saturating_add(wide(text.len()));
         self.message = self.message.saturating_add(characters);
         facts.longest_message = facts.longest_message.max(self.message);
         sink.piece(&self.place, text);
