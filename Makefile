@@ -13,9 +13,9 @@ rust:
 build: ## leave dist/<root_id>.wasm
 	./module/build.sh
 
-check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=root_id for a document alone)
-	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id]" >&2; exit 2; }
-	@cargo run --quiet --package tidegate-check -- "$(CONFIG)" $(MODULE)
+check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=root_id for a document alone, FORMAT=json)
+	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id] [FORMAT=json]" >&2; exit 2; }
+	@cargo run --quiet --package tidegate-check -- $(if $(FORMAT),--format $(FORMAT)) "$(CONFIG)" $(MODULE)
 
 test: ## run every test, and tell all that failed
 	@$(MAKE) --keep-going --no-print-directory unit e2e composite platforms

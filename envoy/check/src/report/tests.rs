@@ -34,7 +34,7 @@ fn trial(root_id: &str, document: &Value) -> Trial {
 fn what_is_shipped_is_right() {
     for (name, text) in SHIPPED {
         let report = report(name, text, None);
-        assert!(report.is_right && report.text.contains("memory: at most"), "{}", report.text);
+        assert!(report.is_right && report.to_string().contains("memory: at most"), "{report}");
     }
 }
 
@@ -51,8 +51,8 @@ fn a_wrong_document_is_told_by_its_place_and_a_sentence() {
         (json!({ "filters": [plugin("rate-limit", &limits)] }), "file: rate-limit at filters[0].config\n"),
     ] {
         let report = told(&file, None);
-        assert!(!report.is_right && report.text.starts_with(place), "{}", report.text);
-        assert!(expected.iter().all(|part| report.text.contains(part)), "{}", report.text);
+        assert!(!report.is_right && report.to_string().starts_with(place), "{report}");
+        assert!(expected.iter().all(|part| report.to_string().contains(part)), "{report}");
     }
 }
 
@@ -76,7 +76,7 @@ fn a_right_one_is_told_in_plain_words() {
         "at most 16777120 bytes (16 MiB)",
         "up to 128 requests on each worker",
     ] {
-        assert!(report.text.contains(part), "{part}: {}", report.text);
+        assert!(report.to_string().contains(part), "{part}: {report}");
     }
 }
 
@@ -84,7 +84,11 @@ fn a_right_one_is_told_in_plain_words() {
 fn yaml_is_taken_like_json() {
     let yaml = "limits:\n- { name: a, per: [], requests: { rate: 1/s, burst: 2 } }\n";
     let report = report("file", yaml, None);
-    assert!(report.is_right && report.text.contains("1 request per second, bursts of 2"), "{}", report.text);
+    assert!(
+        report.is_right && report.to_string().contains("1 request per second, bursts of 2"),
+        "{}",
+        report.to_string()
+    );
 }
 
 #[test]
@@ -93,7 +97,11 @@ fn headers_that_cannot_be_held_are_told() {
     assert!(told(&document, Some("slow-client")).is_right);
     let mut file = plugin("slow-client", &document);
     let report = told(&file, None);
-    assert!(!report.is_right && report.text.contains("allow_on_headers_stop_iteration"), "{}", report.text);
+    assert!(
+        !report.is_right && report.to_string().contains("allow_on_headers_stop_iteration"),
+        "{}",
+        report.to_string()
+    );
     file["config"]["allow_on_headers_stop_iteration"] = json!(true);
     assert!(told(&file, None).is_right);
 }
@@ -104,7 +112,7 @@ fn a_configuration_that_is_no_text_is_refused_as_by_the_module() {
     file["config"]["configuration"] =
         json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": {} });
     let report = told(&file, None);
-    assert!(!report.is_right && report.text.contains("StringValue"), "{}", report.text);
+    assert!(!report.is_right && report.to_string().contains("StringValue"), "{report}");
 }
 
 #[test]
@@ -117,7 +125,11 @@ fn whose_document_it_is_must_be_clear() {
         ("static_resources: {}", ["MODULE=", "slow-client"]),
     ] {
         let report = report("file", text, None);
-        assert!(!report.is_right && parts.iter().all(|part| report.text.contains(part)), "{}", report.text);
+        assert!(
+            !report.is_right && parts.iter().all(|part| report.to_string().contains(part)),
+            "{}",
+            report.to_string()
+        );
     }
     assert!(!told(&json!({}), Some("rate-limiter")).is_right);
     assert!(told(&json!({}), Some("header-limit")).is_right);
@@ -177,7 +189,7 @@ fn a_buffer_that_does_not_follow_the_largest_body_is_wrong() {
         });
         let small = report(file, &changed, None);
         let said = format!("{found}, and bodies of up to 67108864 bytes");
-        assert!(!small.is_right && small.text.contains(&said), "{changes:?}: {}", small.text);
+        assert!(!small.is_right && small.to_string().contains(&said), "{changes:?}: {small}");
     }
 }
 
@@ -188,5 +200,25 @@ fn a_buffer_for_requests_alone_is_enough() {
     let alone =
         text.replace("per_connection_buffer_limit_bytes: 83886080", "request_body_buffer_limit: 83886080");
     let report = report("file", &alone, None);
-    assert!(report.is_right, "{}", report.text);
+    assert!(report.is_right, "{report}");
+}
+
+#[test]
+fn other_programs_are_told_the_same() {
+    let file = json!({ "filters": [plugin("slow-client", &json!({ "hold_headers": true }))] });
+    let told = serde_json::to_value(told(&file, None)).unwrap();
+    assert_eq!(
+        (&told["file"], &told["is_right"], told.get("problem")),
+        (&json!("file"), &json!(false), None)
+    );
+    let document = &told["documents"][0];
+    assert_eq!(
+        (&document["root_id"], &document["path"]),
+        (&json!("slow-client"), &json!("filters[0].config"))
+    );
+    let about: Vec<_> = document["told"].as_array().unwrap().iter().map(|told| &told["about"]).collect();
+    assert!(about.contains(&&json!("rule")) && about.contains(&&json!("host_calls")), "{told}");
+    assert_eq!(about.last(), Some(&&json!("wrong")), "{told}");
+    let problem = serde_json::to_value(report("file", "- 1", None)).unwrap();
+    assert!(problem["problem"].as_str().is_some_and(|problem| problem.contains("no document")), "{problem}");
 }
