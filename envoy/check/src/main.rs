@@ -3,6 +3,7 @@
 //! wrong, and with 2 if it could not do what was asked.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tidegate_check::catalogue::MODULES;
@@ -55,13 +56,15 @@ fn check(matches: &ArgMatches) -> Result<bool, String> {
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let module = matches.get_one::<String>("ROOT_ID").map(String::as_str);
     let report = report(&file.display().to_string(), &text, module);
-    match matches.get_one::<String>("format").map(String::as_str) {
-        Some("json") => {
-            println!("{}", serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?);
-        }
-        _ => print!("{report}"),
+    let told = match matches.get_one::<String>("format").map(String::as_str) {
+        Some("json") => serde_json::to_string_pretty(&report).map_err(|error| error.to_string())? + "\n",
+        _ => report.to_string(),
+    };
+    match io::stdout().write_all(told.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(report.is_right),
     }
-    Ok(report.is_right)
 }
 
 fn path(matches: &ArgMatches, name: &str) -> PathBuf {
