@@ -11,7 +11,8 @@ fn root() -> PathBuf {
 
 fn pages() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = ["docs", "envoy", "module", "tests"].map(|name| root().join(name)).into();
-    let mut pages = vec![root().join("README.md")];
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
             let is_page = path.extension().is_some_and(|extension| extension == "md");
