@@ -21,7 +21,7 @@ impl Lines {
         while !rest.is_empty() {
             let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-            if self.line.is_some() || !line.trim_ascii().is_empty() {
+            if self.line.is_some() || !is_blank(line) {
                 self.line.get_or_insert_default().feed(line);
             }
             rest = after.strip_prefix(b"\n").unwrap_or(after);
@@ -47,4 +47,9 @@ impl Lines {
             self.shown.hear(line.said());
         }
     }
+}
+
+/// Whether there is nothing but what JSON takes for white space, so that a cut behind it makes no difference.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
