@@ -8,8 +8,8 @@ use super::reader::Reader;
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::json::{Invalid, Lexer};
 
-/// Scans one body that comes in chunks. It takes some 3 KiB, and with each open container up to 24 bytes more, 150 with
-/// a fingerprint, whose keys take 2 KiB at most.
+/// Scans one body that comes in chunks. It takes some 2 KiB, 56 bytes more for each member that it has
+/// seen, each once, and up to 64 for each open container, 190 with a fingerprint, whose keys take 2 KiB at most.
 #[derive(Clone)]
 pub struct Scanner {
     lexer: Lexer,
