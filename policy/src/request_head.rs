@@ -223,6 +223,9 @@ impl Reading {
     }
 
     fn skip(&mut self, count: u64, now: Timestamp) {
+        if matches!(self.need(), Need::Nothing) {
+            return;
+        }
         let before = (self.stage(), self.is_between());
         let used = self.pass(count);
         self.count(used, before, now);
