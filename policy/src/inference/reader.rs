@@ -215,12 +215,13 @@ impl Reader {
     /// An element of a member's list begins.
     fn element(&mut self, kind: Kind, index: u32) {
         self.message = 0;
-        let Some(member) = self.place.member() else { return };
+        let member = self.place.member();
+        self.place.role = member.and_then(Member::role);
+        let Some(member) = member else { return };
         let facts = &mut self.facts;
         let is_lone = index == 0;
         match (member.elements(), kind) {
             (Elements::Messages, _) | (Elements::Items, Kind::Container(Container::Object)) => {
-                self.place.role = None;
                 count(&mut facts.messages);
             }
             (Elements::Prompts | Elements::Items, Kind::String | Kind::Container(Container::Array)) => {
