@@ -194,14 +194,14 @@ fn an_agent_of_400_turns_with_coloured_output_goes_on_to_its_end() {
             let body = json!({ "model": "m", "max_tokens": 4_096, "messages": messages }).to_string();
             let headers = [("authorization", "Bearer sk-agent"), ("content-type", "application/json")];
             let request = post("/v1/chat/completions", &headers, body.as_bytes());
-            let answer = loop {
+            // It is far faster than a model lets it be, and comes back like an SDK where it is told to wait.
+            let ask = |_| {
                 let answer = answered(&envoy, &request);
-                // It is far faster than a model lets it be.
-                if answer.status != 429 {
-                    break answer;
-                }
-                sleep(Duration::from_millis(50));
+                let waits = answer.status == 429;
+                waits.then(|| sleep(Duration::from_millis(50)));
+                (!waits).then_some(answer)
             };
+            let answer = (0..600).find_map(ask).expect("half a minute is enough");
             assert_eq!(
                 (answer.status, answer.header("x-tidegate-changed")),
                 (200, None),
