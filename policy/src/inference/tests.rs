@@ -362,6 +362,11 @@ fn a_number_is_read_as_servers_read_it() {
         assert_eq!(value(other), Value::Other, "{other}");
     }
     assert_eq!(value("null"), Value::Null);
+    let padded = format!(r#"{{"max_tokens":"{}9"}}"#, "0".repeat(64));
+    for size in [1, 14, 60, usize::MAX] {
+        let (scanner, _) = scan_with(Scanner::new(9), padded.as_bytes(), &[size]).unwrap();
+        assert_eq!(scanner.facts().member(Member::MaxTokens).unwrap().value, Value::Other, "in {size}");
+    }
 }
 
 #[test]
@@ -416,6 +421,9 @@ fn what_looks_encoded_is_text_from_where_it_does_not_and_what_is_signed_counts_f
     }
     let thinking =
         |more: &str| scan(&format!(r#"{{"messages":[{{"content":[{{"thinking":"abc"{more}}}]}}]}}"#));
+    for signature in ["c2ln".repeat(200), "c2ln".repeat(200) + "_"] {
+        assert_eq!(thinking(&format!(r#","signature":"{signature}""#)).0.characters, 0);
+    }
     let (facts, heard) = thinking(r#","signature":"c2lnbmVk""#);
     assert_eq!((facts.characters, heard.unheard, heard.texts.len()), (0, 0, 1));
     assert_eq!((thinking("").0.characters, thinking(r#","signature":"""#).0.characters), (3, 3));

@@ -120,9 +120,14 @@ impl Reader {
                 frame.sealed = frame.sealed.saturating_add(wide(characters));
                 sink.sealed(&self.place, text);
             }
-            Sort::Signature | Sort::Number => {
-                self.label.push(text);
+            Sort::Signature => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.signed |= !text.is_empty();
+                }
             }
+            Sort::Number if self.label.push(text) => {}
+            // Longer than any number, however it is cut.
+            Sort::Number => self.sort = Sort::Ignored,
             Sort::Guide => {
                 self.facts.guided = self.facts.guided.saturating_add(wide(characters));
                 self.repeats.feed(text);
@@ -187,11 +192,6 @@ impl Reader {
                 sink.end_of_text(&self.place);
             }
             Sort::Sealed => sink.end_of_text(&self.place),
-            Sort::Signature => {
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.signed |= !self.label.text().is_empty();
-                }
-            }
             Sort::Number => {
                 let value = Value::of_number(self.label.text().trim());
                 return self.end(end, value);
@@ -201,7 +201,7 @@ impl Reader {
                     frame.encoded = frame.encoded.saturating_add(self.shaped);
                 }
             }
-            Sort::Model | Sort::Ignored | Sort::Guide => {}
+            Sort::Model | Sort::Ignored | Sort::Guide | Sort::Signature => {}
         }
         if !self.is_key {
             self.facts.pixels = self.facts.pixels.saturating_add(self.picture.end());
