@@ -61,7 +61,8 @@ pub fn mend(
         true => clamp(facts, *limit, path.is_some())?,
         false => Clamped::default(),
     };
-    if let Some(spot) = path.as_ref().and_then(|path| Spot::at(path, facts)) {
+    let spot = path.as_ref().and_then(|path| Spot::at(path, facts));
+    if let Some(spot) = spot.filter(|spot| !spot.is_asked(facts)) {
         let set = spot.limit(facts, *limit, &held())?;
         edits.extend(set.edits);
         note.push_str(&set.note);

@@ -73,22 +73,29 @@ impl Spot {
         }
     }
 
+    /// Whether a number is asked for where the API reads it, so that none has to be written.
+    pub fn is_asked(self, facts: &Facts) -> bool {
+        let is_read = |seen: &&Seen| seen.is_exact && seen.is_own == self.holder.is_none();
+        let asked = |member: Member| {
+            facts.member(member).filter(is_read).is_some_and(|seen| seen.value != Value::Null)
+        };
+        asked(self.name) || self.others.iter().any(|other| asked(*other))
+    }
+
     /// What writes a limit, if none is asked for. `body` is all of it.
     ///
     /// # Errors
     /// If a thinking budget does not fit into it.
     pub fn limit(self, facts: &Facts, limit: u64, body: &[u8]) -> Result<Clamped, Inconsistent> {
         let mut clamped = Clamped::default();
-        let asks = |seen: &&Seen| seen.value != Value::Null && seen.is_exact;
-        let asked = |member: &Member| facts.member(*member).filter(asks);
-        if asked(&self.name).is_some() || self.others.iter().any(|other| asked(other).is_some()) {
+        if self.is_asked(facts) {
             return Ok(clamped);
         }
         clamped.follow(facts, 0, limit)?;
         let name = self.name.name();
         let held = self.holder.map(|holder| (holder, facts.holder(holder)));
         let (range, with) = match (facts.member(self.name), held) {
-            (Some(null), _) if null.value == Value::Null && null.is_exact => {
+            (Some(null), _) if null.is_exact && null.is_own == self.holder.is_none() => {
                 (null.range.clone(), limit.to_string())
             }
             (_, None) => {
@@ -162,6 +169,12 @@ mod tests {
             ("/v1/responses", r#"{"input":"a"}"#, r#"{"max_output_tokens":8,"input":"a"}"#),
             ("/completion", r#"{"prompt":"a"}"#, r#"{"n_predict":8,"prompt":"a"}"#),
             ("/completion", r#"{"N_PREDICT":5}"#, r#"{"n_predict":8,"N_PREDICT":5}"#),
+            (
+                "/completion",
+                r#"{"prompt":"a","options":{"n_predict":5}}"#,
+                r#"{"n_predict":8,"prompt":"a","options":{"n_predict":5}}"#,
+            ),
+            ("/api/chat", r#"{"num_predict":5}"#, r#"{"options":{"num_predict":8},"num_predict":5}"#),
             ("/infill", "{\"input_prefix\":\"a\"}", r#"{"n_predict":8,"input_prefix":"a"}"#),
             ("/api/generate", r#"{"prompt":"a"}"#, r#"{"options":{"num_predict":8},"prompt":"a"}"#),
             ("/api/chat", r#"{"options":{ }}"#, r#"{"options":{"num_predict":8 }}"#),

@@ -74,6 +74,8 @@ pub struct Seen {
     pub range: Range<u64>,
     /// Its name is written to the letter, so that every server knows it.
     pub is_exact: bool,
+    /// It is of the request itself, and not of what holds the rest of it.
+    pub is_own: bool,
     /// There are others of it elsewhere in the body: this is the one that asks for most.
     pub is_one_of_many: bool,
 }

@@ -330,8 +330,8 @@ impl Reader {
             print.member_end();
             self.facts.repeated_key = print.repeated_key;
         }
-        let (key_at, is_exact) = (self.key_at, self.is_exact);
-        let seen = |at| Seen { value, key_at, range: at..end, is_exact, is_one_of_many: false };
+        let (key_at, is_exact, is_own) = (self.key_at, self.is_exact, self.place.is_outermost());
+        let seen = |at| Seen { value, key_at, range: at..end, is_exact, is_own, is_one_of_many: false };
         match self.place.below_top() {
             0 => {
                 if let Some(member) = self.member {
