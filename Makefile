@@ -48,7 +48,7 @@ lint: rust ## check format, lints and scripts
 	./tests/lint-scripts.sh
 
 demo: build ## a real model behind Tidegate, a flood, and a client that notices nothing (UPSTREAM=http://… for your own)
-	./envoy/demo/run.sh
+	./demo/run.sh
 
 bench: build ## what every filter costs, side by side with Envoy alone, its own filters and empty ones
 	./module/build.sh empty scan

