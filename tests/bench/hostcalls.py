@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from clients import Clients
-from envoy import Envoy
-from lanes import Lane
-from workloads import Workload
+from tests.bench.clients import Clients
+from tests.bench.lanes import Lane
+from tests.bench.workloads import Workload
+from tests.lab.envoy import Envoy
 
 TRACE = ("--component-log-level", "wasm:trace")
 BEFORE = 4
@@ -65,6 +65,6 @@ def crossings(lines: list[str], requests: int) -> Crossings:
 
 def settled(envoy: Envoy) -> int:
     """Waits until Envoy is done with every connection; how long its log is then."""
-    while envoy.stat("http.bench.downstream_cx_active"):
+    while envoy.stat("http.front.downstream_cx_active"):
         time.sleep(0.02)
     return envoy.log.stat().st_size

@@ -10,23 +10,42 @@ A new row of the report is one more entry in LANES; nothing else has to know abo
 from dataclasses import dataclass
 from pathlib import Path
 
-from envoy import Chain
-from filters import BUFFER, limit, local_ratelimit, lua, module_of, wasm
+from tests.bench.filters import BUFFER, limit, local_ratelimit, lua, module_of
+from tests.lab.bootstrap import bootstrap
+from tests.lab.wasm import wasm
+
+BUFFER_LIMIT = 16 * 1024 * 1024
+ANSWER = '{"object": "list", "data": [{"id": "bench", "object": "model", "owned_by": "bench"}]}'
+JSON = {"header": {"key": "content-type", "value": "application/json"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+ITSELF = {
+    "match": {"prefix": "/v1/models"},
+    "direct_response": {"status": 200, "body": {"inline_string": ANSWER}},
+    "response_headers_to_add": [JSON],
+}
 
 
 @dataclass(frozen=True)
 class Lane:
     name: str
-    chain: Chain = Chain()
+    filters: tuple[dict, ...] = ()
+    guards: tuple[dict, ...] = ()
     status: int = 200
     shows: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
 
     def modules(self) -> set[Path]:
-        return set(filter(None, map(module_of, self.chain.filters + self.chain.guards)))
+        return set(filter(None, map(module_of, self.filters + self.guards)))
 
     def missing(self) -> set[Path]:
         return {module for module in self.modules() if not module.exists()}
+
+    def bootstrap(self, upstream: int) -> dict:
+        """The route answers a request without a body by itself, after the filters; others go to the upstream."""
+        made = bootstrap(*self.filters, guards=self.guards, upstream=upstream, timeout="0s", routes=[ITSELF])
+        resources = made["static_resources"]
+        for one in (*resources["listeners"], *resources["clusters"]):
+            one["per_connection_buffer_limit_bytes"] = BUFFER_LIMIT
+        return made
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ class Target:
 
 
 def lane(name: str, *filters: dict, **answer) -> Lane:
-    return Lane(name, Chain(filters), **answer)
+    return Lane(name, filters, **answer)
 
 
 def rate_limit(*limits: dict, headers: bool = True) -> dict:
@@ -107,7 +126,7 @@ LANES = (
     lane("rate-limit admitted", rate_limit(PER_CLIENT), shows=REMAINING),
     lane("rate-limit admitted, two limits", rate_limit(PER_CLIENT, CLUSTER), shows=REMAINING),
     lane("rate-limit refused", rate_limit(SPENT), status=429, shows=WAIT),
-    Lane("connection-guard", Chain(guards=(wasm("connection-guard", UNCAPPED, kind="network"),))),
+    Lane("connection-guard", guards=(wasm("connection-guard", UNCAPPED, kind="network"),)),
     lane("header-limit admitted", HEADER_LIMIT),
     lane("header-limit refused", wasm("header-limit", {"max_count": 1}), status=431),
     lane("slow-client", SLOW_CLIENT),

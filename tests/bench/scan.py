@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from clients import Clients
-from envoy import Envoy
-from workloads import CHAT, Workload
+from tests.bench.clients import Clients
+from tests.bench.workloads import CHAT, Workload
+from tests.lab.envoy import Envoy
 
 READERS = ("scan", "value")
 MEGABYTE = 1_000_000

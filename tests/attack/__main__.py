@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """`make attack`: what slow attacks do to honest clients, with Envoy's defaults, with its best settings, and with ours.
 
 For each attack and each configuration there is a fresh Envoy, in front of a model server with 64 slots. Honest
@@ -12,27 +11,22 @@ Ends with 0 when everything could be measured: what an attack achieves is a resu
 import argparse
 import json
 import resource
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from statistics import median
-from subprocess import Popen
-from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+from tests.attack import attacks
+from tests.attack.attacks import ATTACKS, BEAT, CONNECTIONS, Attack
+from tests.attack.configurations import CONFIGURATIONS, GUARD, Configuration, reference, require_modules, without
+from tests.attack.report import Cell, Idle, Outcome, Report
+from tests.lab import Failure, scenario
+from tests.lab.envoy import Envoy
+from tests.lab.model import Model
+from tests.lab.process import Children
 
-import attacks
-from admin import ROOT, Failure, find_envoy
-from attacks import ATTACKS, BEAT, CONNECTIONS, Attack
-from configurations import CONFIGURATIONS, GUARD, Configuration, reference, require_modules, without
-from gateway import Gateway
-from processes import Processes
-from report import Cell, Idle, Outcome, Report
-
+SLOTS, SERVICE = 64, 0.02
 WARM_UP, CALM, ATTACKED = 0.5, 3.0, 10.0
 IDLE_CONNECTIONS = 10_000
 IDLE_OPENED_A_SECOND = 500
@@ -40,69 +34,52 @@ IDLE_HELD = 10
 QUICK = {"attacks": ["slow body", "slowloris"], "seconds": 5.0, "scale": 0.1, "connections": 2_000}
 
 
-def main() -> int:
+def main() -> bool:
     options = arguments()
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
     allow_open_files(options.connections)
-    try:
-        require_modules()
-        attacks.find_slowhttptest()
-        chosen = choose(options.attacks)
-        with Processes() as processes:
-            run = Run(processes, options)
-            patient = run.patient()
-            cells = list(run.cells(chosen))
-            report = Report(cells, run.idles(), patient())
-    except Failure as failure:
-        print(f"attack: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("attack: interrupted; nothing is left running.", file=sys.stderr)
-        return 130
+    require_modules()
+    attacks.find_slowhttptest()
+    chosen, run = choose(options.attacks), Run(options)
+    with Children() as children:
+        envoy = run.envoy(children, "patient", reference)
+        patient = children.script("tests.attack.patient", port=envoy.port, scale=options.scale)
+        cells = list(run.cells(chosen))
+        report = Report(cells, run.idles(), patient.result())
     print(report.write(options.json))
-    return 0
+    return True
 
 
 class Run:
-    def __init__(self, processes: Processes, options: argparse.Namespace):
-        self._processes = processes
+    def __init__(self, options: argparse.Namespace):
         self._options = options
-        self._binary = options.envoy or find_envoy()
 
     def cells(self, chosen: list[Attack]) -> Iterator[Cell]:
         for _, attack, spread, name in product(range(self._options.rounds), chosen, (False, True), CONFIGURATIONS):
-            with ExitStack() as stack:
-                cell = self._cell(stack, attack, spread, name)
+            with Children() as children:
+                cell = self._cell(children, attack, spread, name)
             print(cell, file=sys.stderr)
             yield cell
-
-    def patient(self) -> Callable[[], dict[str, str]]:
-        """Starts the honest slow clients; what it gives waits for them."""
-        envoy = self._envoy(ExitStack(), "patient", reference)
-        clients = self._processes.script("patient", envoy.port, self._options.scale)
-        return lambda: self._said("patient", clients)
 
     def idles(self) -> list[Idle]:
         found = {f"without {GUARD}": lambda model: without(reference(model), GUARD), f"with {GUARD}": reference}
         return [self._idle(name, configuration) for name, configuration in found.items()]
 
-    def _cell(self, stack: ExitStack, attack: Attack, spread: bool, configuration: str) -> Cell:
-        envoy = self._envoy(stack, configuration, CONFIGURATIONS[configuration])
-        target = self._server(stack, "forward", envoy.port) if spread else envoy.port
-        honest = self._processes.script("honest", envoy.port)
+    def _cell(self, children: Children, attack: Attack, spread: bool, configuration: str) -> Cell:
+        envoy = self.envoy(children, configuration, CONFIGURATIONS[configuration])
+        target = int(children.script("tests.attack.forward", port=envoy.port).line()) if spread else envoy.port
+        honest = children.script("tests.attack.honest", port=envoy.port)
         time.sleep(WARM_UP)
         calm = time.monotonic()
         time.sleep(CALM)
-        before, opened, held, attacked = envoy.connections(), envoy.opened(), [], time.monotonic()
-        with attack.kept_up(self._processes, target):
+        before, opened, held, attacked = active(envoy), total(envoy), [], time.monotonic()
+        with attack.kept_up(children, target) as runs:
             while (end := time.monotonic()) < attacked + self._options.seconds:
                 time.sleep(BEAT)
-                held.append(envoy.connections() - before)
-            outcomes = self._said("honest", honest)
-        under_attack, opened = due(outcomes, attacked, end), envoy.opened() - opened
+                held.append(active(envoy) - before)
+            outcomes = honest.result()
+        under_attack, opened = due(outcomes, attacked, end), total(envoy) - opened
         if opened < len(under_attack) // 2 + CONNECTIONS // 10:
-            self._processes.complain("tool")
+            runs[-1].complain()
         return Cell(
             attack.name,
             "50 addresses" if spread else "1 address",
@@ -115,34 +92,30 @@ class Run:
         )
 
     def _idle(self, name: str, configuration: Configuration) -> Idle:
-        with ExitStack() as stack:
-            envoy = self._envoy(stack, name, configuration)
+        with Children() as children:
+            envoy = self.envoy(children, name, configuration)
             count, empty = self._options.connections, envoy.memory()
-            holder = self._processes.script("idle", envoy.port, count, count / IDLE_OPENED_A_SECOND)
-            answered = json.loads(self._line("idle", holder))["answered"]
+            seconds = count / IDLE_OPENED_A_SECOND
+            holder = children.script("tests.attack.idle", port=envoy.port, count=count, seconds=seconds)
+            answered = json.loads(holder.line())["answered"]
             memory, cpu, start = envoy.memory() - empty, envoy.cpu_seconds(), time.monotonic()
             time.sleep(IDLE_HELD)
             cpu = (envoy.cpu_seconds() - cpu) / (time.monotonic() - start)
-            after = self._said("idle", holder, "go on\n")
+            after = holder.result("go on\n")
             return Idle(name, count, answered, memory / count, cpu, after["open"], after["asked"], after["answered"])
 
-    def _envoy(self, stack: ExitStack, name: str, configuration: Configuration) -> Gateway:
-        """Envoy in front of a model server of its own, both until the stack is left."""
-        model = self._server(stack, "model")
-        envoy = Gateway(self._processes, self._binary, name, configuration(model))
-        stack.callback(envoy.stop)
-        return envoy
+    def envoy(self, children: Children, name: str, configuration: Configuration) -> Envoy:
+        """Envoy in front of a model server of its own."""
+        model = Model(children, slots=SLOTS, service=SERVICE)
+        return Envoy(children, configuration(model.port), name=name, binary=self._options.envoy).ready()
 
-    def _server(self, stack: ExitStack, script: str, *arguments) -> int:
-        process = self._processes.script(script, *arguments)
-        stack.callback(self._processes.stop, process)
-        return int(self._line(script, process))
 
-    def _line(self, script: str, process: Popen) -> str:
-        return process.stdout.readline() or self._processes.complain(script)
+def active(envoy: Envoy) -> int:
+    return envoy.stat("http.front.downstream_cx_active")
 
-    def _said(self, script: str, process: Popen, told: str = "") -> Any:
-        return json.loads(process.communicate(told)[0] or self._processes.complain(script))
+
+def total(envoy: Envoy) -> int:
+    return envoy.stat("http.front.downstream_cx_total")
 
 
 def choose(words: list[str]) -> list[Attack]:
@@ -164,7 +137,7 @@ def allow_open_files(connections: int) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = scenario.options("attack", __doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="two attacks, shorter, and everything else scaled down")
     add("--attacks", nargs="+", default=[""], metavar="WORD", help="only attacks whose name holds a WORD")
@@ -172,12 +145,10 @@ def arguments() -> argparse.Namespace:
     add("--seconds", type=float, default=ATTACKED, help="how long each attack lasts (%(default)s)")
     add("--scale", type=float, default=1.0, help="of the times of honest slow clients (%(default)s)")
     add("--connections", type=int, default=IDLE_CONNECTIONS, help="how many are held idle (%(default)s)")
-    add("--envoy", type=Path, help="this Envoy instead of the one that envoy/find-envoy.sh finds")
-    add("--json", type=Path, default=ROOT / "target/attack/results.json", help="written there (%(default)s)")
     if parser.parse_args().quick:
         parser.set_defaults(**QUICK)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    scenario.run("attack", main)
