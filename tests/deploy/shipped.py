@@ -1,16 +1,15 @@
 """What envoy/ ships, as the tests read it."""
 
 import json
-import sys
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.lab import ROOT
+
 SHIPPED = ROOT / "envoy"
-sys.path.insert(0, str(SHIPPED))
 
 CHAIN = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"]
+MODULES = [*CHAIN, "connection-guard", "tidegate"]
 
 
 def documents(path):
@@ -34,33 +33,3 @@ def plugins(file):
 def panels():
     dashboard = json.loads((SHIPPED / "grafana/tidegate.json").read_text())
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
-
-
-def module(name):
-    """The product, or None where it has not been built."""
-    file = ROOT / "dist" / f"{name}.wasm"
-    return file if file.exists() else None
-
-
-def wasm_filter(name, configuration, kind="http", **more):
-    """A module as an Envoy filter, as Istio and Envoy Gateway make it of their resources."""
-    return {
-        "name": name,
-        "typed_config": {
-            "@type": f"type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "root_id": name,
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": str(module(name))}},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": json.dumps(configuration),
-                },
-            }
-            | more,
-        },
-    }
