@@ -94,6 +94,10 @@ class Envoy(Child):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * next(int(row.split()[1]) for row in status.splitlines() if row.startswith(line))
 
+    def stop(self) -> None:
+        self.must_live = False
+        super().stop()
+
     def _is_live(self) -> bool:
         try:
             return self.ask("/ready").strip() == "LIVE"

@@ -26,6 +26,7 @@ class Child:
     """A process whose standard error, and output unless it is piped, goes to `log`."""
 
     must_live = False
+    """Whether a run fails when this process ends before it."""
 
     def __init__(self, name: str, command: list, folder: Path, **streams):
         self.name, self.folder, self.log = name, folder, folder / "log"

@@ -28,7 +28,6 @@ def main() -> bool:
             made = reference(file, direct, changes={'"preset": "agent",': f'"preset": "agent", {limits}'})
             envoy = Envoy(children, made, binary=options.envoy).ready()
             yield envoy
-            envoy.must_live = False
             envoy.stop()
 
         streams.check(FILES, gateway, direct, lambda port: children.script("tests.real.sdks", sdk, port=port).result())

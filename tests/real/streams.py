@@ -22,6 +22,7 @@ STREAMS = {
     "/v1/completions": {"prompt": "One, two,", "max_tokens": TOKENS, "stream": True},
 }
 ROUNDS = 5
+HELD = 0.9
 
 
 def stream(port: int, path: str) -> dict:
@@ -48,8 +49,10 @@ def rows_of(envoy: Envoy, file: str, direct: int, sdks) -> list:
         for answer in through:
             if answer["status"] != 200 or answer["events"] < 2:
                 raise Failure(f"{file}, {path}: {answer}")
-            if answer["whole"] > 0.2 and answer["first"] > 0.9 * answer["whole"]:
-                raise Failure(f"{file}, {path} was held to its end: {answer}")
+        # A client that is not scheduled meanwhile sees one stream late, but not most of them.
+        begun = [answer["first"] / answer["whole"] for answer in through if answer["whole"] > 0.2]
+        if begun and median(begun) > HELD:
+            raise Failure(f"{file}, {path} was held to its end: {through}")
         times = [f"{1000 * median(answer['first'] for answer in answers):.0f}" for answers in (alone, through)]
         rows.append([file, path, f"{median(answer['events'] for answer in through)} events", *times])
     for name, text in sdks(envoy.port).items():
