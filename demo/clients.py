@@ -7,8 +7,8 @@ import asyncio
 import sys
 
 import upstream
-from failure import Failure
 from traffic import Flooder, Polite
+from upstream import Failure
 
 ROUND = 10
 CONNECTIONS = 32

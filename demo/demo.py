@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,9 +18,11 @@ import openai
 
 import gateway
 import screen
+import tests.lab
 import upstream
-from children import Children
-from failure import Failure
+from tests.lab.envoy import Envoy
+from tests.lab.process import Children
+from tests.lab.report import percentile, table
 from traffic import PATIENCE, Flooder, Polite
 
 MEASURE = 6
@@ -38,7 +41,7 @@ def main():
     try:
         with Children() as children:
             asyncio.run(show(children, options))
-    except Failure as failure:
+    except (upstream.Failure, tests.lab.Failure) as failure:
         sys.exit(f"\ndemo: {failure}")
     except openai.OpenAIError as error:
         sys.exit(f"\ndemo: a chat through Envoy failed ({error}); is the model server still running?")
@@ -62,7 +65,9 @@ async def show(children, options):
     screen.note(f"Asked {AT_ONCE} chats at a time, it answers {capacity:.1f} a second.")
 
     screen.step("Starting Envoy, with and without Tidegate")
-    lanes = gateway.start(children, options.envoy, options.wasm, model, limits(capacity))
+    made = gateway.bootstrap(options.wasm, model, limits(capacity))
+    envoy = Envoy(children, made, binary=options.envoy).ready()
+    lanes = {name: f"http://127.0.0.1:{port}" for name, port in envoy.ports.items()}
     for limit in limits(capacity)["limits"]:
         requests = limit["requests"]
         screen.note(f"limit {limit['name']}: {requests['rate']}, burst {requests['burst']}")
@@ -87,7 +92,7 @@ async def show(children, options):
     afterwards = await upstream.measure(model, AT_ONCE, MEASURE)
 
     screen.step("Result")
-    screen.table(HEAD, rows)
+    screen.quote(table([(title, lambda row, at=at: row[at]) for at, title in enumerate(HEAD)], rows))
     screen.note(f"Success: answered within {PATIENCE:.0f} s. The flooder sends more where it is refused at once.")
     screen.note(f"The server answered {capacity:.1f} chats a second before the flood and {afterwards:.1f} after it.")
     if afterwards < SLOWED * capacity:
@@ -97,7 +102,9 @@ async def show(children, options):
 async def meet_the_model(children, options):
     if options.upstream is None:
         screen.step("Starting a model server (llama.cpp with SmolLM2-135M, on CPU)")
-        address, server = upstream.start(children, options.model_python)
+        command = [options.model_python, "-B", Path(__file__).with_name("model_server.py")]
+        server = children.start("model server", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        address = server.line().strip()
     else:
         address, server = upstream.base_address(options.upstream), None
         screen.step(f"Using the model server at {address}")
@@ -184,8 +191,8 @@ def row(lane, flooder, polite):
         str(flooder.refused),
         str(polite.asked),
         f"{polite.success:.0%}",
-        seconds(polite.percentile(50)),
-        seconds(polite.percentile(95)),
+        seconds(percentile(polite.latencies, 50)),
+        seconds(percentile(polite.latencies, 95)),
     )
 
 

@@ -1,41 +1,14 @@
-"""Envoy with two lanes to the model server, `without` and `with` Tidegate, from `envoy.yaml`.
-
-Envoy picks the ports itself and tells them through its admin address, so nothing can take a port in between.
-"""
+"""The demo's Envoy: two lanes to the model server, `without` and `with` Tidegate, from `envoy.yaml`."""
 
 import json
 import ssl
-import time
-import urllib.request
 from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from failure import Failure
+from upstream import Failure
 
-STARTUP = 60
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets"
-
-
-def start(children, envoy, wasm, model, limits):
-    """Answers with the address of each lane."""
-    config = children.directory / "envoy.yaml"
-    admin = children.directory / "admin"
-    config.write_text(bootstrap(wasm, model, limits))
-    envoy = children.start(
-        "envoy",
-        [envoy, "--config-path", str(config), "--admin-address-path", str(admin), "--concurrency", "2"]
-        + ["--disable-hot-restart", "--log-level", "warn"],
-    )
-
-    deadline = time.monotonic() + STARTUP
-    while not ready(admin):
-        if envoy.process.poll() is not None:
-            raise Failure(f"Envoy refused its configuration: {envoy.complaint()}")
-        if time.monotonic() > deadline:
-            raise Failure(f"Envoy was not ready after {STARTUP} s: {envoy.complaint()}")
-        time.sleep(0.1)
-    return lanes(admin)
 
 
 def bootstrap(wasm, model, limits):
@@ -83,23 +56,3 @@ def tls(host):
             },
         },
     }
-
-
-def ready(admin):
-    try:
-        return ask(admin, "/ready").strip() == "LIVE"
-    except OSError:
-        return False
-
-
-def lanes(admin):
-    found = {}
-    for listener in json.loads(ask(admin, "/listeners?format=json"))["listener_statuses"]:
-        at = listener["local_address"]["socket_address"]
-        found[listener["name"]] = f"http://{at['address']}:{at['port_value']}"
-    return found
-
-
-def ask(admin, path):
-    with urllib.request.urlopen(f"http://{admin.read_text().strip()}{path}", timeout=5) as answer:
-        return answer.read().decode()

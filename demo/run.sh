@@ -44,5 +44,6 @@ fi
 
 envoy=$("$root/envoy/find-envoy.sh")
 python=$(demo_python demo requirements.txt)
+export PYTHONPATH=$root
 exec "$python" -B "$here/demo.py" --envoy "$envoy" --wasm "$wasm" \
     ${UPSTREAM:+--upstream "$UPSTREAM"} ${model:+--model-python "$model"}

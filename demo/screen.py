@@ -1,4 +1,4 @@
-"""What the demo prints: steps, live lines once a second, the table. Redraws on a terminal, appends elsewhere."""
+"""What the demo prints: steps, notes, and live lines once a second. Redraws on a terminal, appends elsewhere."""
 
 import sys
 import textwrap
@@ -31,11 +31,3 @@ class Live:
         up = f"\x1b[{self.drawn}A" if self.drawn else ""
         print(up + "\n".join(f"\x1b[2K   {line}" for line in lines), flush=True)
         self.drawn = len(lines)
-
-
-def table(head, rows):
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        first, *rest = (cell.rjust(width) for cell, width in zip(row, widths))
-        print("   " + "   ".join([row[0].ljust(widths[0]), *rest]))
-    sys.stdout.flush()

@@ -8,7 +8,6 @@ server by its own appetite for CPU.
 
 import asyncio
 import json
-import math
 import re
 import time
 from urllib.parse import urlsplit
@@ -51,12 +50,6 @@ class Polite:
     @property
     def success(self):
         return sum(latency <= PATIENCE for latency in self.latencies) / max(1, self.asked)
-
-    def percentile(self, percent):
-        if not self.latencies:
-            return None
-        rank = math.ceil(len(self.latencies) * percent / 100)
-        return sorted(self.latencies)[rank - 1]
 
 
 class Flooder:

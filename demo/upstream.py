@@ -7,15 +7,11 @@ limits that fit it.
 
 import asyncio
 import os
-import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import openai
-
-from failure import Failure
 
 STARTUP = 120
 ANSWER_TOKENS = 16
@@ -26,6 +22,10 @@ QUESTIONS = (
     "What do llamas eat?",
     "How deep is the ocean?",
 )
+
+
+class Failure(Exception):
+    """What went wrong and what to do about it, in one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,6 @@ def question(number):
         "messages": [{"role": "user", "content": QUESTIONS[number % len(QUESTIONS)]}],
         "max_tokens": ANSWER_TOKENS,
     }
-
-
-def start(children, python):
-    """Serves the model from a process of our own, run by `python`; answers with its address."""
-    server = children.start(
-        "model server",
-        [python, "-B", str(Path(__file__).with_name("model_server.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    address = server.process.stdout.readline().strip()
-    if not address:
-        raise Failure(f"The model server did not start: {server.complaint()}")
-    return address, server
 
 
 def base_address(url):
@@ -111,8 +96,8 @@ async def listing(client, server):
         except openai.InternalServerError:
             if server is None or time.monotonic() > deadline:
                 raise
-        if server.process.poll() is not None:
-            raise Failure(f"The model server ended while it loaded: {server.complaint()}")
+        if server.has_ended:
+            server.complain()
         await asyncio.sleep(0.2)
 
 
