@@ -75,7 +75,7 @@ def check(files, gateway, direct: int) -> None:
         with gateway(file, f'"max_completion_tokens": {{ "limit": {LIMIT}, "unset": "limit" }},') as envoy:
             for row, (_, path, body) in zip(rows, asked, strict=True):
                 row.append(made(envoy.port, path, body))
-    print(table([(title, lambda row, at=at: str(row[at])) for at, title in enumerate(TITLES)], rows, left=(0, 1)))
+    print(table([(title, lambda row, at=at: str(row[at])[:24]) for at, title in enumerate(TITLES)], rows, left=(0, 1)))
     beyond = [row for row in rows for tokens in row[3:] if not isinstance(tokens, int) or tokens > LIMIT]
     read = [row for row in rows if isinstance(row[2], int) and LIMIT < row[2] <= MANY]
     if not read:
