@@ -10,14 +10,12 @@
 //! that only then has its turn changes nothing.
 
 use crate::own::Own;
-use crate::parts::{
-    DEGRADATION, HEADER_LIMIT, INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT,
-};
+use crate::parts::{PARTS, Parts, STAGES};
 use crate::reply::ReplyView;
 use crate::view::View;
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
-use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Flow, Stage, Stream};
 use tidegate_host::reply::Reply;
 use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
@@ -68,6 +66,11 @@ enum Request {
 }
 
 impl State {
+    /// Whether it holds the request for a time that it has set.
+    const fn delays(&self) -> bool {
+        self.request.holds && self.alarm.get().is_some()
+    }
+
     const fn turn(&mut self, side: Side) -> &mut Turn {
         match side {
             Side::Request => &mut self.request,
@@ -92,10 +95,6 @@ impl TidegateStream {
 }
 
 impl Stream for TidegateStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             self.request = Request::Bare;
@@ -109,15 +108,16 @@ impl Stream for TidegateStream {
         if !exchange.request_goes_on() {
             self.request = Request::Whole;
         }
-        let answer = self.each(Side::Request, exchange, |part, view| part.request_body(view, arrived));
+        let answer = self.each(Side::Request, exchange, |part, view| part.on_request_body(view, arrived));
         self.close(Side::Request, exchange, answer)
     }
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.request = Request::Whole;
-        let answer = AT_END.into_iter().find_map(|place| {
+        let answer = at_end().find_map(|place| {
             let has_come = self.states.get(place)?.request.has_come;
-            has_come.then(|| self.ask(place, Side::Request, exchange, |part, view| part.request_end(view)))?
+            has_come
+                .then(|| self.ask(place, Side::Request, exchange, |part, view| part.on_request_end(view)))?
         });
         let answer = answer.or_else(|| self.advance(exchange));
         self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
@@ -133,7 +133,7 @@ impl Stream for TidegateStream {
             if answer.is_none() && state.alarm.get().is_some_and(|at| at <= now) {
                 state.alarm.set(None);
                 let own = if state.response.has_come { Side::Response } else { Side::Request };
-                answer = self.ask(place, own, exchange, |part, view| part.alarm(view));
+                answer = self.ask(place, own, exchange, |part, view| part.on_alarm(view));
             }
         }
         let answer = answer.or_else(|| self.advance(exchange)).or_else(|| self.retreat(exchange));
@@ -147,13 +147,13 @@ impl Stream for TidegateStream {
     }
 
     fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        let answer = self.each(Side::Response, exchange, |part, view| part.response_body(view, arrived));
+        let answer = self.each(Side::Response, exchange, |part, view| part.on_response_body(view, arrived));
         let answer = answer.or_else(|| self.retreat(exchange));
         self.close(Side::Response, exchange, answer)
     }
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
-        let answer = self.each(Side::Response, exchange, |part, view| part.response_end(view));
+        let answer = self.each(Side::Response, exchange, |part, view| part.on_response_end(view));
         let answer = answer.or_else(|| self.retreat(exchange));
         self.close(Side::Response, exchange, answer)
     }
@@ -161,7 +161,7 @@ impl Stream for TidegateStream {
     fn wants_scan(&self) -> bool {
         let states = self.states.iter().zip(self.own.iter()).enumerate();
         states.filter(|(_, (_, own))| own.scans).any(|(place, (state, _))| {
-            !state.request.has_come || self.parts.get(place).is_some_and(Part::wants)
+            !state.request.has_come || self.parts.get(place).is_some_and(<dyn Stream>::wants_scan)
         })
     }
 
@@ -172,7 +172,7 @@ impl Stream for TidegateStream {
     fn on_gone(&mut self, exchange: &dyn Exchange) {
         for place in 0..PARTS {
             self.ask(place, Side::Request, exchange, |part, view| {
-                part.gone(view);
+                part.on_gone(view);
                 Flow::Continue
             });
         }
@@ -189,30 +189,34 @@ impl TidegateStream {
             self.states.get_mut(place)?.request.has_come = true;
             let (arrived, request) = (self.arrived, self.request);
             self.request = if request == Request::Bare { request } else { Request::GoesOn };
-            let answer = self.ask(place, Side::Request, exchange, |part, view| part.request_headers(view));
+            let answer = self.ask(place, Side::Request, exchange, |part, view| part.on_request_headers(view));
             self.request = request;
             let late = (answer.is_none() && (arrived > 0 || request == Request::Whole)).then_some(());
             let answer = answer.or_else(|| {
                 late?;
-                self.ask(place, Side::Request, exchange, |part, view| part.request_body(view, arrived))
+                self.ask(place, Side::Request, exchange, |part, view| part.on_request_body(view, arrived))
             });
             answer.or_else(|| {
                 late.filter(|()| request == Request::Whole)?;
-                self.ask(place, Side::Request, exchange, |part, view| part.request_end(view))
+                self.ask(place, Side::Request, exchange, |part, view| part.on_request_end(view))
             })
         })
     }
 
     fn may_see_request(&self, place: usize) -> bool {
-        let state = |place: usize| self.states.get(place);
-        let holds = |place: usize| state(place).is_some_and(|state| state.request.holds);
-        let delays = holds(RATE_LIMIT) && state(RATE_LIMIT).is_some_and(|state| state.alarm.get().is_some());
-        let turn = match place {
-            SLOW_CLIENT => !delays,
-            RETRY_BUDGET.. => !(0..place).any(holds),
-            _ => true,
+        let (Some(stage), Some(own)) = (STAGES.get(place), self.states.get(place)) else { return false };
+        let is_free = match stage {
+            Stage::Judge | Stage::Charge => true,
+            Stage::Watch => {
+                !self.before(place).any(|(stage, state)| *stage == Stage::Charge && state.delays())
+            }
+            Stage::Effect => !self.before(place).any(|(_, state)| state.request.holds),
         };
-        turn && state(place).is_some_and(|state| !state.request.has_come)
+        is_free && !own.request.has_come
+    }
+
+    fn before(&self, place: usize) -> impl Iterator<Item = (&Stage, &State)> {
+        STAGES.iter().zip(&self.states).take(place)
     }
 
     /// Shows the response to those whose turn has come, from the last filter to the first.
@@ -223,7 +227,7 @@ impl TidegateStream {
             if state.request.has_come && !state.response.has_come {
                 state.response.has_come = true;
                 let answer =
-                    self.ask(place, Side::Response, exchange, |part, view| part.response_headers(view));
+                    self.ask(place, Side::Response, exchange, |part, view| part.on_response_headers(view));
                 if answer.is_some() {
                     return answer;
                 }
@@ -241,7 +245,7 @@ impl TidegateStream {
         &mut self,
         side: Side,
         exchange: &dyn Exchange,
-        mut question: impl FnMut(&mut dyn Part, &View<'_>) -> Flow,
+        mut question: impl FnMut(&mut dyn Stream, &View<'_>) -> Flow,
     ) -> Option<Flow> {
         for step in 0..PARTS {
             let place =
@@ -266,7 +270,7 @@ impl TidegateStream {
         place: usize,
         side: Side,
         whole: &dyn Exchange,
-        question: impl FnOnce(&mut dyn Part, &View<'_>) -> Flow,
+        question: impl FnOnce(&mut dyn Stream, &View<'_>) -> Flow,
     ) -> Option<Flow> {
         let (part, state, own) = (self.parts.at(place)?, self.states.get(place)?, self.own.get(place)?);
         let request_goes_on = self.request == Request::GoesOn;
@@ -276,6 +280,10 @@ impl TidegateStream {
             Flow::Keep => return None,
             Flow::Reply(reply) => return Some(self.pass_out(place, whole, reply)),
             Flow::Hold => true,
+            Flow::HoldUntil(at) => {
+                state.alarm.set(Some(at));
+                true
+            }
             Flow::Continue => false,
         };
         let turn = self.states.get_mut(place)?.turn(side);
@@ -297,7 +305,7 @@ impl TidegateStream {
             if state.request.has_come && !state.response.has_come {
                 let view =
                     View { whole, own, alarm: &state.alarm, request_goes_on: false, edits: &self.edits };
-                part.response_headers(&ReplyView::new(view, &mut reply));
+                part.on_response_headers(&ReplyView::new(view, &mut reply));
             }
         }
         Flow::Reply(reply)
@@ -316,12 +324,17 @@ impl TidegateStream {
     }
 }
 
-/// The order at the end of a request: what it asks is judged before it is charged to limits on its model.
-const AT_END: [usize; PARTS] =
-    [HEADER_LIMIT, SLOW_CLIENT, INPUT_LIMIT, RATE_LIMIT, RETRY_BUDGET, DEGRADATION];
-
-const _: () =
-    assert!(INPUT_LIMIT < RETRY_BUDGET && RATE_LIMIT < SLOW_CLIENT, "the order that the turns assume");
+/// The places in their order at the end of a request: it is judged before it is charged for, and both before anything has
+/// an effect.
+fn at_end() -> impl Iterator<Item = usize> {
+    let turn = |stage: &Stage| match stage {
+        Stage::Judge | Stage::Watch => 0,
+        Stage::Charge => 1,
+        Stage::Effect => 2,
+    };
+    let of = move |now: i32| (0..PARTS).filter(move |place| STAGES.get(*place).map(turn) == Some(now));
+    (0..3).flat_map(of)
+}
 
 #[cfg(test)]
 mod tests;
