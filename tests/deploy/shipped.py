@@ -8,8 +8,9 @@ from tests.lab import ROOT
 
 SHIPPED = ROOT / "envoy"
 
-CHAIN = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"]
-MODULES = [*CHAIN, "connection-guard", "tidegate"]
+FILTERS = json.loads((ROOT / "filters/chain/filters.json").read_text())
+CHAIN = [one["root_id"] for one in FILTERS if one["kind"] == "http"]
+MODULES = [*(one["root_id"] for one in FILTERS), "tidegate"]
 
 
 def documents(path):

@@ -11,7 +11,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from tests.deploy.shipped import CHAIN, MODULES, SHIPPED, documents, manifests, plugins
+from tests.deploy.shipped import CHAIN, FILTERS, MODULES, SHIPPED, documents, manifests, plugins
 from tests.lab import ROOT
 from tests.lab.bootstrap import bootstrap
 from tests.lab.envoy import complaint
@@ -215,7 +215,7 @@ class Configurations(unittest.TestCase):
         self.assertEqual(config["vm_config"]["vm_id"], "tidegate")
         document = json.loads(config["configuration"]["value"])
         (composite,) = plugins("composite.yaml")
-        for holding in ("slow_client", "input_limit", "degradation"):
+        for holding in (one["key"] for one in FILTERS if one["holds_headers"]):
             self.assertTrue(document[holding].pop("hold_headers"))
         self.assertEqual(document, composite["pluginConfig"])
         # As Istio's agent rewrites it.
