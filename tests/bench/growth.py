@@ -19,7 +19,7 @@ from statistics import median
 from tests.bench.__main__ import start_upstream
 from tests.bench.clients import Clients
 from tests.bench.filters import limit
-from tests.bench.lanes import CHAIN, COMPOSITE, PLAIN, Lane, existing, lane
+from tests.bench.lanes import CHAIN, COMPOSITE, PLAIN, Lane, lane
 from tests.bench.measure import find_h2load
 from tests.bench.report import micro, sentence, titled
 from tests.bench.workloads import CHAT, CHAT_HEADERS, SDK_HEADERS, WORKLOADS, Workload, chat
@@ -121,7 +121,7 @@ def larger_bodies(_: argparse.Namespace) -> list[Point]:
         Lane(PLAIN),
         lane("slow-client", slow_client),
         lane("input-limit", input_limit),
-        lane(CHAIN, *existing(wasm("header-limit", LARGE["header_limit"]), limits(1), slow_client, input_limit)),
+        lane(CHAIN, wasm("header-limit", LARGE["header_limit"]), limits(1), slow_client, input_limit),
         lane(COMPOSITE, wasm("tidegate", LARGE, hold=True)),
     )
     points = []
