@@ -1,6 +1,6 @@
-"""One of the two clients of the demo, for as long as it is let: `clients.py polite|hostile <address>`.
+"""A client of the demo that runs until it is ended: `clients.py polite|hostile <address>`.
 
-Says every ten seconds what it got. Waits for an address that does not answer yet.
+It prints its figures every ten seconds, and waits for an address that does not answer yet.
 """
 
 import asyncio

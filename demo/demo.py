@@ -1,4 +1,4 @@
-"""Shows what Tidegate is for, with a real model server: the same flood twice, without and with it.
+"""A demonstration with a real model server: the same flood twice, without and with Tidegate.
 
 One client floods, another asks a question on a fixed beat. Both go through the same Envoy to the same server,
 first through the lane without Tidegate, then through the lane with it. The limits come from what the server

@@ -1,4 +1,4 @@
-"""What the demo prints: steps, notes, and live lines once a second. Redraws on a terminal, appends elsewhere."""
+"""The demo's screen: steps, notes, and live lines once a second, which are redrawn on a terminal and appended elsewhere."""
 
 import sys
 import textwrap

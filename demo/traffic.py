@@ -76,7 +76,7 @@ class Flooder:
                 await asyncio.sleep(self.PAUSE)
 
     async def request(self, number):
-        """One request on a connection of its own; true if it was admitted."""
+        """Sends a request on a connection of its own; true if it was admitted."""
         body = json.dumps({"model": self.model, **question(number)}).encode()
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nhost: demo\r\nauthorization: Bearer flooding-client\r\n"

@@ -25,7 +25,7 @@ QUESTIONS = (
 
 
 class Failure(Exception):
-    """What went wrong and what to do about it, in one sentence for the user."""
+    """A failure and its remedy, in one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ async def listing(client, server):
 
 
 async def measure(model, at_once, seconds):
-    """How many chats a second the server answers when so many are asked at once."""
+    """The chats a second that the server answers when so many are asked at once."""
     answered = 0
     started = time.monotonic()
 

@@ -1,8 +1,8 @@
-"""Lends the attack tools other addresses: what connects here is connected on from one of SOURCES, in turn.
+"""A forwarder that lends the attack tools other addresses: each connection goes on from one of SOURCES, in turn.
 
-Keeps next to nothing in between (small buffers and segments, and it reads no faster than it may write), so that a
-client that reads slowly is one to Envoy too: with loopback's own 64 KiB segments, the kernel takes answers of a
-MiB off Envoy's hands. `port` is the one to connect to; its own is printed.
+The forwarder keeps next to nothing in between (small buffers and segments, and it reads no faster than it may write),
+so that a client that reads slowly is one to Envoy too: with loopback's own 64 KiB segments, the kernel takes answers of
+a MiB off Envoy's hands. `port` is the one to connect to; its own is printed.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ SEGMENT = 536
 
 
 class End(asyncio.Protocol):
-    """One of two connections; what it reads, the other writes."""
+    """One end of a pair of connections: the other end writes what this one reads."""
 
     def __init__(self):
         self.transport = None

@@ -73,7 +73,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the honest clients saw."""
+    """The answers to the honest clients, as figures."""
 
     requests: int
     success: float
@@ -124,7 +124,7 @@ class Report:
         return Seen.of([outcome for calm in calms for outcome in calm])
 
     def _measured(self, row: tuple[str, str], configuration: str) -> tuple[Seen, int, int]:
-        """What the honest clients saw of an attack, the connections that it held, and Envoy's memory; of its rounds."""
+        """The figures of the honest clients, the connections that the attack held, and Envoy's memory, over its rounds."""
         cells = [
             cell for cell in self._cells if (cell.attack, cell.source, cell.configuration) == (*row, configuration)
         ]

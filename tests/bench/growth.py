@@ -1,4 +1,4 @@
-"""`make growth`: how the CPU cost of a request grows with what clients and operators choose.
+"""`make growth`: how the CPU cost of a request grows with the choices of clients and operators.
 
 Four curves: distinct clients in the table of buckets, limits in a configuration, bytes in a body, and workers that
 share one hot key. The points of a curve are Envoys side by side, measured in turns like the lanes of the benchmark;
@@ -40,7 +40,7 @@ MODELS = WORKLOADS["models"]
 
 @dataclass
 class Point:
-    """One Envoy under one load: `turn` sends it and tells how many requests that were."""
+    """An Envoy under a load: `turn` sends the load and returns the number of its requests."""
 
     curve: str
     series: str
@@ -134,7 +134,7 @@ def larger_bodies(_: argparse.Namespace) -> list[Point]:
 
 
 def one_hot_key(options: argparse.Namespace) -> list[Point]:
-    """As many workers, and as many loads on all CPUs, whose clients share one key or have one each."""
+    """An equal number of workers and of loads on all CPUs, whose clients share one key or have one each."""
     limited, h2load = lane("rate-limit", limits(1)), find_h2load()
     points = []
     for workers, series in itertools.product(WORKERS, KEYS):
@@ -148,7 +148,7 @@ def one_hot_key(options: argparse.Namespace) -> list[Point]:
 
 
 def together(h2load: str, envoy: Envoy, keys: list[int], each: int) -> int:
-    """One h2load for each key, all at once."""
+    """Runs an h2load for each key, all at once."""
     with ExitStack() as stack:
         runs = []
         for key in keys:
@@ -215,7 +215,7 @@ def rows(points: list[Point]) -> list[dict]:
 
 
 def verdicts(document: dict) -> list[dict]:
-    """What is promised of the curves that were measured."""
+    """The promises about the curves that were measured."""
     found = []
     if clients := document.get("clients"):
         worst = max(row["of_first"] for row in clients)

@@ -1,6 +1,6 @@
-"""How often a request crosses between Envoy and a filter's VM, by kind, as Envoy's own trace log of its VMs tells.
+"""The crossings of a request between Envoy and a filter's VM, by kind, counted in Envoy's own trace log of its VMs.
 
-In a start of its own, since logging costs more than what it logs. Calls within a tick belong to no request and are
+They are counted in a start of their own, since logging costs more than what it logs. Calls within a tick belong to no request and are
 left out; so are those of the requests before, in which filters set up what they keep.
 """
 

@@ -1,4 +1,4 @@
-"""What is compared, as data: lanes and targets.
+"""The lanes that are compared, and the targets that bound them, as data.
 
 A lane is one Envoy configuration: the HTTP filters in front of the route, the network filters in front of those, and
 the answer that it must give. Every filter of the list of filters has one, and is in the lanes of all of them. A lane

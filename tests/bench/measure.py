@@ -1,4 +1,4 @@
-"""What one Envoy does under load: CPU per request, requests a second at saturation, and how long answers take at
+"""The figures of an Envoy under load: CPU per request, requests a second at saturation, and the times of answers at
 half of that.
 
 CPU per request is Envoy's CPU clock before and after a run of h2load, by the requests answered. A run counts only if
@@ -109,7 +109,7 @@ def statuses(output: str) -> dict[int, int]:
 
 
 def seconds(output: str) -> float:
-    """How long h2load's run took."""
+    """The time that h2load's run took."""
     found = re.search(r"finished in ([\d.]+)(us|ms|s)\b", output)
     if not found:
         raise Failure(f"h2load says nothing of the time it took:\n{output}")

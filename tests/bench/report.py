@@ -21,7 +21,7 @@ from tests.lab.report import Columns, table
 
 @dataclass
 class Measured:
-    """One lane on one workload: CPU seconds per request by start, then by round; speed and resident bytes by start."""
+    """The figures of a lane on a workload: CPU seconds per request by start, then by round; speed and resident bytes by start."""
 
     cpu: list[list[float]] = field(default_factory=list)
     speed: list[Speed] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""What it costs to start a module: its VM, compiled once for a process, and each worker's copy of it.
+"""The cost of starting a module: its VM, compiled once for a process, and each worker's copy of it.
 
-CPU time of Envoys that were started with one worker and with five, over that of Envoys without a module; the median of
+It is the CPU time of Envoys that were started with one worker and with five, over that of Envoys without a module; the median of
 rounds in which all take turns.
 """
 

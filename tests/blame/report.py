@@ -1,4 +1,4 @@
-"""What the honest clients of each scenario got, and its bounds."""
+"""The answers that the honest clients of each scenario got, and its bounds."""
 
 from collections import Counter
 from pathlib import Path

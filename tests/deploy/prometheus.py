@@ -32,7 +32,7 @@ class Prometheus:
 
 
 def start(children: Children, target: str) -> Prometheus:
-    """One that scrapes `target` every second."""
+    """A Prometheus that scrapes `target` every second."""
     folder = children.new_folder("prometheus-data")
     text = (SHIPPED / "prometheus/prometheus.yml").read_text()
     text = text.replace("127.0.0.1:9901", target).replace("interval: 5s", "interval: 1s")

@@ -1,4 +1,4 @@
-"""What envoy/ ships, as the tests read it."""
+"""The files of envoy/ that ship, as the tests read them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The compose file is one, what it mounts is there, and where a Docker engine is, it runs: with the host's own Envoy,
+"""The compose file is valid, the files that it mounts exist, and where a Docker engine is, it runs: with the host's own Envoy,
 Prometheus and Python in the place of images, which a machine without a way to a registry cannot pull."""
 
 import functools
@@ -46,7 +46,7 @@ def works(*command):
 
 @functools.cache
 def missing():
-    """What this machine lacks to run the compose file; None if nothing."""
+    """The reason why this machine cannot run the compose file; None if it can."""
     if not works("docker", "info"):
         return "no Docker engine answers"
     if not compose_command():

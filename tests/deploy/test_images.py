@@ -1,5 +1,5 @@
-"""Each module as an OCI image: the same bytes every time, what Istio's fetcher takes of a registry, and manifests
-that name it."""
+"""Each module has an OCI image: its bytes are the same every time, Istio's way of fetching it from a registry works, and
+the manifests name it."""
 
 import gzip
 import hashlib

@@ -1,5 +1,5 @@
-"""The resources for Istio, Envoy Gateway and Kubernetes are what their CRDs accept, and what each says to a module
-is what the module accepts."""
+"""The CRDs of Istio and Envoy Gateway, and Kubernetes, accept the resources, and each module accepts the document that
+a resource hands to it."""
 
 import copy
 import json

@@ -67,7 +67,7 @@ def expressions():
 
 
 def operands(expression):
-    """What an alert compares with its bounds: there, unlike the alert, while all is well."""
+    """The series that an alert compares with its bounds. They exist while all is well, unlike the alert."""
     return [re.split(r" [<>] ", part)[0] for part in re.split(r"\bor\b", expression)]
 
 

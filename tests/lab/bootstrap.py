@@ -14,7 +14,7 @@ MANY = 100_000
 def bootstrap(
     *filters: dict, guards: list[dict] = (), upstream: int = 0, timeout: str = "60s", routes: list[dict] = ()
 ) -> dict:
-    """One listener with these HTTP filters behind these network filters. Requests go to the port `upstream`, unless
+    """A listener with these HTTP filters behind these network filters. Requests go to the port `upstream`, unless
     one of `routes` takes them; without an upstream, Envoy answers them itself."""
     forward = (
         {"route": {"cluster": "upstream", "timeout": timeout}} if upstream else {"direct_response": {"status": 200}}

@@ -29,7 +29,7 @@ class Client:
 
     @property
     def is_connected(self) -> bool:
-        """Whether one of its kept connections is still open."""
+        """True while one of its kept connections is open."""
         return any(not reader.at_eof() and not writer.is_closing() for reader, writer in self._free)
 
     async def ask(

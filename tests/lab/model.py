@@ -32,7 +32,7 @@ ERROR = b'{"error":{"message":"out of memory"}}'
 
 @dataclass(frozen=True)
 class Behaviour:
-    """`service` is in seconds; beyond `queue` requests that wait for a slot, it answers 503. Spans begin and end at
+    """The orders to the server. `service` is in seconds; beyond `queue` requests that wait for a slot, it answers 503. Spans begin and end at
     times of the monotonic clock: while it is `failing`, that share of requests is answered 500; while it is `slow`,
     prompts that begin with `long` take so many seconds."""
 
@@ -65,7 +65,8 @@ class Model:
         self._child.stop()
 
     def log(self) -> dict:
-        """Ends it. When requests arrived and with which method, health checks apart, and when answers began."""
+        """Ends the server, and returns the times and methods of the requests that arrived, health checks apart, and the
+        times at which answers began."""
         return self._child.result()
 
 

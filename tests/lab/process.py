@@ -26,7 +26,7 @@ class Child:
     """A process whose standard error, and output unless it is piped, goes to `log`."""
 
     must_live = False
-    """Whether a run fails when this process ends before it."""
+    """True where a run fails when this process ends before the run does."""
 
     def __init__(self, name: str, command: list, folder: Path, **streams):
         self.name, self.folder, self.log = name, folder, folder / "log"
@@ -115,7 +115,7 @@ class Children:
 
 
 def printed(*command) -> str:
-    """What a script of envoy/ prints, which is a path."""
+    """The path that a script of envoy/ prints."""
     done = subprocess.run([ROOT / "envoy" / command[0], *map(str, command[1:])], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise Failure(f"envoy/{command[0]} failed; the message above says why.")

@@ -1,4 +1,4 @@
-"""How a scenario begins and ends: its options, its signals, and its exit status."""
+"""The beginning and the end of a scenario: its options, its signals, and its exit status."""
 
 import argparse
 import signal

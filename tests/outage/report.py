@@ -56,7 +56,7 @@ class BrownOut:
 
 
 def probes(log):
-    """How many requests reached the server that came back before it had answered one."""
+    """The number of requests that reached the server that came back before it had answered one."""
     return sum(at < min(log["answers"]) for at, _ in log["arrivals"]) if log["answers"] else 0
 
 

@@ -1,6 +1,6 @@
-"""How many tokens a real model makes that is asked for many, under every name that it or another server has for their
-limit, through the reference configurations with a limit of a few. It fails if there are more than that under any name,
-or if none of the names makes more of it without Envoy: then it would prove nothing.
+"""The number of tokens that a real model makes when it is asked for many, under every name that any server has for their
+limit, through the reference configurations with a limit of a few. The check fails if there are more than that under any
+name, or if no name makes more of it without Envoy, which would prove nothing.
 """
 
 import json
@@ -20,7 +20,7 @@ WRITTEN = [MANY, float(MANY), str(MANY)]
 
 
 def requests() -> list[tuple[str, str, dict]]:
-    """What is asked, as name, path and body."""
+    """The requests, as name, path and body."""
     asked = []
     for path, body in [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT), ("/completion", TEXT)]:
         asked += [(name, path, body | {name: MANY}) for name in NAMES]
@@ -35,7 +35,7 @@ def requests() -> list[tuple[str, str, dict]]:
 
 
 def made(port: int, path: str, body: dict, tries: int = 9) -> str | int:
-    """How many tokens an answer has, or its status."""
+    """The number of tokens in an answer, or its status."""
     connection = HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"content-type": "application/json", "authorization": "Bearer sk-names"}
     # What asks for no number would go on to the end of the context; a stream can be left behind.
@@ -58,7 +58,7 @@ def made(port: int, path: str, body: dict, tries: int = 9) -> str | int:
 
 
 def says(event: dict) -> bool:
-    """Whether an event of any of the APIs carries a token."""
+    """True if an event of any of the APIs carries a token."""
     choice = (event.get("choices") or [{}])[0]
     delta = event.get("delta")
     delta = delta.get("text") if isinstance(delta, dict) else delta
