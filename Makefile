@@ -61,19 +61,19 @@ growth: build ## how that cost grows with clients, limits, bodies and workers
 	./tests/lab/run.sh bench.growth
 
 attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see
-	./tests/lab/run.sh attack
+	./tests/lab/run.sh attack $(QUICK)
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
 
 storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
-	./tests/lab/run.sh storm
+	./tests/lab/run.sh storm $(QUICK)
 
 real: build ## streams of a real model, in every API that it has, through every filter
 	./tests/lab/run.sh real
 
 outage: build ## what clients get while the model server is dead, or slow, with and without degradation
-	./tests/lab/run.sh outage
+	./tests/lab/run.sh outage $(QUICK)
 
 blame: build ## what honest clients get beside one whose requests fail, hang or drip, and after an outage (QUICK=--quick)
 	./tests/lab/run.sh blame $(QUICK)

@@ -42,11 +42,14 @@ def without(made: dict, name: str | None = None) -> dict:
     return stripped
 
 
+def filters_of(made: dict) -> list[dict]:
+    """Ours, network filters first."""
+    return [one for one in chain_of(made) + manager_of(made)["http_filters"] if is_ours(one)]
+
+
 def require_modules() -> None:
-    made = reference(1)
-    for one in chain_of(made) + manager_of(made)["http_filters"]:
-        if is_ours(one):
-            built(one["name"])
+    for one in filters_of(reference(1)):
+        built(one["name"])
 
 
 def is_ours(one: dict) -> bool:
