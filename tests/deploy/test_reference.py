@@ -35,7 +35,8 @@ UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def text(file):
-    return (SHIPPED / file).read_text()
+    """The file, without the marks around what is generated in it."""
+    return re.sub(r"(?m)^ *# (?:begin|end): .*\n", "", (SHIPPED / file).read_text())
 
 
 def without_filters(file):
