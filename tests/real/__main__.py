@@ -4,7 +4,8 @@ Streams of every API that it has, as a client writes them by hand and by the unm
 makes under every name that it or another server has for their limit. Two tables.
 """
 
-import contextlib
+import subprocess
+from contextlib import contextmanager
 
 from tests.lab import ROOT, scenario
 from tests.lab.bootstrap import reference
@@ -22,15 +23,17 @@ def main() -> bool:
     with Children() as children:
         direct = start_model(children)
 
-        @contextlib.contextmanager
+        def sdks(port: int) -> dict[str, str]:
+            return children.script("tests.real.sdks", sdk, port=port).result()
+
+        @contextmanager
         def gateway(file: str, limits: str = ""):
             """Envoy with the file, and `limits` beside the preset of input-limit."""
             made = reference(file, direct, changes={'"preset": "agent",': f'"preset": "agent", {limits}'})
-            envoy = Envoy(children, made, binary=options.envoy).ready()
-            yield envoy
-            envoy.stop()
+            with Children() as running:
+                yield Envoy(running, made, binary=options.envoy).ready()
 
-        streams.check(FILES, gateway, direct, lambda port: children.script("tests.real.sdks", sdk, port=port).result())
+        streams.check(FILES, gateway, direct, sdks)
         names.check(FILES, gateway, direct)
     return True
 
@@ -38,8 +41,8 @@ def main() -> bool:
 def start_model(children: Children) -> int:
     """The demo's server; its port."""
     python = printed("python.sh", "demo-model", "demo/requirements-model.txt", "--no-deps")
-    pipes = {"stdin": -1, "stdout": -1}
-    server = children.start("model server", [python, "-B", ROOT / "demo/model_server.py"], **pipes)
+    command = [python, "-B", ROOT / "demo/model_server.py"]
+    server = children.start("model server", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     address = server.line().strip()
     poll("model", lambda: get(f"{address}/health"), LOADING)
     return int(address.rpartition(":")[2])
