@@ -14,25 +14,26 @@ die() { say "$*"; exit 1; }
 
 runs() { [ -x "$1" ] && ! ldd "$1" 2>/dev/null | grep -q 'not found'; }
 
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then env DEBIAN_FRONTEND=noninteractive "$@"; else sudo -n env DEBIAN_FRONTEND=noninteractive "$@"; fi
+} >/dev/null 2>&1
+
 unpack() {
     local download
     download=$(mktemp -d)
     say "unpacking Debian's package $package into .venv/debian/"
-    if (cd "$download" && apt-get download -qq "$package") >&2 2>/dev/null; then
+    (
+        cd "$download"
+        apt-get download -qq "$package" || { as_root apt-get update && apt-get download -qq "$package"; }
         mkdir -p "$folder"
-        dpkg -x "$download/$package"_*.deb "$folder"
-    fi
+        dpkg -x "$package"_*.deb "$folder"
+    ) >/dev/null 2>&1 || true
     rm -rf "$download"
 }
 
 install() {
-    local root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        sudo -n true 2>/dev/null || return 1
-        root=(sudo -n)
-    fi
     say "installing Debian's package $package"
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" >/dev/null
+    as_root apt-get install -qq -y --no-install-recommends "$package"
 }
 
 if path=$(command -v "$program"); then
