@@ -46,13 +46,13 @@ def without(bootstrap: dict, name: str | None = None) -> dict:
     return stripped
 
 
-def filters_of_ours(bootstrap: dict) -> list[str]:
+def filters_of(bootstrap: dict) -> list[dict]:
     chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]
-    return [one["name"] for one in chain["filters"] + manager_of(bootstrap)["http_filters"] if is_ours(one)]
+    return [one for one in chain["filters"] + manager_of(bootstrap)["http_filters"] if is_ours(one)]
 
 
 def require_modules() -> None:
-    missing = [name for name in filters_of_ours(reference(1)) if not (ROOT / "dist" / f"{name}.wasm").exists()]
+    missing = [one["name"] for one in filters_of(reference(1)) if not (ROOT / "dist" / f"{one['name']}.wasm").exists()]
     if missing:
         raise Failure(f"dist/{missing[0]}.wasm is missing: run `make build` first.")
 
