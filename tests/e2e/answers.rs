@@ -54,9 +54,9 @@ fn admitted_and_refused_answers_tell_the_limit_what_remains_and_when_it_resets()
     wait_for("the rule's name in the access log", Duration::from_secs(10), || {
         envoy.access_log().contains("429 tidegate.rate_limit.per-client").then_some(())
     });
-    assert_eq!(envoy.counter("admitted"), 3);
-    assert_eq!(envoy.counter("throttled"), 1);
-    assert_eq!(envoy.counter("throttled.per-client"), 1);
+    assert_eq!(envoy.counter("rate_limit.admitted"), 3);
+    assert_eq!(envoy.counter("rate_limit.throttled"), 1);
+    assert_eq!(envoy.counter("rate_limit.throttled.per-client"), 1);
 }
 
 #[test]

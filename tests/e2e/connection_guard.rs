@@ -23,10 +23,6 @@ fn start(configuration: &Value) -> Envoy {
     Envoy::with(Listener::new([]).behind(connection_guard(configuration))).start()
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.connection_guard.{what}"))
-}
-
 /// Sends `bytes` one piece at a time until the other end closes, and says how long that took.
 fn closed_after(envoy: &Envoy, before: &[u8], pieces: &[&[u8]], pause: Duration) -> Option<Duration> {
     let mut stream = TcpStream::connect(envoy.front()).expect("accepted");
@@ -102,7 +98,10 @@ fn slow_heads_close_their_connection_when_they_are_due_and_not_earlier() {
             });
         }
     });
-    assert!(counter(&envoy, "rejected.header_timeout") >= 1 && counter(&envoy, "rejected.header_rate") >= 2);
+    assert!(
+        envoy.counter("connection_guard.rejected.header_timeout") >= 1
+            && envoy.counter("connection_guard.rejected.header_rate") >= 2
+    );
     envoy.assert_no_vm_restarted();
 }
 
@@ -165,7 +164,11 @@ fn a_head_is_understood_wherever_it_is_cut_and_whatever_form_its_target_has() {
             });
         }
     });
-    assert_eq!(counter(&envoy, "rejected.header_timeout") + counter(&envoy, "rejected.header_rate"), 0);
+    assert_eq!(
+        envoy.counter("connection_guard.rejected.header_timeout")
+            + envoy.counter("connection_guard.rejected.header_rate"),
+        0
+    );
 }
 
 #[test]
@@ -199,7 +202,11 @@ fn idle_connections_streams_and_slow_bodies_are_left_alone() {
             assert_eq!(connection.receive().expect("an answer").status, 200);
         });
     });
-    assert_eq!(counter(&envoy, "rejected.header_timeout") + counter(&envoy, "rejected.header_rate"), 0);
+    assert_eq!(
+        envoy.counter("connection_guard.rejected.header_timeout")
+            + envoy.counter("connection_guard.rejected.header_rate"),
+        0
+    );
 }
 
 /// A server that answers `/sse` with an event a second for `time`, and all else at once.
@@ -244,7 +251,7 @@ fn an_address_has_just_as_many_connections_as_it_may_have_on_four_workers() {
     }));
     let mut open = answered(envoy.front(), 300);
     assert_eq!(open.len(), 60);
-    assert_eq!(counter(&envoy, "rejected.too_many_connections"), 240);
+    assert_eq!(envoy.counter("connection_guard.rejected.too_many_connections"), 240);
     for round in 1..=5 {
         open.truncate(35);
         wait_for("the connections that were closed", Duration::from_secs(10), || {
@@ -263,7 +270,7 @@ fn an_address_has_just_as_many_connections_as_it_may_have_on_four_workers() {
 fn an_address_opens_just_as_many_connections_as_its_bucket_holds() {
     let envoy = start(&json!({ "new_connections_per_address": { "rate": "1/h", "burst": 40 } }));
     assert_eq!(answered(envoy.front(), 200).len(), 40);
-    assert_eq!(counter(&envoy, "rejected.too_many_new_connections"), 160);
+    assert_eq!(envoy.counter("connection_guard.rejected.too_many_new_connections"), 160);
 }
 
 #[test]
@@ -277,7 +284,7 @@ fn what_is_exempt_is_not_counted_and_shadow_closes_nothing() {
         let envoy = start(&configuration);
         assert_eq!(answered(envoy.front(), 50).len(), 50);
         let shadowed = if configuration["shadow"] == true { 45 } else { 0 };
-        assert_eq!(counter(&envoy, "shadowed"), shadowed);
+        assert_eq!(envoy.counter("connection_guard.shadowed"), shadowed);
     }
 }
 

@@ -36,10 +36,6 @@ fn filter(mut configuration: Value) -> Value {
     filter
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"))
-}
-
 fn body(text: &str, stream: bool) -> Vec<u8> {
     let message = json!({ "role": "user", "content": text });
     json!({ "model": "small", "messages": [message], "max_tokens": 16, "stream": stream })

@@ -36,7 +36,7 @@ fn held_requests_reach_the_upstream_in_order_and_on_time() {
             let decided = n as u64 + 1;
             wait_for("the request's decision", Duration::from_secs(5), || {
                 let reached = n > 0 || !upstream.seen().is_empty();
-                (reached && envoy.counter("admitted") == decided).then_some(())
+                (reached && envoy.counter("rate_limit.admitted") == decided).then_some(())
             });
         }
         for connection in &mut connections {
@@ -52,8 +52,8 @@ fn held_requests_reach_the_upstream_in_order_and_on_time() {
             let time = window[11].at - window[0].at;
             assert!(time >= Duration::from_millis(490), "12 requests in {time:?} at 20/s with a burst of 1");
         }
-        assert!(envoy.counter("delayed") >= 20);
-        assert_eq!(envoy.counter("throttled"), 0);
+        assert!(envoy.counter("rate_limit.delayed") >= 20);
+        assert_eq!(envoy.counter("rate_limit.throttled"), 0);
         envoy.assert_no_vm_restarted();
     }
 }
@@ -73,7 +73,7 @@ fn a_held_request_whose_body_ends_with_trailers_is_let_go_whole_and_not_before()
         }
         assert!(begun.elapsed() >= Duration::from_millis(990), "both went on after {:?}", begun.elapsed());
         assert!(upstream.seen().iter().all(|seen| seen.body == b"hello"));
-        assert_eq!((upstream.seen().len(), envoy.counter("delayed")), (2, 1));
+        assert_eq!((upstream.seen().len(), envoy.counter("rate_limit.delayed")), (2, 1));
         envoy.assert_no_vm_restarted();
     }
 }
@@ -97,8 +97,10 @@ fn no_request_waits_longer_than_the_delay_nor_are_more_held_than_allowed() {
     let few = Envoy::with(Listener::new([delaying("1/s", 1, "60s", 3)])).workers(1).start();
     let mut connections: Vec<Connection> = (0..10).map(|_| few.connect()).collect();
     connections.iter_mut().for_each(|connection| connection.send(&get("/", &[])).expect("sent"));
-    wait_for("the refusals", Duration::from_secs(5), || (few.counter("throttled") == 6).then_some(()));
-    assert_eq!((few.counter("admitted"), few.counter("delayed")), (4, 3));
+    wait_for("the refusals", Duration::from_secs(5), || {
+        (few.counter("rate_limit.throttled") == 6).then_some(())
+    });
+    assert_eq!((few.counter("rate_limit.admitted"), few.counter("rate_limit.delayed")), (4, 3));
 }
 
 #[test]
@@ -110,14 +112,15 @@ fn a_client_that_leaves_while_held_frees_its_place_and_reaches_no_upstream() {
         let mut connections: Vec<Connection> = (0..4).map(|_| envoy.connect()).collect();
         connections.iter_mut().for_each(|connection| connection.send(&get("/gone", &[])).expect("sent"));
         wait_for("four more decisions", Duration::from_secs(5), || {
-            (envoy.counter("admitted") + envoy.counter("throttled") == round * 4).then_some(())
+            (envoy.counter("rate_limit.admitted") + envoy.counter("rate_limit.throttled") == round * 4)
+                .then_some(())
         });
         drop(connections);
         wait_for("Envoy to notice", Duration::from_secs(5), || {
             (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
         });
     }
-    assert_eq!(envoy.counter("throttled"), 0, "places of clients that left were not freed");
+    assert_eq!(envoy.counter("rate_limit.throttled"), 0, "places of clients that left were not freed");
     assert!(upstream.seen().len() <= 2, "requests of clients that left went on: {:?}", upstream.seen());
     envoy.assert_no_vm_restarted();
 }

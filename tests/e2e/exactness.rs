@@ -23,7 +23,7 @@ fn a_bucket_of_n_admits_n_of_20000_racing_requests_on_50_fresh_keys_in_a_row() {
         let counts = race(envoy.front(), CONNECTIONS, REQUESTS, |_| request.clone());
         assert_eq!(counts, BTreeMap::from([(200, BURST), (429, REQUESTS - BURST)]), "key {key}");
     }
-    assert_eq!(envoy.counter("contended"), 0);
+    assert_eq!(envoy.counter("rate_limit.contended"), 0);
     envoy.assert_no_vm_restarted();
 }
 

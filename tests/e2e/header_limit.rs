@@ -27,10 +27,6 @@ fn start(configuration: &Value) -> Envoy {
     Envoy::with(Listener::new([filter(configuration)])).workers(2).start()
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.header_limit.{what}"))
-}
-
 fn send(envoy: &Envoy, protocol: Protocol, path: &str, headers: &Headers) -> std::io::Result<Answer> {
     match protocol {
         Protocol::Http1 => envoy.connect().exchange(&http::raw(path, headers)),
@@ -130,8 +126,8 @@ fn a_refused_client_is_told_which_rule_what_it_admits_and_not_to_come_back() {
     wait_for("the rule's name in the access log", Duration::from_secs(10), || {
         envoy.access_log().contains("403 tidegate.header_limit.fields.user-agent").then_some(())
     });
-    assert_eq!(counter(&envoy, "admitted"), 1);
-    assert_eq!(counter(&envoy, "rejected.fields.user-agent"), 1);
+    assert_eq!(envoy.counter("header_limit.admitted"), 1);
+    assert_eq!(envoy.counter("header_limit.rejected.fields.user-agent"), 1);
     assert!(!envoy.log().contains("secret"));
 }
 
@@ -160,7 +156,7 @@ fn patterns_match_raw_bytes_of_the_header_that_they_name() {
     let address =
         envoy.connect().exchange(b"GET / HTTP/1.1\r\nhost: 10.0.0.1:80\r\n\r\n").expect("an answer");
     assert_eq!(address.status, 431);
-    assert_eq!(counter(&envoy, "rejected.deny.scanners"), 2);
+    assert_eq!(envoy.counter("header_limit.rejected.deny.scanners"), 2);
     envoy.assert_no_vm_restarted();
 }
 
@@ -200,7 +196,7 @@ fn a_singleton_that_is_sent_twice_is_refused_whether_envoy_joins_it_or_not() {
         admitted(),
         "Envoy drops what is not :authority"
     );
-    let refusals = counter(&envoy, "rejected.singletons");
+    let refusals = envoy.counter("header_limit.rejected.singletons");
     assert_eq!(refusals, 15);
 }
 
@@ -232,7 +228,7 @@ fn no_control_byte_passes_wherever_it_comes_from() {
     };
     let envoy = behind(json!({}));
     assert_eq!(ask(&envoy, Protocol::Http1, &[]), refused(431, "control_bytes_in_header"));
-    assert_eq!(counter(&envoy, "rejected.control_bytes"), 1);
+    assert_eq!(envoy.counter("header_limit.rejected.control_bytes"), 1);
     assert_eq!(ask(&behind(json!({ "control_bytes": "allow" })), Protocol::Http1, &[]), admitted());
 }
 
@@ -250,13 +246,16 @@ fn a_rule_in_shadow_counts_and_refuses_nobody() {
         ("rejected.max_value", 1),
         ("rejected.max_count", 0),
     ] {
-        assert_eq!(counter(&envoy, what), times, "{what}");
+        assert_eq!(envoy.counter(&format!("header_limit.{what}")), times, "{what}");
     }
     let envoy = start(&json!({ "max_count": 1, "shadow": true }));
     let long = vec![b'u'; 3_000];
     assert_eq!(ask(&envoy, Protocol::Http1, &[(b"user-agent", &long), (b"x-b", b"")]), admitted());
     assert_eq!(
-        [counter(&envoy, "shadowed.fields.user-agent"), counter(&envoy, "shadowed.max_count")],
+        [
+            envoy.counter("header_limit.shadowed.fields.user-agent"),
+            envoy.counter("header_limit.shadowed.max_count")
+        ],
         [1, 1]
     );
 }

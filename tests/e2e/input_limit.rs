@@ -35,10 +35,6 @@ fn code(answer: &Answer) -> String {
     answer.json()["error"]["code"].as_str().expect("a code").to_owned()
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.input_limit.{what}"))
-}
-
 #[test]
 fn one_thousand_and_twenty_four_characters_pass_and_one_more_does_not() {
     let upstream = Upstream::start();
@@ -54,7 +50,10 @@ fn one_thousand_and_twenty_four_characters_pass_and_one_more_does_not() {
         assert_eq!(refused.json()["error"]["param"], "messages[0].content");
         assert_eq!(refused.header("x-should-retry"), Some("false"));
     }
-    assert_eq!((counter(&envoy, "admitted"), counter(&envoy, "rejected.max_chars")), (7, 7));
+    assert_eq!(
+        (envoy.counter("input_limit.admitted"), envoy.counter("input_limit.rejected.max_chars")),
+        (7, 7)
+    );
     assert_eq!(upstream.seen().len(), 7);
     envoy.assert_no_vm_restarted();
 }
@@ -88,7 +87,7 @@ fn a_body_passes_byte_for_byte_or_mended_and_the_next_request_on_its_connection_
             [untouched, small, untouched, small, small, small],
             "hold_headers: {hold_headers}"
         );
-        assert_eq!((counter(&envoy, "clamped"), counter(&envoy, "stripped")), (3, 3));
+        assert_eq!((envoy.counter("input_limit.clamped"), envoy.counter("input_limit.stripped")), (3, 3));
         envoy.assert_no_vm_restarted();
     }
 }
@@ -240,7 +239,10 @@ fn a_denied_text_counts_where_its_rule_says_wherever_the_role_stands() {
             assert_eq!(answer.status, if passes { 200 } else { 400 }, "{body} cut at {cut}");
         }
     }
-    assert_eq!((counter(&envoy, "admitted"), counter(&envoy, "rejected.deny.injection")), (9, 12));
+    assert_eq!(
+        (envoy.counter("input_limit.admitted"), envoy.counter("input_limit.rejected.deny.injection")),
+        (9, 12)
+    );
     envoy.assert_no_vm_restarted();
 }
 
@@ -308,7 +310,7 @@ fn a_depth_holds_also_beside_a_filter_that_reads_deeper() {
             let refused = ask(&mut envoy.connect(), nested(depth).as_bytes());
             assert_eq!((refused.status, code(&refused).as_str()), (400, "too_deeply_nested"), "{depth}");
         }
-        assert_eq!(counter(&envoy, "rejected.max_depth"), 4);
+        assert_eq!(envoy.counter("input_limit.rejected.max_depth"), 4);
     }
 }
 

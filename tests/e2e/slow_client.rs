@@ -60,7 +60,7 @@ fn a_body_that_never_comes_is_answered_408_from_the_tick_and_the_upstream_sees_n
     assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&took), "answered after {took:?}");
     assert_eq!(upstream.seen().len(), 0);
     assert_eq!(envoy.stat("cluster.upstream.upstream_cx_total"), 0);
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 50);
+    assert_eq!(envoy.counter("slow_client.rejected.rate"), 50);
     envoy.assert_no_vm_restarted();
 }
 
@@ -68,7 +68,7 @@ fn a_body_that_never_comes_is_answered_408_from_the_tick_and_the_upstream_sees_n
 fn a_drip_is_cut_by_its_rate_a_long_one_by_its_deadline_and_tiny_chunks_by_their_size() {
     let upstream = Upstream::start();
     let envoy = start(impatient(true), &upstream);
-    let rejected = |what: &str| envoy.stat(&format!("wasmcustom.tidegate.slow_client.rejected.{what}"));
+    let rejected = |what: &str| envoy.counter(&format!("slow_client.rejected.{what}"));
 
     let slow = drip(&mut begin(&envoy, 9_000), &[b'x'; 50], Duration::from_millis(100), 30);
     assert_eq!(slow.map(|answer| answer.status), Some(408));
@@ -86,7 +86,7 @@ fn a_drip_is_cut_by_its_rate_a_long_one_by_its_deadline_and_tiny_chunks_by_their
     let envoy = start(tiny, &upstream);
     let tiny = drip(&mut begin(&envoy, 9_000), b"xx", Duration::from_millis(20), 40);
     assert_eq!(tiny.map(|answer| answer.status), Some(408));
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.tiny_chunks"), 1);
+    assert_eq!(envoy.counter("slow_client.rejected.tiny_chunks"), 1);
     assert_eq!(upstream.seen().len(), 0);
 }
 
@@ -111,7 +111,7 @@ fn an_honest_slow_body_passes_byte_for_byte() {
         assert_eq!(connection.exchange(&get("/", &[])).expect("an answer").status, 200);
         let bodies: Vec<usize> = upstream.seen().iter().map(|seen| seen.body.len()).collect();
         assert_eq!(bodies, [6_000, 5, 0, 0]);
-        assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 0);
+        assert_eq!(envoy.counter("slow_client.rejected.rate"), 0);
     }
 }
 
@@ -154,7 +154,7 @@ fn clients_that_leave_while_held_leave_nothing_behind() {
         (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
     });
     thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 0);
+    assert_eq!(envoy.counter("slow_client.rejected.rate"), 0);
     assert_eq!(envoy.connect().exchange(&post("/", &[], b"fine")).expect("an answer").status, 200);
     envoy.assert_no_vm_restarted();
 }

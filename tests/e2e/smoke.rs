@@ -13,10 +13,6 @@ fn filter(root_id: &str, configuration: &Value) -> Value {
     module(&format!("{root_id}.wasm"), root_id, &configuration.to_string())
 }
 
-fn counter(envoy: &Envoy, name: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.{name}"))
-}
-
 fn exchange(envoy: &Envoy, request: &[u8]) -> u16 {
     envoy.connect().exchange(request).expect("an answer").status
 }
@@ -32,7 +28,7 @@ fn rate_limit_admits_refuses_and_counts() {
     let limits = filter("rate-limit", &json!({ "limits": [one] }));
     let envoy = Envoy::with(Listener::new([limits])).workers(2).start();
     assert_eq!([exchange(&envoy, &get("/", &[])), exchange(&envoy, &get("/", &[]))], [200, 429]);
-    assert_eq!([counter(&envoy, "rate_limit.admitted"), counter(&envoy, "rate_limit.throttled")], [1, 1]);
+    assert_eq!([envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.throttled")], [1, 1]);
     envoy.assert_no_vm_restarted();
 }
 
@@ -42,8 +38,8 @@ fn header_limit_admits_refuses_and_counts() {
     let large = "v".repeat(8_193);
     assert_eq!(exchange(&envoy, &get("/", &[("x-large", "v")])), 200);
     assert_eq!(exchange(&envoy, &get("/", &[("x-large", &large)])), 431);
-    let rejected = counter(&envoy, "header_limit.rejected.max_value");
-    assert_eq!([counter(&envoy, "header_limit.admitted"), rejected], [1, 1]);
+    let rejected = envoy.counter("header_limit.rejected.max_value");
+    assert_eq!([envoy.counter("header_limit.admitted"), rejected], [1, 1]);
     envoy.assert_no_vm_restarted();
 }
 
@@ -56,8 +52,8 @@ fn slow_client_admits_refuses_and_counts_while_it_holds_the_request() {
     let envoy = Envoy::with(Listener::new([slow_client]).to(upstream.port())).workers(2).start();
     assert_eq!(exchange(&envoy, &post("/", &[], b"whole")), 200);
     assert_eq!(exchange(&envoy, b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n"), 408);
-    let rejected = counter(&envoy, "slow_client.rejected.rate");
-    assert_eq!([counter(&envoy, "slow_client.admitted"), rejected], [1, 1]);
+    let rejected = envoy.counter("slow_client.rejected.rate");
+    assert_eq!([envoy.counter("slow_client.admitted"), rejected], [1, 1]);
     assert_eq!(upstream.seen().len(), 1);
     envoy.assert_no_vm_restarted();
 }
@@ -70,9 +66,9 @@ fn connection_guard_admits_closes_and_counts() {
     let mut silent = envoy.connect();
     assert!(silent.receive().is_err(), "a connection that says nothing was answered");
     wait_for("the count of what was closed", Duration::from_secs(10), || {
-        (counter(&envoy, "connection_guard.rejected.header_timeout") == 1).then_some(())
+        (envoy.counter("connection_guard.rejected.header_timeout") == 1).then_some(())
     });
-    assert_eq!(counter(&envoy, "connection_guard.admitted"), 2);
+    assert_eq!(envoy.counter("connection_guard.admitted"), 2);
     envoy.assert_no_vm_restarted();
 }
 

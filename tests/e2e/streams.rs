@@ -63,10 +63,6 @@ impl Stream {
     }
 }
 
-fn failures(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"))
-}
-
 fn request(path: &str, key: &str) -> Vec<u8> {
     let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "Hi" }], "stream": true });
     post(path, &[("authorization", key)], body.to_string().as_bytes())
@@ -104,7 +100,11 @@ fn every_stream_passes_unchanged_and_as_it_comes_and_is_no_failure() {
             assert_eq!(String::from_utf8_lossy(&answer.body), stream.events.concat(), "{}", stream.name);
         }
         println!("{file}: the first event came after at most {slowest:?}");
-        assert_eq!((failures(&envoy, "failures"), failures(&envoy, "overloads")), (0, 0), "{file}");
+        assert_eq!(
+            (envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")),
+            (0, 0),
+            "{file}"
+        );
         envoy.assert_no_vm_restarted();
     }
 }
@@ -122,7 +122,7 @@ fn the_sdks_own_helpers_read_them_as_they_do_without_envoy() {
         let read = crate::sdk::streams(&envoy);
         assert_eq!(read["responses"], json!(["w0 w1 w2 w3 w4 w5 ", "completed"]), "{file}");
         assert_eq!(read["messages"], json!(["w0w1w2w3", "end_turn"]), "{file}");
-        assert_eq!(failures(&envoy, "failures"), 0);
+        assert_eq!(envoy.counter("degradation.failures"), 0);
     }
 }
 
@@ -142,7 +142,11 @@ fn many_of_any_stream_in_a_row_change_nothing_for_another_client() {
             let other = ask(&mut envoy.connect(), CHAT, "Bearer sk-2");
             assert_eq!((other.status, other.header("x-tidegate-degraded")), (200, None), "{}", stream.name);
         }
-        assert_eq!((failures(&envoy, "failures"), failures(&envoy, "breaker_opened")), (0, 0), "{file}");
+        assert_eq!(
+            (envoy.counter("degradation.failures"), envoy.counter("degradation.breaker_opened")),
+            (0, 0),
+            "{file}"
+        );
     }
 }
 
@@ -160,7 +164,7 @@ fn a_stream_that_fails_is_one_failure_whether_it_had_begun_or_not() {
         .into_iter()
         .enumerate()
         {
-            let before = (failures(&envoy, "failures"), failures(&envoy, "overloads"));
+            let before = (envoy.counter("degradation.failures"), envoy.counter("degradation.overloads"));
             let all = streams();
             let stream = all.iter().find(|stream| stream.name == name).expect("there");
             let steps = stream.steps(None);
@@ -170,7 +174,8 @@ fn a_stream_that_fails_is_one_failure_whether_it_had_begun_or_not() {
             assert!(!passes || answer.body == stream.events.concat().into_bytes(), "{file}, {name}");
             let expected = (before.0 + failed, before.1 + overloaded);
             wait_for("the outcome", Duration::from_secs(10), || {
-                ((failures(&envoy, "failures"), failures(&envoy, "overloads")) == expected).then_some(())
+                ((envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")) == expected)
+                    .then_some(())
             });
         }
         envoy.assert_no_vm_restarted();

@@ -2,8 +2,8 @@
 //! upstream or of an answer that Envoy gives itself.
 
 use serde_json::{Value, json};
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// The filters that the composite module holds.
 const COMPOSITE: [&str; 6] =
@@ -27,6 +27,16 @@ pub const NOBODY: u16 = 0;
 /// The checkout.
 pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
+}
+
+/// The names of all modules: those that have a schema, which `tidegate-check` writes for each.
+pub fn root_ids() -> Vec<String> {
+    let files = fs::read_dir(checkout().join("envoy/schema")).expect("envoy/schema");
+    let names = files.flatten().filter_map(|file| file.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
+    names.sort();
+    names
 }
 
 /// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter

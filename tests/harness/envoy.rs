@@ -1,6 +1,6 @@
 //! A real Envoy, ready when its listener is, ended on drop.
 
-use crate::bootstrap::{Listener, checkout};
+use crate::bootstrap::{Listener, checkout, root_ids};
 use crate::http::Connection;
 use crate::wait_for;
 use serde_json::{Value, json};
@@ -53,9 +53,11 @@ impl Envoy {
         text.trim().rsplit_once(": ").map_or(0, |(_, value)| value.parse().expect("a number"))
     }
 
-    /// The value of one of the rate limit's counters.
-    pub fn counter(&self, what: &str) -> u64 {
-        self.stat(&format!("wasmcustom.tidegate.rate_limit.{what}"))
+    /// The value of one of our counters, `rate_limit.admitted`.
+    pub fn counter(&self, name: &str) -> u64 {
+        let module = name.split('.').next().unwrap_or_default().replace('_', "-");
+        assert!(root_ids().contains(&module), "{name} names no module");
+        self.stat(&format!("wasmcustom.tidegate.{name}"))
     }
 
     /// Replaces the listener's configuration as an operator would: a new file, moved into place.

@@ -13,7 +13,7 @@ fn breaker() -> Value {
 fn open(envoy: &Envoy) {
     wait_for("the breaker to open", PATIENCE, || {
         ask(envoy, "anything");
-        (counter(envoy, "breaker_state") == 1).then_some(())
+        (envoy.counter("degradation.breaker_state") == 1).then_some(())
     });
 }
 
@@ -51,12 +51,14 @@ fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_c
         wait_for("the probes", PATIENCE, || (upstream.seen().len() > reached).then_some(()));
         thread::sleep(Duration::from_millis(250));
         assert_eq!(upstream.seen().len(), reached + 2, "probes while none has come back");
-        assert_eq!(counter(&envoy, "probes"), 2);
-        wait_for("the breaker to close", PATIENCE, || (counter(&envoy, "breaker_closed") == 1).then_some(()));
+        assert_eq!(envoy.counter("degradation.probes"), 2);
+        wait_for("the breaker to close", PATIENCE, || {
+            (envoy.counter("degradation.breaker_closed") == 1).then_some(())
+        });
         go_on.store(false, Ordering::Relaxed);
     });
-    assert_eq!(counter(&envoy, "breaker_state"), 0);
-    assert_eq!((ask(&envoy, "now").status, counter(&envoy, "breaker_opened")), (200, 1));
+    assert_eq!(envoy.counter("degradation.breaker_state"), 0);
+    assert_eq!((ask(&envoy, "now").status, envoy.counter("degradation.breaker_opened")), (200, 1));
     envoy.assert_no_vm_restarted();
 }
 
@@ -67,7 +69,7 @@ fn one_probe_that_fails_opens_it_for_twice_as_long() {
     open(&envoy);
     wait_for("another opening", PATIENCE, || {
         ask(&envoy, "again");
-        (counter(&envoy, "breaker_opened") == 2).then_some(())
+        (envoy.counter("degradation.breaker_opened") == 2).then_some(())
     });
     let told = ask(&envoy, "how long").number("retry-after-ms");
     assert!(told > 1_000, "told to come back in {told} ms");
@@ -96,8 +98,8 @@ fn clients_that_leave_and_requests_that_are_wrong_are_no_failures() {
             assert_eq!((answer.status, degraded(&answer)), (status, None));
         }
     }
-    assert_eq!((counter(&envoy, "failures"), counter(&envoy, "overloads")), (0, 30));
-    assert_eq!((counter(&envoy, "breaker_opened"), ask(&envoy, "fine").status), (0, 200));
+    assert_eq!((envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")), (0, 30));
+    assert_eq!((envoy.counter("degradation.breaker_opened"), ask(&envoy, "fine").status), (0, 200));
     envoy.assert_no_vm_restarted();
 }
 
@@ -112,7 +114,7 @@ fn a_model_that_fails_alone_is_given_up_alone() {
     wait_for("the breaker to open", PATIENCE, || {
         assert_eq!((ask("well").status, ask("another").status), (200, 200));
         ask("sick");
-        (counter(&envoy, "breaker_opened") == 1).then_some(())
+        (envoy.counter("degradation.breaker_opened") == 1).then_some(())
     });
     let reached = upstream.seen().len();
     thread::sleep(Duration::from_millis(50));
@@ -145,9 +147,9 @@ fn a_probe_whose_client_leaves_makes_room_for_another() {
     }
     wait_for("the breaker to close", PATIENCE, || {
         ask(&envoy, "x");
-        (counter(&envoy, "breaker_closed") == 1).then_some(())
+        (envoy.counter("degradation.breaker_closed") == 1).then_some(())
     });
-    assert_eq!(counter(&envoy, "breaker_opened"), 1);
+    assert_eq!(envoy.counter("degradation.breaker_opened"), 1);
 }
 
 #[test]
@@ -186,11 +188,15 @@ fn a_cluster_that_is_killed_under_load_and_comes_back_is_noticed_by_nobody_who_a
         }
         wait_for("load", PATIENCE, || (asked.load(Ordering::Relaxed) > 500).then_some(()));
         upstream.cut();
-        wait_for("the breaker to open", PATIENCE, || (counter(&envoy, "breaker_opened") > 0).then_some(()));
+        wait_for("the breaker to open", PATIENCE, || {
+            (envoy.counter("degradation.breaker_opened") > 0).then_some(())
+        });
         thread::sleep(Duration::from_secs(3));
         let restarted = Instant::now();
         upstream.restart();
-        wait_for("the breaker to close", PATIENCE, || (counter(&envoy, "breaker_closed") > 0).then_some(()));
+        wait_for("the breaker to close", PATIENCE, || {
+            (envoy.counter("degradation.breaker_closed") > 0).then_some(())
+        });
         let back = restarted.elapsed();
         go_on.store(false, Ordering::Relaxed);
         back
@@ -198,6 +204,6 @@ fn a_cluster_that_is_killed_under_load_and_comes_back_is_noticed_by_nobody_who_a
     println!("closed {back:?} after the restart, slowest {slowest:?} ms, asked {asked:?}");
     assert!(back < Duration::from_secs(6));
     assert!(slowest.load(Ordering::Relaxed) < 4_000, "somebody waited {slowest:?} ms");
-    assert_eq!((ask(&envoy, "new").status, counter(&envoy, "breaker_state")), (200, 0));
+    assert_eq!((ask(&envoy, "new").status, envoy.counter("degradation.breaker_state")), (200, 0));
     envoy.assert_no_vm_restarted();
 }

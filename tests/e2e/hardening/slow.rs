@@ -32,11 +32,11 @@ fn what_drips_between_the_parts_of_a_message_is_a_head_in_progress_and_cut() {
     for (cut, (begun, drop)) in (1..).zip(drips) {
         let mut connection = envoy.connect();
         connection.send(&begun).expect("sent");
-        let counter = "wasmcustom.tidegate.connection_guard.rejected.header_timeout";
+        let counter = "connection_guard.rejected.header_timeout";
         wait_for(&format!("the cut of drip {cut}"), SOON, || {
             let _ = connection.send(drop);
             thread::sleep(PACE);
-            (envoy.stat(counter) == cut).then_some(())
+            (envoy.counter(counter) == cut).then_some(())
         });
     }
     assert!(upstream.seen().is_empty());
