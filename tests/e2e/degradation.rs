@@ -15,6 +15,7 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, post};
 use tidegate_tests::upstream::{Step, Upstream};
+use tidegate_tests::wait_for;
 
 const CHAT: &str = "/v1/chat/completions";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +50,15 @@ fn ask_as(envoy: &Envoy, key: &str, path: &str, body: &[u8]) -> Answer {
 
 fn ask(envoy: &Envoy, text: &str) -> Answer {
     ask_as(envoy, "Bearer sk-1", CHAT, &body(text, false))
+}
+
+/// Waits until every worker has noticed that the breaker is open: of many connections none reaches the cluster.
+fn wait_until_noticed(envoy: &Envoy, upstream: &Upstream) {
+    wait_for("all workers to notice", PATIENCE, || {
+        let reached = upstream.seen().len();
+        (0..32).for_each(|_| drop(ask(envoy, "anything")));
+        (upstream.seen().len() == reached).then_some(())
+    });
 }
 
 fn degraded(answer: &Answer) -> Option<&str> {

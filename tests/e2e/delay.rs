@@ -87,12 +87,17 @@ fn no_request_waits_longer_than_the_delay_nor_are_more_held_than_allowed() {
         let threads: Vec<_> = (0..40).map(|_| scope.spawn(ask)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
-    assert!(start.elapsed() < Duration::from_secs(3));
+    let took = start.elapsed();
     let admitted = statuses.iter().filter(|status| **status == 200).count();
-    assert!(
-        (11..=13).contains(&admitted),
-        "one at once, ten within 1 s, and what refills meanwhile: {admitted}"
+    // Whoever comes within `took` is admitted if its token is there a second later.
+    let most = 12 + usize::try_from(took.as_millis() / 100).expect("small");
+    assert!((11..=most).contains(&admitted), "one at once and ten a second: {admitted} within {took:?}");
+    let delayed = envoy.counter("rate_limit.delayed");
+    assert_eq!(
+        (envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.throttled")),
+        (admitted as u64, 40 - admitted as u64)
     );
+    assert!(delayed >= 9, "{delayed} delayed");
 
     let few = Envoy::with(Listener::new([delaying("1/s", 1, "60s", 3)])).workers(1).start();
     let mut connections: Vec<Connection> = (0..10).map(|_| few.connect()).collect();

@@ -30,8 +30,9 @@ fn a_bucket_of_n_admits_n_of_20000_racing_requests_on_50_fresh_keys_in_a_row() {
 #[test]
 fn over_ten_seconds_the_rate_is_kept_and_used() {
     const RATE: f64 = 1_000.0;
-    const BURST: f64 = 200.0;
-    let limit = json!({ "name": "all", "per": [], "requests": { "rate": "1000/s", "burst": 200 } });
+    // As much as refills while a busy machine lets nobody ask.
+    const BURST: f64 = 2_000.0;
+    let limit = json!({ "name": "all", "per": [], "requests": { "rate": "1000/s", "burst": 2_000 } });
     let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).start();
     let start = Instant::now();
     let counts =
@@ -39,7 +40,6 @@ fn over_ten_seconds_the_rate_is_kept_and_used() {
     let most = BURST + RATE * start.elapsed().as_secs_f64() + 1.0;
     let least = 0.99 * (BURST + RATE * 10.0);
     let admitted = counts[&200] as f64;
-    println!("admitted {admitted} of {:?}; at least {least}, at most {most:.0}", counts);
     assert!(admitted <= most, "admitted {admitted}, at most {most}");
     assert!(admitted >= least, "admitted {admitted}, at least {least}");
 }

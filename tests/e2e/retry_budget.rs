@@ -210,7 +210,6 @@ fn retries_of_envoy_that_race_become_a_debt_that_is_paid_before_anything_else() 
     race(envoy.front(), CONNECTIONS, 3_000, |_| attempt("k", "0"));
     let retries = upstream.seen().len() - 3_000;
     assert_eq!(envoy.counter("retry_budget.upstream_retries"), u64::try_from(retries).expect("small"));
-    println!("{retries} retries of Envoy on a budget of 300");
     assert!((300..=300 + CONNECTIONS).contains(&retries), "{retries} retries");
     assert_eq!(ask(&envoy, &attempt("k", "1")).status, 429);
 }
@@ -287,7 +286,6 @@ fn the_sdks_come_back_when_they_are_told_and_stop_when_they_are_told() {
             let envoy = Envoy::with(retry_budget(&json!({})).to(upstream.port())).workers(2).start();
             let outcome = run(sdk, &envoy, 1);
             let seconds = outcome["seconds"].as_f64().expect("seconds");
-            println!("{sdk}, {headers:?}: {} requests, {seconds:.2} s", upstream.seen().len());
             assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
             assert_eq!(upstream.seen().len(), attempts, "{sdk} {headers:?}: {outcome}");
             assert!(span.contains(&seconds), "{sdk} {headers:?}: {outcome}");

@@ -37,7 +37,6 @@ fn a_crowd_of_sdks_that_comes_back_as_its_limit_told_it_is_served() {
         let upstream = Upstream::start();
         let envoy = start(filters, &upstream);
         let outcome = crowd(&envoy, 20, 40);
-        println!("20 keys, 40 calls of each at once: {outcome}");
         let served = outcome["ok"].as_u64().expect("some are served");
         let gave_up = outcome["rate_limit_exceeded"].as_u64().unwrap_or(0);
         assert_eq!(served + gave_up, 800, "{outcome}");
@@ -60,7 +59,6 @@ fn a_crowd_with_one_key_is_served_as_if_there_were_no_budget() {
         let envoy = start(filters, &upstream);
         let outcome = crowd(&envoy, 1, 250);
         let served = outcome["ok"].as_u64().expect("some are served");
-        println!("one key, 250 at once: {outcome}");
         let gave_up = outcome["rate_limit_exceeded"].as_u64().unwrap_or(0);
         assert!(served >= 150 && served + gave_up == 250, "{outcome}");
         assert_eq!(envoy.counter("retry_budget.client_retries.refused"), 0);

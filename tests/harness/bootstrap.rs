@@ -5,9 +5,16 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The filters that the composite module holds.
-const COMPOSITE: [&str; 6] =
-    ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"];
+/// Whether the filters are tried in the composite module, each as the only one in it, rather than each in its own: so says
+/// the variable `COMPOSITE` of the environment, and nothing else asks for that.
+pub fn tries_composite() -> bool {
+    env::var_os("COMPOSITE").is_some()
+}
+
+/// Whether `root_id` is one of the filters that the composite module holds, and is tried there.
+fn is_in_composite(root_id: &str) -> bool {
+    tries_composite() && !["connection-guard", "tidegate"].contains(&root_id)
+}
 
 /// What listens, and what it does with a request.
 #[derive(Clone)]
@@ -39,20 +46,19 @@ pub fn root_ids() -> Vec<String> {
     names
 }
 
-/// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter
-/// in the composite module.
+/// A module as an HTTP filter: `product` is its path below `dist/`. Where the composite is tried, the same filter in that.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         let document = format!("{{\"{}\": {configuration}}}", root_id.replace('-', "_"));
         return wasm("http", "tidegate.wasm", "tidegate", &document);
     }
     wasm("http", product, root_id, configuration)
 }
 
-/// These filters as one chain in their order and one in the opposite order. With `COMPOSITE` in the environment, all in
-/// the composite module, which has an order of its own.
+/// These filters as one chain in their order and one in the opposite order. Where the composite is tried, all in that, which
+/// has an order of its own.
 pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
-    if env::var_os("COMPOSITE").is_some() {
+    if tries_composite() {
         let documents = filters.iter().map(|(name, document)| (name.replace('-', "_"), document.clone()));
         let document = Value::Object(documents.collect());
         return vec![vec![wasm("http", "tidegate.wasm", "tidegate", &document.to_string())]];
@@ -65,7 +71,7 @@ pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
 
 /// How Envoy's log begins to say that `root_id` has refused a configuration, for this reason.
 pub fn refusal(root_id: &str, reason: &str) -> String {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         return format!("tidegate configuration refused: {}.{reason}", root_id.replace('-', "_"));
     }
     format!("{root_id} configuration refused: {reason}")

@@ -4,8 +4,9 @@ use crate::bootstrap::{Listener, checkout, root_ids};
 use crate::http::Connection;
 use crate::wait_for;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -22,6 +23,7 @@ pub struct Envoy {
     folder: TempDir,
     admin: SocketAddr,
     front: SocketAddr,
+    _reserved: Socket,
 }
 
 /// How it is started.
@@ -76,6 +78,16 @@ impl Envoy {
         fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
 
+    /// How long its threads have run on a processor.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is running");
+        let nanos = threads.flatten().filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it is running");
@@ -128,12 +140,12 @@ impl Start {
 
     fn launch(self) -> (Envoy, bool) {
         let folder = tempfile::tempdir().expect("a folder for Envoy");
-        let front = free_address();
+        let (front, reserved) = reserve_address();
         let listeners = folder.path().join("listeners.json");
         write_listeners(folder.path(), &self.listener.resource(front.port()));
         fs::write(folder.path().join(BOOTSTRAP), self.listener.bootstrap(&listeners).to_string())
             .expect("written");
-        Envoy::spawn(folder, front, self.workers, self.environment)
+        Envoy::spawn(folder, (front, reserved), self.workers, self.environment)
     }
 }
 
@@ -141,14 +153,14 @@ impl Envoy {
     /// With a whole configuration of its own, given the port to listen on; on two workers.
     pub fn from_bootstrap(text: impl FnOnce(u16) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for Envoy");
-        let front = free_address();
+        let (front, reserved) = reserve_address();
         fs::write(folder.path().join(BOOTSTRAP), text(front.port())).expect("written");
-        Self::spawn(folder, front, 2, Vec::new()).0
+        Self::spawn(folder, (front, reserved), 2, Vec::new()).0
     }
 
     fn spawn(
         folder: TempDir,
-        front: SocketAddr,
+        (front, reserved): (SocketAddr, Socket),
         workers: usize,
         environment: Vec<(String, String)>,
     ) -> (Self, bool) {
@@ -164,7 +176,7 @@ impl Envoy {
             .stderr(errors)
             .spawn()
             .expect("Envoy starts");
-        let mut envoy = Self { child, folder, admin: front, front };
+        let mut envoy = Self { child, folder, admin: front, front, _reserved: reserved };
         envoy.admin = wait_for("Envoy's admin address", PATIENCE, || {
             if let Ok(Some(status)) = envoy.child.try_wait() {
                 panic!("Envoy ended with {status}:\n{}", envoy.log());
@@ -189,11 +201,15 @@ impl Drop for Envoy {
     }
 }
 
-/// A port that was free a moment ago. It must be known before Envoy starts: a listener whose address changes is
+/// A port of ours, and what keeps it so: bound and not listening, it shares the port with Envoy's listeners, which set
+/// SO_REUSEPORT too, and with nobody else. The port must be known before Envoy starts: a listener whose address changes is
 /// not updated in place, and connections that wait to be accepted are reset.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+fn reserve_address() -> (SocketAddr, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("set");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+    (address, socket)
 }
 
 fn write_listeners(folder: &Path, listener: &Value) {

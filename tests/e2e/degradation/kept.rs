@@ -10,7 +10,6 @@ mod share;
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use tidegate_tests::wait_for;
 
 /// The usual client's key.
 const KEY: [(&str, &str); 1] = [("authorization", "Bearer sk-1")];

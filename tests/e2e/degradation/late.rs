@@ -19,7 +19,7 @@ fn impatient(default: Value) -> Value {
 #[test]
 fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_asks_for() {
     for hold in [true, false] {
-        let upstream = Upstream::scripted(|_| after(3, said("late")));
+        let upstream = Upstream::scripted(|_| after(30, said("late")));
         let mut configuration = impatient(json!({}));
         configuration["hold_headers"] = json!(hold);
         let envoy = start(configuration, &upstream);
@@ -34,7 +34,7 @@ fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_ask
                 "hold {hold}, stream {stream}"
             );
             assert_eq!(answer.json()["error"]["code"], "inference_timeout");
-            assert!(took >= Duration::from_millis(490) && took < Duration::from_millis(2_500), "{took:?}");
+            assert!(took >= Duration::from_millis(490) && took < Duration::from_secs(20), "{took:?}");
         }
         assert_eq!((envoy.counter("degradation.timeouts"), envoy.counter("degradation.failures")), (2, 2));
         envoy.assert_no_vm_restarted();
@@ -180,11 +180,11 @@ fn those_who_opted_out_get_the_clusters_own_answers_and_an_honest_error_while_it
     };
     let own = exact();
     assert_eq!((own.status, own.body.as_slice(), degraded(&own)), (500, b"out of memory".as_slice(), None));
-    tidegate_tests::wait_for("the breaker to open", PATIENCE, || {
+    wait_for("the breaker to open", PATIENCE, || {
         ask(&envoy, "x");
         (envoy.counter("degradation.breaker_state") == 1).then_some(())
     });
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until_noticed(&envoy, &upstream);
     let refused = exact();
     assert_eq!(
         (refused.status, refused.json()["error"]["code"].clone()),

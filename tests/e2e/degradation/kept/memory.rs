@@ -39,7 +39,6 @@ fn grown_by(distinct: usize) -> u64 {
         envoy.counter("degradation.kept"),
         envoy.counter("degradation.evicted"),
     );
-    println!("{kept} kept, {evicted} evicted, {bytes} bytes in the cache, grown by {grown} bytes");
     assert!((1_000_000..512 * 4_096).contains(&bytes), "{bytes} bytes");
     let distinct = distinct as u64;
     assert!(evicted > distinct * 3 / 4 && kept > distinct * 9 / 10, "{kept} kept, {evicted} evicted");
