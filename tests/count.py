@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """How many tests each stage of `make test` has, ran, failed and left out, from what the test runners reported.
 
-Fails if a stage left no report or ran nothing, if a test failed, if one that should have run did not, or if one was
-left out that is not among IGNORED; in CI also if a test in Python was skipped.
+Fails if a stage left no report or ran nothing, if a test failed, if one that should have run did not, or if one is
+ignored that is not among IGNORED. In Python's stage a skip that is not allowed is a failure by itself (SKIP, in
+tests/deploy/run.sh).
 """
 
 import json
-import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -27,7 +27,6 @@ IGNORED = {
 """The tests that take minutes or measure, and so are run by hand."""
 
 EXAMPLES = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
-IN_CI = bool(os.environ.get("CI"))
 
 
 @dataclass
@@ -98,8 +97,6 @@ def junit(stage: Stage) -> set[tuple[str, str]]:
         test = (case.get("classname"), case.get("name"))
         if case.find("skipped") is not None:
             stage.left_out += 1
-            if IN_CI:
-                stage.wrong.append(f"was skipped: {' '.join(test)}")
             continue
         ran.add(test)
         stage.ran += 1
