@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, get};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn start(limit: serde_json::Value) -> Envoy {
     Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).start()
@@ -51,7 +51,7 @@ fn admitted_and_refused_answers_tell_the_limit_what_remains_and_when_it_resets()
     assert!(message.contains("per-client") && message.contains("6 requests per minute"), "{message}");
 
     assert_eq!(ask(&envoy, "b").status, 200, "another client has a bucket of its own");
-    wait_for("the rule's name in the access log", Duration::from_secs(10), || {
+    wait_for("the rule's name in the access log", PATIENCE, || {
         envoy.access_log().contains("429 tidegate.rate_limit.per-client").then_some(())
     });
     assert_eq!(envoy.counter("rate_limit.admitted"), 3);

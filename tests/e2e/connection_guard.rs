@@ -11,9 +11,8 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::Connection;
 use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: test\r\n\r\n";
 
 fn strict() -> Value {
@@ -257,7 +256,7 @@ fn an_address_has_just_as_many_connections_as_it_may_have_on_four_workers() {
     assert_eq!(envoy.counter("connection_guard.rejected.too_many_connections"), 240);
     for round in 1..=5 {
         open.truncate(35);
-        wait_for("the connections that were closed", Duration::from_secs(10), || {
+        wait_for("the connections that were closed", PATIENCE, || {
             (envoy.stat("http.front.downstream_cx_active") == 35).then_some(())
         });
         open.extend(answered(envoy.front(), 100));

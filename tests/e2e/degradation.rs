@@ -15,10 +15,9 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, post};
 use tidegate_tests::upstream::{Step, Upstream};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(configuration: Value, upstream: &Upstream) -> Envoy {
     in_front_of(configuration, upstream.port())

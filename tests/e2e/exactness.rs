@@ -62,7 +62,7 @@ fn two_limits_that_race_admit_what_the_tighter_one_holds_and_charge_nobody_else(
     let cluster = json!({ "limits": [limits["limits"][0]] });
     envoy.reload(&Listener::new([rate_limit(&cluster)]));
     let answer = || envoy.connect().exchange(&get("/", &[("authorization", "Bearer c")])).expect("an answer");
-    tidegate_tests::wait_for("the new configuration", Duration::from_secs(20), || {
+    tidegate_tests::wait_for("the new configuration", tidegate_tests::PATIENCE, || {
         (answer().status == 200).then_some(())
     });
     let left = answer().number("x-ratelimit-remaining-requests");

@@ -3,11 +3,10 @@
 
 use serde_json::{Value, json};
 use std::thread;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, module, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{self, Answer};
-use tidegate_tests::{http2, wait_for};
+use tidegate_tests::{PATIENCE, http2, wait_for};
 
 type Headers<'a> = [(&'a [u8], &'a [u8])];
 
@@ -123,7 +122,7 @@ fn a_refused_client_is_told_which_rule_what_it_admits_and_not_to_come_back() {
          at most 2047 are accepted."
     );
     assert_eq!(ask(&envoy, Protocol::Http2, &[]), admitted());
-    wait_for("the rule's name in the access log", Duration::from_secs(10), || {
+    wait_for("the rule's name in the access log", PATIENCE, || {
         envoy.access_log().contains("403 tidegate.header_limit.fields.user-agent").then_some(())
     });
     assert_eq!(envoy.counter("header_limit.admitted"), 1);
@@ -282,7 +281,7 @@ fn a_wrong_configuration_is_refused_with_its_path_and_the_old_one_stays() {
     ];
     for (rejected, (configuration, problem)) in (1..).zip(wrong) {
         envoy.reload(&Listener::new([filter(&configuration)]));
-        wait_for(&format!("the refusal of {configuration}"), Duration::from_secs(10), || {
+        wait_for(&format!("the refusal of {configuration}"), PATIENCE, || {
             (envoy.stat("listener_manager.lds.update_rejected") == rejected).then_some(())
         });
         assert!(envoy.log().contains(&refusal("header-limit", problem)), "{}", envoy.log());

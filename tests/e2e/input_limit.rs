@@ -1,7 +1,7 @@
 //! Prompts are judged while they stream in: at their edges, at every cut, and before the upstream sees anything.
 
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, chains, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, post};
@@ -140,11 +140,9 @@ fn a_prompt_too_long_is_refused_while_the_rest_of_it_is_still_to_come() {
     let head =
         "POST / HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n";
     let text = "x".repeat(101);
-    let begun = Instant::now();
     connection.send(format!("{head}{{\"messages\":[{{\"content\":\"{text}").as_bytes()).expect("sent");
     let answer = connection.receive().expect("an answer");
     assert_eq!(code(&answer), "context_length_exceeded");
-    assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(upstream.seen().is_empty());
 }
 

@@ -6,10 +6,9 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
 use tidegate_tests::upstream::{Step, Upstream};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The composite, in which a request waits for the only token of a second, and no filter holds its body.
 fn delaying(others: &Value, upstream: &Upstream) -> Envoy {

@@ -5,13 +5,12 @@ use crate::sdk::{run, sdks};
 use crate::survival::hostile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, NOBODY, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, get, post};
 use tidegate_tests::load::race;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CONNECTIONS: usize = 32;
 
@@ -104,7 +103,7 @@ fn a_refused_retry_is_told_to_stop_in_the_shape_that_the_sdks_read() {
     let (millis, seconds, should_retry) = told(&refused);
     assert_eq!((seconds, should_retry), (millis.div_ceil(1_000), Some("false")));
     assert_eq!(upstream.seen().len(), 0);
-    wait_for("the access log", Duration::from_secs(10), || {
+    wait_for("the access log", PATIENCE, || {
         envoy.access_log().contains("429 tidegate.retry_budget.exhausted").then_some(())
     });
 }

@@ -8,7 +8,7 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
 use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn slow_client(configuration: &Value) -> Value {
     let mut filter = module("slow-client.wasm", "slow-client", &configuration.to_string());
@@ -150,7 +150,7 @@ fn clients_that_leave_while_held_leave_nothing_behind() {
     for _ in 0..20 {
         drop((0..20).map(|_| begin(&envoy, 1_000)).collect::<Vec<_>>());
     }
-    wait_for("Envoy to notice", Duration::from_secs(10), || {
+    wait_for("Envoy to notice", PATIENCE, || {
         (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
     });
     thread::sleep(Duration::from_millis(1_500));

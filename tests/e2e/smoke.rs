@@ -2,12 +2,11 @@
 //! refuses a configuration that it cannot enforce. `make compat` runs these tests in all of them.
 
 use serde_json::{Value, json};
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, connection_guard, module, refusal, root_ids};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{get, post};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -136,7 +135,7 @@ fn connection_guard_closes() {
     assert_eq!(exchange(&envoy, &get("/", &[])), 200);
     let mut silent = envoy.connect();
     assert!(silent.receive().is_err(), "a connection that says nothing was answered");
-    wait_for("the count of what was closed", Duration::from_secs(10), || {
+    wait_for("the count of what was closed", PATIENCE, || {
         (envoy.counter("connection_guard.rejected.header_timeout") == 1).then_some(())
     });
     assert_eq!(envoy.counter("connection_guard.admitted"), 2);

@@ -2,12 +2,11 @@
 //! unchanged and as it comes, and none counts against the cluster that is well.
 
 use serde_json::{Value, json};
-use std::time::Duration;
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, post};
 use tidegate_tests::reference::{self, FILES, UNLIMITED};
 use tidegate_tests::upstream::{Gate, Step, Upstream};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
 const IN_A_ROW: usize = 30;
@@ -169,7 +168,7 @@ fn a_stream_that_fails_is_one_failure_whether_it_had_begun_or_not() {
             assert_eq!(answer.status, if passes { 200 } else { 503 }, "{file}, {name}");
             assert!(!passes || answer.body == stream.events.concat().into_bytes(), "{file}, {name}");
             let expected = (before.0 + failed, before.1 + overloaded);
-            wait_for("the outcome", Duration::from_secs(10), || {
+            wait_for("the outcome", PATIENCE, || {
                 ((envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")) == expected)
                     .then_some(())
             });

@@ -8,12 +8,11 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Connection, post};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
 use tidegate_tests::websocket::{CLOSE, TEXT, echo, handshake, masked, unmasked};
+use tidegate_tests::{PATIENCE, wait_for};
 use tidegate_tests::{http2, reference};
 
 const REALTIME: &str = "/v1/realtime?model=small";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longer than what any of these filters gives a body, or an answer.
 const SILENCE: Duration = Duration::from_millis(1_500);

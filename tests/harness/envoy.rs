@@ -2,7 +2,7 @@
 
 use crate::bootstrap::{Listener, checkout, root_ids};
 use crate::http::Connection;
-use crate::wait_for;
+use crate::{PATIENCE, wait_for};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use std::fs;
@@ -15,7 +15,6 @@ use tempfile::TempDir;
 
 /// Envoy reads JSON as the YAML that it is.
 const BOOTSTRAP: &str = "bootstrap.yaml";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Envoy.
 pub struct Envoy {

@@ -49,10 +49,10 @@ fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
     let envoy = reference::start(
         &upstream,
         &[
-            ("int_value: 60000", "int_value: 1000"),
+            ("int_value: 60000", "int_value: 300"),
             ("stream_flush_timeout: 60s", "stream_flush_timeout: 1s"),
-            ("stream_idle_timeout: 300s", "stream_idle_timeout: 3s"),
-            ("max_stream_duration: 3600s", "max_stream_duration: 6s"),
+            ("stream_idle_timeout: 300s", "stream_idle_timeout: 5s"),
+            ("max_stream_duration: 3600s", "max_stream_duration: 10s"),
         ],
     );
     let begin = |target: &[u8]| {
