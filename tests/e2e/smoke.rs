@@ -34,7 +34,7 @@ fn must_refuse(listener: Listener, root_id: &str) {
 #[test]
 fn every_module_admits_refuses_and_counts() {
     for root_id in root_ids() {
-        match root_id.as_str() {
+        match root_id {
             "connection-guard" => connection_guard_closes(),
             "degradation" => degradation_stands_in(),
             "header-limit" => header_limit_refuses(),
@@ -146,10 +146,10 @@ fn connection_guard_closes() {
 fn every_module_refuses_a_configuration_that_it_cannot_enforce() {
     let wrong = json!({ "no such key": 1 });
     for root_id in root_ids() {
-        let listener = match root_id.as_str() {
+        let listener = match root_id {
             "connection-guard" => Listener::new([]).behind(connection_guard(&wrong)),
-            _ => Listener::new([filter(&root_id, &wrong)]),
+            _ => Listener::new([filter(root_id, &wrong)]),
         };
-        must_refuse(listener, &root_id);
+        must_refuse(listener, root_id);
     }
 }

@@ -2,8 +2,8 @@
 //! upstream or of an answer that Envoy gives itself.
 
 use serde_json::{Value, json};
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 /// Whether the filters are tried in the composite module, each as the only one in it, rather than each in its own: so says
 /// the variable `COMPOSITE` of the environment, and nothing else asks for that.
@@ -13,7 +13,7 @@ pub fn tries_composite() -> bool {
 
 /// Whether `root_id` is one of the filters that the composite module holds, and is tried there.
 fn is_in_composite(root_id: &str) -> bool {
-    tries_composite() && !["connection-guard", "tidegate"].contains(&root_id)
+    tries_composite() && tidegate_chain::http_filters().any(|filter| filter.root_id == root_id)
 }
 
 /// What listens, and what it does with a request.
@@ -36,14 +36,9 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-/// The names of all modules: those that have a schema, which `tidegate-check` writes for each.
-pub fn root_ids() -> Vec<String> {
-    let files = fs::read_dir(checkout().join("envoy/schema")).expect("envoy/schema");
-    let names = files.flatten().filter_map(|file| file.file_name().into_string().ok());
-    let mut names: Vec<String> =
-        names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
-    names.sort();
-    names
+/// The root ids of all modules: one for each filter of the list, and the composite.
+pub fn root_ids() -> impl Iterator<Item = &'static str> {
+    tidegate_chain::FILTERS.into_iter().map(|filter| filter.root_id).chain(["tidegate"])
 }
 
 /// A module as an HTTP filter: `product` is its path below `dist/`. Where the composite is tried, the same filter in that.
