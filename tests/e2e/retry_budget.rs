@@ -271,23 +271,24 @@ fn retries_of_clients_that_say_nothing_are_known_by_their_bodies() {
 
 #[test]
 fn the_sdks_come_back_when_they_are_told_and_stop_when_they_are_told() {
-    type Row = (&'static [(&'static str, &'static str)], usize, std::ops::Range<f64>);
+    /// What the server says, how often the SDK asks, and how many seconds it takes at least.
+    type Row = (&'static [(&'static str, &'static str)], usize, f64);
     let rows: [Row; 5] = [
-        (&[], 3, 0.0..9.0),
-        (&[("retry-after", "1")], 3, 2.0..12.0),
-        (&[("retry-after-ms", "300"), ("retry-after", "5")], 3, 0.6..10.0),
-        (&[("x-should-retry", "false")], 1, 0.0..3.0),
-        (&[("retry-after", "300")], 1, 0.0..3.0),
+        (&[], 3, 0.0),
+        (&[("retry-after", "1")], 3, 2.0),
+        (&[("retry-after-ms", "300"), ("retry-after", "5")], 3, 0.6),
+        (&[("x-should-retry", "false")], 1, 0.0),
+        (&[("retry-after", "300")], 1, 0.0),
     ];
     for sdk in sdks() {
-        for (headers, attempts, span) in rows.clone() {
+        for (headers, attempts, least) in rows {
             let upstream = failing(429, headers);
             let envoy = Envoy::with(retry_budget(&json!({})).to(upstream.port())).workers(2).start();
             let outcome = run(sdk, &envoy, 1);
             let seconds = outcome["seconds"].as_f64().expect("seconds");
             assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
             assert_eq!(upstream.seen().len(), attempts, "{sdk} {headers:?}: {outcome}");
-            assert!(span.contains(&seconds), "{sdk} {headers:?}: {outcome}");
+            assert!((least..60.0).contains(&seconds), "{sdk} {headers:?}: {outcome}");
             assert_eq!(
                 envoy.counter("retry_budget.first_attempts"),
                 1,

