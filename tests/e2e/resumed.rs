@@ -10,11 +10,11 @@ use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// The composite, in which a request waits for the only token of a second, and no filter holds its body.
+/// The composite, in which a request waits for the only token of three seconds, and no filter holds its body.
 fn delaying(others: &Value, upstream: &Upstream) -> Envoy {
     let mut document = others.clone();
     document["rate_limit"] = json!({ "limits": [{
-        "name": "smooth", "per": [], "requests": { "rate": "1/s", "burst": 1 }, "exceed": { "delay": "30s" },
+        "name": "smooth", "per": [], "requests": { "rate": "20/min", "burst": 1 }, "exceed": { "delay": "30s" },
     }]});
     let mut filter = module("tidegate.wasm", "tidegate", &document.to_string());
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
@@ -107,6 +107,6 @@ fn an_answer_that_an_alarm_lets_go_in_the_middle_is_shown_whole_to_the_filter() 
     let envoy = Envoy::with(Listener::new([filter]).to(upstream.port())).workers(2).start();
     let answer = envoy.connect().exchange(&get("/held", &[])).expect("an answer");
     assert_eq!(answer.body, [[b'a'; 1_000], [b'b'; 1_000]].concat());
-    assert_eq!(envoy.counter("store_contract.shown"), 2_000);
+    assert_eq!(envoy.stat("wasmcustom.tidegate.store_contract.shown"), 2_000);
     envoy.assert_no_vm_restarted();
 }

@@ -47,7 +47,7 @@ fn envoy(rate: &str) -> Envoy {
 #[test]
 fn an_sdk_recovers_by_itself_when_the_wait_is_short() {
     for sdk in ["openai", "anthropic"] {
-        let envoy = envoy("2/s");
+        let envoy = envoy("30/min");
         let outcome = run(sdk, &envoy, 3);
         assert_eq!(outcome["calls"], json!(["ok", "ok", "ok"]), "{sdk}: {outcome}");
         assert!(

@@ -165,7 +165,7 @@ fn a_handshake_is_charged_once_as_a_request_without_a_model() {
 fn a_delayed_handshake_opens_when_its_turn_has_come() {
     for hold in [true, false] {
         let document = json!({ "limits": [{ "name": "smooth", "per": [],
-            "requests": { "rate": "1/s", "burst": 1 }, "exceed": { "delay": "30s" } }] });
+            "requests": { "rate": "20/min", "burst": 1 }, "exceed": { "delay": "30s" } }] });
         let envoy = start(filter("rate-limit", &document, hold), echo().port());
         for _ in 0..2 {
             Session::open(&envoy, "rate-limit").talk(TEXT, b"{}").expect("an echo");

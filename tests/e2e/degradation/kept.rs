@@ -192,7 +192,7 @@ fn an_answer_of_the_longest_length_is_kept_and_one_of_a_byte_more_is_not() {
 #[test]
 fn an_answer_that_is_fresh_saves_the_work_and_one_that_is_not_is_asked_for_again() {
     let upstream = Upstream::scripted(numbered());
-    let envoy = start(keeping(json!({ "ttl": "10m", "fresh": "2s" })), &upstream);
+    let envoy = start(keeping(json!({ "ttl": "10m", "fresh": "6s" })), &upstream);
     ask(&envoy, "x");
     for _ in 0..10 {
         assert_eq!(text(&ask(&envoy, "x")), "answer 0");
@@ -207,7 +207,7 @@ fn an_answer_that_is_fresh_saves_the_work_and_one_that_is_not_is_asked_for_again
 #[test]
 fn a_drill_gives_what_is_kept_and_the_clusters_answer_to_what_is_not() {
     let upstream = Upstream::scripted(numbered());
-    let envoy = start(keeping(json!({ "force": true, "ttl": "3s" })), &upstream);
+    let envoy = start(keeping(json!({ "force": true, "ttl": "6s" })), &upstream);
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     assert_eq!(text(&ask(&envoy, "y")), "answer 1");
