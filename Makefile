@@ -17,19 +17,19 @@ check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=r
 	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id] [FORMAT=json]" >&2; exit 2; }
 	@cargo run --quiet --package tidegate-check -- $(if $(FORMAT),--format $(FORMAT)) "$(CONFIG)" $(MODULE)
 
-test: ## run every test, and tell all that failed
-	@$(MAKE) --keep-going --no-print-directory unit e2e composite platforms
+test: ## run every test, and tell how many each stage ran and all that failed
+	@rm -rf target/test-results
+	@$(MAKE) --keep-going --no-print-directory unit e2e composite platforms; python3 tests/count.py $$?
 
 unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
-	cargo test --quiet --no-fail-fast
+	./tests/stage.sh unit
 
 e2e: build ## run the tests against a real Envoy
 	./module/build.sh store-contract
-	cargo test --release --no-fail-fast --package tidegate-trim --package tidegate-tests -- --test-threads 1
+	./tests/stage.sh e2e
 
 composite: build ## run the filters' end-to-end tests against the composite module
-	COMPOSITE=1 cargo test --release --package tidegate-tests -- --test-threads 1 \
-		--skip connection_guard --skip reference --skip clock --skip streams --skip ninth
+	./tests/stage.sh composite
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
