@@ -66,13 +66,13 @@ attack: build ## slow attacks against Envoy's defaults, Envoy's best settings an
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)
 	python3 envoy/package.py $(REGISTRY)
 
-storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget
+storm: build ## what retries do to a cluster that fails half its requests, with and without the retry budget (QUICK=--quick)
 	./tests/lab/run.sh storm $(QUICK)
 
 real: build ## streams of a real model, in every API that it has, through every filter
 	./tests/lab/run.sh real
 
-outage: build ## what clients get while the model server is dead, or slow, with and without degradation
+outage: build ## what clients get while the model server is dead, or slow, with and without degradation (QUICK=--quick)
 	./tests/lab/run.sh outage $(QUICK)
 
 blame: build ## what honest clients get beside one whose requests fail, hang or drip, and after an outage (QUICK=--quick)
