@@ -24,7 +24,7 @@ unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
 	cargo test --quiet --no-fail-fast
 
 e2e: build ## run the tests against a real Envoy
-	./module/build.sh store-contract
+	./module/build.sh store-contract task-contract
 	cargo test --release --no-fail-fast --package tidegate-trim --package tidegate-tests -- --test-threads 1
 
 composite: build ## run the filters' end-to-end tests against the composite module
@@ -43,7 +43,7 @@ compat: build ## run the smoke tests in every supported release of Envoy
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets --exclude tidegate-module -- --deny warnings
-	for filter in $(basename $(notdir $(wildcard module/surface/*.txt))) store-contract; do \
+	for filter in $(basename $(notdir $(wildcard module/surface/*.txt))) store-contract task-contract; do \
 		cargo clippy --quiet --package tidegate-module --features $$filter -- --deny warnings || exit 1; done
 	./tests/lint-scripts.sh
 

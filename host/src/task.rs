@@ -83,12 +83,15 @@ pub struct StreamId(pub u32);
 pub struct Period(u64);
 
 impl Period {
-    const SHORTEST: u64 = 5_000_000;
-    const LONGEST: u64 = 3_600_000_000_000;
+    /// 5 ms.
+    pub const SHORTEST: Self = Self(5_000_000);
+
+    /// An hour.
+    pub const LONGEST: Self = Self(3_600_000_000_000);
 
     /// Every so many nanoseconds; `None` outside of the range.
     pub const fn new(nanos: u64) -> Option<Self> {
-        if nanos < Self::SHORTEST || nanos > Self::LONGEST { None } else { Some(Self(nanos)) }
+        if nanos < Self::SHORTEST.0 || nanos > Self::LONGEST.0 { None } else { Some(Self(nanos)) }
     }
 
     /// In nanoseconds.

@@ -19,6 +19,7 @@ use tidegate_host::exchange::{Exchange, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
+use tidegate_host::task::StreamId;
 use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite;
@@ -119,7 +120,8 @@ impl<S: Stream + 'static> Inner<S> {
         question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
+        let (protocol, dialect) = (self.protocol.get(), self.dialect.get());
+        let callback = Callback { stream: Some(StreamId(self.id)), protocol, dialect, ..callback };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
@@ -324,7 +326,8 @@ impl<S: Stream + 'static> Drop for HttpStream<S> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;
-        let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
+        let stream = Some(StreamId(inner.id));
+        let callback = Callback { stream, protocol: inner.protocol.get(), ..Callback::default() };
         let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
         if let Ok(mut filter) = inner.filter.try_borrow_mut() {
             filter.on_gone(&exchange);

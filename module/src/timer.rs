@@ -40,6 +40,19 @@ impl Timer {
         }
     }
 
+    /// Wakes the stream of the context `id` before its time, if it has an alarm.
+    pub fn ring(&self, id: u32, now: Timestamp) {
+        if let Some(sleeper) = self.take(id) {
+            sleeper.wake(now);
+        }
+    }
+
+    fn take(&self, id: u32) -> Option<Rc<dyn Sleeper>> {
+        let mut alarms = self.alarms.try_borrow_mut().ok()?;
+        let key = *alarms.keys().find(|(_, sleeper)| *sleeper == id)?;
+        alarms.remove(&key)
+    }
+
     /// Wakes those whose time has come.
     pub fn tick(&self, now: Timestamp) {
         while let Some(sleeper) = self.next_due(now) {

@@ -178,17 +178,17 @@ mod tests {
                             if at_version != version {
                                 continue;
                             }
-                            (record, version) = (stored, version + 1);
+                            (record, version) = (stored, version.wrapping_add(1));
                         }
                         if let Standing::Leads(ends) = standing {
                             leads_until[worker] = ends.as_nanos();
                         }
                     }
                     Step::Die(worker) => {
-                        names[worker] += 4;
+                        names[worker] = names[worker].wrapping_add(4);
                         (seen[worker], leads_until[worker]) = (None, 0);
                     }
-                    Step::Wait(nanos) => now += nanos,
+                    Step::Wait(nanos) => now = now.saturating_add(nanos),
                 }
                 let leaders = leads_until.iter().filter(|ends| **ends > now).count();
                 prop_assert!(leaders <= 1, "{leads_until:?} at {now}");
@@ -200,17 +200,17 @@ mod tests {
             died in 0..SECOND, pause in 1..SECOND / 2,
         ) {
             let lease = led_by(1, 0);
-            let asks = (0..).map(|n| died + n * pause);
+            let asks = core::iter::successors(Some(died), |asked| asked.checked_add(pause));
             let led = asks.map(|now| (now, lease.claim(2, at(now), term()).1))
                 .find(|(_, standing)| matches!(standing, Standing::Leads(_)));
-            prop_assert!(led.is_some_and(|(now, _)| now < SECOND.max(died) + pause));
+            prop_assert!(led.is_some_and(|(now, _)| now.saturating_sub(pause) < SECOND));
         }
 
         #[test]
         fn a_leader_that_asks_twice_a_term_stays(pauses in proptest::collection::vec(0..SECOND / 2, 1..100)) {
-            let (mut lease, mut now) = (led_by(1, 0), 0);
+            let (mut lease, mut now) = (led_by(1, 0), 0_u64);
             for pause in pauses {
-                now += pause;
+                now = now.saturating_add(pause);
                 let (stored, standing) = lease.claim(1, at(now), term());
                 prop_assert!(matches!(standing, Standing::Leads(ends) if ends > at(now)));
                 prop_assert!(matches!(lease.claim(2, at(now), term()).1, Standing::Follows(_)));

@@ -35,6 +35,7 @@ mod smoke;
 mod store;
 mod streams;
 mod survival;
+mod tasks;
 mod traffic;
 mod tunnels;
 mod waits;

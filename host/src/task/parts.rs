@@ -50,7 +50,7 @@ impl Tasks {
 
 impl Task for Tasks {
     fn period(&self) -> Period {
-        self.0.iter().map(|part| part.task.period()).min().unwrap_or(Period(Period::LONGEST))
+        self.0.iter().map(|part| part.task.period()).min().unwrap_or(Period::LONGEST)
     }
 
     fn on_start(&mut self, whole: &dyn Worker) {

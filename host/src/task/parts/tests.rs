@@ -44,7 +44,7 @@ impl Task for Asker {
     }
 
     fn on_tick(&mut self, worker: &dyn Worker) {
-        self.heard.ticks.set(self.heard.ticks.get() + 1);
+        self.heard.ticks.set(self.heard.ticks.get().saturating_add(1));
         worker.count(0, 1);
     }
 
