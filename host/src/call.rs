@@ -101,6 +101,18 @@ impl Call<'_> {
             Self::Grpc(call) => call.deadline,
         }
     }
+
+    /// Whether it can be sent: no text of it that becomes a header has a control character, which could end that header.
+    pub fn is_well_formed(&self) -> bool {
+        let is_plain = |text: &str| !text.contains(char::is_control);
+        match self {
+            Self::Http(call) => {
+                let fields = call.headers.iter().flat_map(|(name, value)| [*name, *value]);
+                [call.method, call.authority, call.path].into_iter().chain(fields).all(is_plain)
+            }
+            Self::Grpc(call) => [call.service, call.method].into_iter().all(is_plain),
+        }
+    }
 }
 
 /// A cluster that speaks gRPC, and the `:authority` that it is called by.
@@ -114,9 +126,12 @@ impl GrpcUpstream {
     /// The longest cluster's name, and the longest authority, in bytes.
     pub const LONGEST: usize = 125;
 
-    /// `cluster` as the proxy knows it; without an authority, its name is the authority. `None` for a name that is empty, and
-    /// for one that is longer than [`LONGEST`](Self::LONGEST).
+    /// `cluster` as the proxy knows it; without an authority, its name is the authority. `None` for a name that is empty,
+    /// that has a control character, or that is longer than [`LONGEST`](Self::LONGEST).
     pub fn new(cluster: &str, authority: Option<&str>) -> Option<Self> {
+        if [Some(cluster), authority].into_iter().flatten().any(|name| name.contains(char::is_control)) {
+            return None;
+        }
         let cluster = service(CLUSTER_NAME, cluster)?;
         let authority = authority.map_or(Some(String::new()), |authority| service(AUTHORITY, authority))?;
         Some(Self(cluster + &authority))
@@ -152,6 +167,8 @@ fn service(field: u8, text: &str) -> Option<String> {
 pub enum Refused {
     /// As many as may be are in flight.
     Full,
+    /// A text of it has a control character.
+    Malformed,
     /// The proxy would not: it has no such cluster, the cluster has no endpoint, or its circuit breaker is open.
     Unreachable,
 }
@@ -253,13 +270,47 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_empty_or_too_long_name_no_upstream() {
+    fn names_that_are_empty_too_long_or_no_names_name_no_upstream() {
         let (longest, longer) = ("x".repeat(125), "x".repeat(126));
         assert!(GrpcUpstream::new(&longest, Some(&longest)).is_some());
-        let wrong = [("", None), (&longer, None), ("a", Some("")), ("a", Some(longer.as_str()))];
+        let wrong = [
+            ("", None),
+            (&longer, None),
+            ("a", Some("")),
+            ("a", Some(longer.as_str())),
+            ("a", Some("b\r\nc")),
+        ];
         assert!(
             wrong.into_iter().all(|(cluster, authority)| GrpcUpstream::new(cluster, authority).is_none())
         );
+    }
+
+    #[test]
+    fn a_call_whose_texts_could_end_a_header_is_malformed() {
+        let deadline = Deadline::new(1).expect("in range");
+        let call = HttpCall {
+            cluster: "c",
+            method: "GET",
+            authority: "a",
+            path: "/caf\u{e9}?a b",
+            headers: &[("x-a", "b")],
+            body: b"\r\n",
+            deadline,
+        };
+        assert!(Call::Http(call).is_well_formed());
+        for wrong in [
+            HttpCall { path: "/ HTTP/1.1\r\nx-b: c", ..call },
+            HttpCall { authority: "a\0", ..call },
+            HttpCall { method: "GET\n", ..call },
+            HttpCall { headers: &[("x-a", "b\r")], ..call },
+            HttpCall { headers: &[("x\n", "b")], ..call },
+        ] {
+            assert!(!Call::Http(wrong).is_well_formed(), "{wrong:?}");
+        }
+        let upstream = GrpcUpstream::new("c", None).expect("a name");
+        let call = GrpcCall { upstream: &upstream, service: "s", method: "m\n", message: b"\n", deadline };
+        assert!(!Call::Grpc(call).is_well_formed());
+        assert!(Call::Grpc(GrpcCall { method: "m", ..call }).is_well_formed());
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub trait Task {
 /// A worker as its task sees it. As a [`Proxy`]: it has no peer and no stream, and its alarm is an earlier `on_tick`.
 pub trait Worker: Proxy {
     /// Calls an upstream; the answer comes to [`Task::on_answer`]. Refused without a host call if
-    /// [`MAX_IN_FLIGHT`](crate::call::MAX_IN_FLIGHT) calls of this task have no answer yet. One host call.
+    /// [`MAX_IN_FLIGHT`](crate::call::MAX_IN_FLIGHT) calls of this task have no answer yet, and if it is malformed. One host
+    /// call.
     fn call(&self, call: &Call<'_>) -> Result<CallId, Refused>;
 
     /// Has the alarm of a stream of this worker go off once this callback is over. Nothing happens to a stream that is gone,

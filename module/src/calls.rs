@@ -29,6 +29,9 @@ impl Calls {
         if !in_flight.has_room() {
             return Err(Refused::Full);
         }
+        if !call.is_well_formed() {
+            return Err(Refused::Malformed);
+        }
         let token = match call {
             Call::Http(call) => hostcalls::call_http(call).map(Token::Http),
             Call::Grpc(call) => hostcalls::call_grpc(call).map(Token::Grpc),

@@ -363,25 +363,45 @@ fn hundreds_of_held_requests_are_let_go_at_once() {
 }
 
 #[test]
-fn a_wake_for_a_vm_that_has_trapped_disturbs_nobody_and_its_successor_is_woken() {
+fn a_wake_for_a_vm_that_has_trapped_wakes_no_request_of_its_successor() {
     let servers = Servers::start();
     let envoy = servers.envoy(2);
-    let mut workers = connections(&envoy, 2).into_values();
-    let (mut first, mut other) = (workers.next().expect("one"), workers.next().expect("two"));
-    first.send(&get("/hold/before", &[])).expect("sent");
-    let release = |other: &mut Connection, name: &str| {
+    let hold = |connection: &mut Connection, name: &str| {
+        connection.send(&get(&format!("/hold/{name}"), &[])).expect("sent");
+    };
+    let mut other = envoy.connect();
+    let mut release = |name: &str| {
         wait_for("the request to be held", PATIENCE, || {
-            (text(&ask(other, &format!("/release/{name}"), &[])) == "sent").then_some(())
+            (text(&ask(&mut other, &format!("/release/{name}"), &[])) == "sent").then_some(())
         });
     };
-    release(&mut other, "before");
-    assert_eq!(text(&first.receive().expect("an answer")), "woken");
-    trap(&envoy, &mut first);
-    for _ in 0..100 {
-        release(&mut other, "before");
+    // The streams of a VM are numbered as they come, so those held after the trap have the numbers of those before.
+    let mut by_worker: BTreeMap<String, Vec<(usize, Connection)>> = BTreeMap::new();
+    for n in 0..30 {
+        let mut connection = envoy.connect();
+        hold(&mut connection, &format!("before-{n}"));
+        release(&format!("before-{n}"));
+        let answer = connection.receive().expect("an answer");
+        assert_eq!(text(&answer), "woken");
+        by_worker.entry(worker(&answer).to_owned()).or_default().push((n, connection));
     }
-    first.send(&get("/hold/after", &[])).expect("sent");
-    release(&mut other, "after");
-    assert_eq!(text(&first.receive().expect("an answer")), "woken");
+    let mut most = by_worker.into_values().max_by_key(Vec::len).expect("a worker");
+    assert!(most.len() >= 15);
+    let (_, mut trapped) = most.pop().expect("a connection");
+    trap(&envoy, &mut trapped);
+    for (n, connection) in &mut most {
+        hold(connection, &format!("after-{n}"));
+    }
+    for (n, _) in &most {
+        release(&format!("before-{n}"));
+    }
+    let held = u64::try_from(most.len()).expect("a number");
+    for (woken, (n, connection)) in (1..).zip(&mut most) {
+        release(&format!("after-{n}"));
+        assert_eq!(text(&connection.receive().expect("an answer")), "woken");
+        wait_for("only that one to be let go", PATIENCE, || {
+            (envoy.stat("http.front.downstream_rq_active") == held - woken).then_some(())
+        });
+    }
     assert_eq!(restarts(&envoy), 1, "{}", envoy.log());
 }

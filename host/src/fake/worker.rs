@@ -157,6 +157,9 @@ impl Worker for FakeTaskWorker<'_> {
         if !in_flight.has_room() {
             return Err(Refused::Full);
         }
+        if !call.is_well_formed() {
+            return Err(Refused::Malformed);
+        }
         self.proxy.calls.make();
         if self.refuses {
             return Err(Refused::Unreachable);

@@ -77,6 +77,11 @@ pub const STATEMENTS: &[Statement] = &[
         outcomes: &[("Unreachable", 1)],
     },
     Statement {
+        says: "a path that could end its header is refused",
+        headers: &[("x-cluster", ANSWERS), ("x-path", "/ask\tx"), ("x-times", "17")],
+        outcomes: &[("Malformed", 17)],
+    },
+    Statement {
         says: "the seventeenth call at a time is refused",
         headers: &[("x-cluster", HANGS), ("x-path", "/ask"), ("x-deadline-ms", "300"), ("x-times", "18")],
         outcomes: &[("Full", 2), ("http 504", 16)],
