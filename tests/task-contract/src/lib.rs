@@ -16,7 +16,7 @@ use task::{ContractTask, Job};
 use tidegate_host::call::CallId;
 use tidegate_host::config::ConfigError;
 use tidegate_host::election::Election;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::task::{StreamId, Task, WorkerId};
@@ -75,6 +75,8 @@ impl Plugin for TaskContract {
 
 impl Filter for TaskContract {
     type Stream = ContractStream;
+    const STAGE: Stage = Stage::Judge;
+    const SETS_ALARMS: bool = true;
 
     fn stream(&self) -> ContractStream {
         ContractStream { shared: Rc::clone(&self.0), stream: None }
@@ -88,8 +90,6 @@ pub struct ContractStream {
 }
 
 impl Stream for ContractStream {
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         self.stream = exchange.stream();
         let path = exchange.request_headers().only(b":path").unwrap_or_default();
@@ -155,8 +155,7 @@ impl ContractStream {
 }
 
 fn wait(exchange: &dyn Exchange) -> Flow {
-    exchange.set_alarm(Some(exchange.now().plus(PATIENCE)));
-    Flow::Hold
+    Flow::HoldUntil(exchange.now().plus(PATIENCE))
 }
 
 fn key(name: &str) -> Vec<u8> {

@@ -2,6 +2,7 @@ use super::*;
 use contract::{ANSWERS, HANGS, LARGE, REFUSES, STATEMENTS, Statement};
 use tidegate_host::call::{Answer, HttpResponse};
 use tidegate_host::fake::{FakeExchange, FakeWorker, Made};
+use tidegate_policy::timestamp::Timestamp;
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -46,7 +47,7 @@ fn told(statement: &Statement) -> String {
     let mut stream = plugin.stream();
     let headers = [&[(":path", "/call")], statement.headers].concat();
     worker.proxy.stream.set(Some(StreamId(3)));
-    assert_eq!(stream.on_request_headers(&worker.proxy.exchange(&headers)), Flow::Hold);
+    assert!(matches!(stream.on_request_headers(&worker.proxy.exchange(&headers)), Flow::HoldUntil(_)));
     worker.advance(MILLISECOND);
     for call in worker.take_calls() {
         worker.answer(&call, answer(&call));
@@ -92,7 +93,7 @@ fn a_request_that_one_worker_holds_is_let_go_by_another() {
     second.proxy.stream.set(Some(StreamId(8)));
     let mut held = plugins[1].stream();
     let exchange = second.proxy.exchange(&[(":path", "/hold/a")]);
-    assert_eq!(held.on_request_headers(&exchange), Flow::Hold);
+    assert!(matches!(held.on_request_headers(&exchange), Flow::HoldUntil(_)));
     assert_eq!(
         ["/release/b", "/release/a"].map(|path| ask(&first, &plugins[0], path)),
         ["nobody is held", "sent"]
@@ -109,9 +110,8 @@ fn a_request_whose_wake_is_lost_is_let_go_by_its_alarm() {
     let mut second = first.beside(&plugins[1]);
     second.proxy.stream.set(Some(StreamId(8)));
     let mut held = plugins[1].stream();
-    assert_eq!(held.on_request_headers(&second.proxy.exchange(&[(":path", "/hold/a")])), Flow::Hold);
-    let alarm = second.proxy.alarm.get().expect("an alarm");
-    assert_eq!(alarm.nanos_since(Default::default()), PATIENCE);
+    let flow = held.on_request_headers(&second.proxy.exchange(&[(":path", "/hold/a")]));
+    assert_eq!(flow, Flow::HoldUntil(Timestamp::from_nanos(PATIENCE)));
     first.proxy.post.lose(1);
     assert_eq!(ask(&first, &plugins[0], "/release/a"), "sent");
     second.hear();
