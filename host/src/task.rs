@@ -50,9 +50,9 @@ pub trait Worker: Proxy {
     /// call.
     fn call(&self, call: &Call<'_>) -> Result<CallId, Refused>;
 
-    /// Has the alarm of a stream of this worker go off once this callback is over. Nothing happens to a stream that is gone,
-    /// or that has no alarm set: a message that wakes can be lost, so no stream may wait for one alone. A walk over the
-    /// worker's alarms, and one host call.
+    /// Calls [`Stream::on_ring`](crate::exchange::Stream::on_ring) of a stream of this worker once this callback is over.
+    /// Nothing happens to a stream that is gone, or that has no alarm set: a message that wakes can be lost, so no stream
+    /// may wait for one alone. Nor to a connection. A walk over the worker's alarms, and one host call.
     fn ring(&self, stream: StreamId);
 }
 

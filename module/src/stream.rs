@@ -242,16 +242,20 @@ impl<F: Filter + 'static> Inner<F> {
     }
 }
 
-impl<F: Filter + 'static> Sleeper for Inner<F> {
-    fn wake(self: Rc<Self>, now: Timestamp) {
-        self.alarm.set(None);
+impl<F: Filter + 'static> Inner<F> {
+    /// Asks the filter outside of the stream's own callbacks, and lets go what it no longer holds.
+    fn ask_apart(
+        self: &Rc<Self>,
+        now: Timestamp,
+        question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
+    ) {
         if !hostcalls::act_for(self.id) {
             return;
         }
         let held = [Body::Response, Body::Request].map(|side| (side, self.direction(side).held.get()));
         let side = if self.response.held.get() { Body::Response } else { Body::Request };
         let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
-        self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
+        self.ask(side, callback, question);
         if self.replied.get() {
             return;
         }
@@ -259,6 +263,19 @@ impl<F: Filter + 'static> Sleeper for Inner<F> {
             if was_held && !self.direction(side).held.get() {
                 self.resume(side);
             }
+        }
+    }
+}
+
+impl<F: Filter + 'static> Sleeper for Inner<F> {
+    fn wake(self: Rc<Self>, now: Timestamp) {
+        self.alarm.set(None);
+        self.ask_apart(now, |filter, exchange| filter.on_alarm(exchange));
+    }
+
+    fn ring(self: Rc<Self>, now: Timestamp) {
+        if F::HAS_TASK {
+            self.ask_apart(now, |filter, exchange| filter.on_ring(exchange));
         }
     }
 }

@@ -85,7 +85,7 @@ impl Inner {
         if let Some(alarm) = alarm.get() {
             self.wake_at(alarm);
         }
-        for stream in self.rung.take().into_iter().filter(|stream| stream.0 != TASK) {
+        for stream in self.rung.take() {
             self.worker.timer.ring(stream.0, now);
         }
     }

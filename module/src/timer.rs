@@ -13,6 +13,9 @@ use tidegate_policy::timestamp::Timestamp;
 pub trait Sleeper {
     /// Its alarm has gone off.
     fn wake(self: Rc<Self>, now: Timestamp);
+
+    /// A task rings it.
+    fn ring(self: Rc<Self>, _now: Timestamp) {}
 }
 
 /// The alarms of one worker, by time and context id.
@@ -40,17 +43,16 @@ impl Timer {
         }
     }
 
-    /// Wakes the stream of the context `id` before its time, if it has an alarm.
+    /// Rings the stream of the context `id`, if it has an alarm.
     pub fn ring(&self, id: u32, now: Timestamp) {
-        if let Some(sleeper) = self.take(id) {
-            sleeper.wake(now);
+        let alarms = self.alarms.try_borrow().ok();
+        let found = alarms.and_then(|alarms| {
+            let mut sleepers = alarms.iter();
+            sleepers.find_map(|((_, sleeper), stream)| (*sleeper == id).then(|| Rc::clone(stream)))
+        });
+        if let Some(sleeper) = found {
+            sleeper.ring(now);
         }
-    }
-
-    fn take(&self, id: u32) -> Option<Rc<dyn Sleeper>> {
-        let mut alarms = self.alarms.try_borrow_mut().ok()?;
-        let key = *alarms.keys().find(|(_, sleeper)| *sleeper == id)?;
-        alarms.remove(&key)
     }
 
     /// Wakes those whose time has come.

@@ -10,7 +10,7 @@ pub mod contract;
 mod task;
 
 use core::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use task::{ContractTask, Job};
 use tidegate_host::call::CallId;
@@ -38,7 +38,6 @@ struct Shared {
     jobs: RefCell<Vec<Job>>,
     asked: RefCell<BTreeMap<CallId, StreamId>>,
     results: RefCell<BTreeMap<StreamId, Results>>,
-    woken: RefCell<BTreeSet<StreamId>>,
 }
 
 /// How the calls ended that one stream asked for.
@@ -60,7 +59,6 @@ impl Plugin for TaskContract {
             jobs: RefCell::default(),
             asked: RefCell::default(),
             results: RefCell::default(),
-            woken: RefCell::default(),
         })))
     }
 
@@ -106,20 +104,18 @@ impl Stream for ContractStream {
         }
     }
 
-    fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
+    fn on_ring(&mut self, exchange: &dyn Exchange) -> Flow {
         let results = self.stream.and_then(|stream| self.shared.results.borrow_mut().remove(&stream));
-        let is_woken = self.stream.is_some_and(|stream| self.shared.woken.borrow_mut().remove(&stream));
-        match results {
-            Some(results) => reply(exchange, &results.outcomes.join("\n")),
-            None if is_woken => reply(exchange, "woken"),
-            None => reply(exchange, "waited in vain"),
-        }
+        reply(exchange, &results.map_or_else(|| "woken".to_owned(), |results| results.outcomes.join("\n")))
+    }
+
+    fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
+        reply(exchange, "waited in vain")
     }
 
     fn on_gone(&mut self, _: &dyn Exchange) {
         if let Some(stream) = self.stream {
             self.shared.results.borrow_mut().remove(&stream);
-            self.shared.woken.borrow_mut().remove(&stream);
         }
     }
 }

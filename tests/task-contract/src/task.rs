@@ -108,9 +108,7 @@ impl Task for ContractTask {
 
     fn on_wake(&mut self, worker: &dyn Worker, message: &[u8]) {
         if let Ok(stream) = message.try_into() {
-            let stream = StreamId(u32::from_le_bytes(stream));
-            self.0.woken.borrow_mut().insert(stream);
-            worker.ring(stream);
+            worker.ring(StreamId(u32::from_le_bytes(stream)));
         }
     }
 }

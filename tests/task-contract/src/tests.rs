@@ -53,7 +53,7 @@ fn told(statement: &Statement) -> String {
         worker.answer(&call, answer(&call));
     }
     assert_eq!(worker.take_rung(), [StreamId(3)]);
-    text(stream.on_alarm(&worker.proxy.exchange(&headers)))
+    text(stream.on_ring(&worker.proxy.exchange(&headers)))
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_request_that_one_worker_holds_is_let_go_by_another() {
     );
     second.hear();
     assert_eq!(second.take_rung(), [StreamId(8)]);
-    assert_eq!(text(held.on_alarm(&second.proxy.exchange(&[]))), "woken");
+    assert_eq!(text(held.on_ring(&second.proxy.exchange(&[]))), "woken");
 }
 
 #[test]
