@@ -90,14 +90,18 @@ impl Inner {
         }
     }
 
+    fn start(&self, now: Timestamp) {
+        if !self.has_started.replace(true) {
+            self.ask(now, |task, worker| task.on_start(worker));
+        }
+    }
+
     fn tick(&self, now: Timestamp) {
         self.wakes_at.set(None);
         self.last.set(now);
         self.due.set(now.plus(self.period));
         self.alarm.set(self.alarm.get().filter(|at| *at > now));
-        if !self.has_started.replace(true) {
-            self.ask(now, |task, worker| task.on_start(worker));
-        }
+        self.start(now);
         while let Some(call) = self.calls.take_silent(now) {
             self.ask(now, |task, worker| task.on_answer(worker, call, Answer::Silence));
         }
@@ -162,6 +166,7 @@ impl Root for Running {
 
     fn on_queue(&self, queue: u32) {
         let now = hostcalls::now();
+        self.0.start(now);
         for _ in 0..MAX_MESSAGES {
             let Some(message) = hostcalls::dequeue(queue) else { break };
             if self.0.queue.is(queue) {

@@ -88,15 +88,19 @@ impl FakeWorker {
         [self.desk.due.get(), self.desk.alarm.get(), self.proxy.tick_by.get()].into_iter().flatten().min()
     }
 
+    fn start(&mut self) {
+        if !self.desk.has_started.replace(true) {
+            self.ask(|task, worker| task.on_start(worker));
+        }
+    }
+
     fn tick(&mut self) {
         let now = Timestamp::from_nanos(self.proxy.now.get());
         let period = self.task.as_ref().map(|task| task.period().nanos());
         self.desk.due.set(period.map(|period| now.plus(period)));
         self.desk.alarm.set(self.desk.alarm.get().filter(|at| *at > now));
         self.proxy.tick_by.set(self.proxy.tick_by.get().filter(|at| *at > now));
-        if !self.desk.has_started.replace(true) {
-            self.ask(|task, worker| task.on_start(worker));
-        }
+        self.start();
         loop {
             let silent = self.desk.in_flight.borrow_mut().take_silent(now);
             let Some(call) = silent else { break };
@@ -121,6 +125,7 @@ impl FakeWorker {
     /// The worker hears what it was sent.
     pub fn hear(&mut self) {
         let Some(id) = self.proxy.id.get() else { return };
+        self.start();
         for message in self.proxy.post.take(id) {
             self.ask(|task, worker| task.on_wake(worker, &message));
         }

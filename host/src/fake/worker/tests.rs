@@ -189,6 +189,16 @@ fn so_many_messages_are_heard_at_a_time() {
 }
 
 #[test]
+fn a_task_starts_before_it_hears_a_message() {
+    let plugin = Plain::default();
+    let mut worker = FakeWorker::running(&plugin);
+    let id = worker.proxy.workers().id().expect("a worker");
+    assert!(worker.proxy.workers().wake(id, &[7]));
+    worker.hear();
+    assert_eq!((plugin.0.heard.take(), worker.take_rung()), (vec!["start".to_owned()], vec![StreamId(7)]));
+}
+
+#[test]
 fn nobody_wakes_a_worker_that_was_never_there() {
     let (worker, _) = started();
     assert!(!worker.proxy.workers().wake(WorkerId(9), &[7]));
