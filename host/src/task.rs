@@ -1,11 +1,11 @@
 //! A plugin's life on a worker, beside its streams: what it does by the clock, whom it calls, what other workers tell
 //! it, and which of its streams it lets go on.
 //!
-//! A task lives on every thread that has the plugin: on each worker, and on the proxy's main thread, which has no streams. It
-//! starts at the first tick, or the first message, after its configuration and not in it, since configurations are also tried in VMs that
-//! are thrown away. After a trap, its successor starts with the first request that the worker gets. While a
-//! configuration is replaced, the old task and the new one live side by side. What must be done once is therefore done by
-//! a leader ([`Election`](crate::election::Election)).
+//! A task lives on every thread that has the plugin: on each worker, and on the proxy's main thread, which has no streams.
+//! It starts at the first tick, or the first message, after its configuration and not in it, since configurations are also
+//! tried in VMs that are thrown away. After a trap, its successor starts with the first request that the worker gets.
+//! While a configuration is replaced, the old task and the new one live side by side. What must be done once is therefore
+//! done by a leader ([`Election`](crate::election::Election)).
 //!
 //! A task and the streams of its worker share what their plugin gave them, such as an `Rc`. No callback of one runs within
 //! a callback of the other.
