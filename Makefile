@@ -25,7 +25,7 @@ unit: rust ## run the tests that need neither Envoy nor a wasm toolchain
 	./tests/stage.sh unit
 
 e2e: build ## run the tests against a real Envoy
-	./module/build.sh store-contract
+	./module/build.sh store-contract task-contract
 	./tests/stage.sh e2e
 
 composite: build ## run the filters' end-to-end tests against the composite module
@@ -46,7 +46,7 @@ generate: rust ## write the files that name every filter, after a change of the 
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets --exclude tidegate-module -- --deny warnings
-	for filter in $(notdir $(patsubst %/surface.txt,%,$(wildcard filters/*/surface.txt))) store-contract; do \
+	for filter in $(notdir $(patsubst %/surface.txt,%,$(wildcard filters/*/surface.txt))) store-contract task-contract; do \
 		cargo clippy --quiet --package tidegate-module --features $$filter -- --deny warnings || exit 1; done
 	./tests/lint-scripts.sh
 

@@ -116,6 +116,12 @@ pub trait Stream {
         Flow::Continue
     }
 
+    /// A task of its worker rings it ([`Worker::ring`](crate::task::Worker::ring)). Its alarm stays as it is unless this
+    /// says otherwise.
+    fn on_ring(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Keep
+    }
+
     /// The response's headers are about to leave. [`Flow`] is about the response from here on.
     fn on_response_headers(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep

@@ -1,15 +1,17 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
 //! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`]) and answers ([`reply`], [`wait`]),
-//! what a network filter does ([`connection`]), and what
-//! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
+//! what a network filter does ([`connection`]), what a plugin does on a worker without a stream ([`task`]), whom it may call
+//! ([`call`]) and who of many leads ([`election`]), and what their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
 pub mod attempt;
+pub mod call;
 pub mod client;
 pub mod config;
 pub mod connection;
 #[cfg(feature = "describe")]
 pub mod describe;
+pub mod election;
 pub mod exchange;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -23,5 +25,6 @@ pub mod route;
 pub mod scan;
 pub mod shadow;
 pub mod store;
+pub mod task;
 pub mod tunnel;
 pub mod wait;

@@ -11,6 +11,7 @@ use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::scan::Scan;
+use tidegate_host::task::StreamId;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
@@ -18,6 +19,8 @@ use tidegate_policy::timestamp::Timestamp;
 /// What a callback is about.
 #[derive(Default)]
 pub struct Callback {
+    /// Of which stream it is.
+    pub stream: Option<StreamId>,
     /// What the exchange is.
     pub protocol: Protocol,
     /// In whose words its API speaks, if that is known.
@@ -56,7 +59,7 @@ impl<'a> WasmExchange<'a> {
             None => (OnceCell::new(), OnceCell::new()),
         };
         Self {
-            proxy: WasmProxy::new(worker, alarm, callback.now),
+            proxy: WasmProxy::new(worker, callback.stream, alarm, callback.now),
             callback,
             request_headers,
             response_headers,

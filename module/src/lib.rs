@@ -2,8 +2,8 @@
 //! that the module holds.
 //!
 //! [`root`] turns a plugin into proxy-wasm contexts: [`stream`] an HTTP filter, which sees [`exchange`], and
-//! [`connection`] a network filter. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds
-//! every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
+//! [`connection`] a network filter; [`task`] runs what it does beside both, whose [`calls`] leave the proxy and whom others
+//! [`wake`]. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
 
 #![allow(
     dead_code,
@@ -11,6 +11,7 @@
 )]
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 
+mod calls;
 mod connection;
 mod exchange;
 mod ffi;
@@ -18,7 +19,9 @@ mod hostcalls;
 mod proxy;
 mod root;
 mod stream;
+mod task;
 mod timer;
+mod wake;
 mod worker;
 
 #[allow(unused_imports, reason = "one of them is chosen")]
@@ -45,6 +48,7 @@ macro_rules! choose {
 tidegate_chain::each_filter!(choose,
     http "tidegate" tidegate: tidegate_composite::Tidegate,
     http "store-contract" store_contract: tidegate_store_contract::StoreContract,
+    http "task-contract" task_contract: tidegate_task_contract::TaskContract,
 );
 
 proxy_wasm::main! {{

@@ -19,6 +19,7 @@ use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
+use tidegate_host::task::StreamId;
 use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite;
@@ -119,7 +120,8 @@ impl<F: Filter + 'static> Inner<F> {
         question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
+        let (protocol, dialect) = (self.protocol.get(), self.dialect.get());
+        let callback = Callback { stream: Some(StreamId(self.id)), protocol, dialect, ..callback };
         let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
@@ -240,16 +242,20 @@ impl<F: Filter + 'static> Inner<F> {
     }
 }
 
-impl<F: Filter + 'static> Sleeper for Inner<F> {
-    fn wake(self: Rc<Self>, now: Timestamp) {
-        self.alarm.set(None);
+impl<F: Filter + 'static> Inner<F> {
+    /// Asks the filter outside of the stream's own callbacks, and lets go what it no longer holds.
+    fn ask_apart(
+        self: &Rc<Self>,
+        now: Timestamp,
+        question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
+    ) {
         if !hostcalls::act_for(self.id) {
             return;
         }
         let held = [Body::Response, Body::Request].map(|side| (side, self.direction(side).held.get()));
         let side = if self.response.held.get() { Body::Response } else { Body::Request };
         let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
-        self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
+        self.ask(side, callback, question);
         if self.replied.get() {
             return;
         }
@@ -257,6 +263,19 @@ impl<F: Filter + 'static> Sleeper for Inner<F> {
             if was_held && !self.direction(side).held.get() {
                 self.resume(side);
             }
+        }
+    }
+}
+
+impl<F: Filter + 'static> Sleeper for Inner<F> {
+    fn wake(self: Rc<Self>, now: Timestamp) {
+        self.alarm.set(None);
+        self.ask_apart(now, |filter, exchange| filter.on_alarm(exchange));
+    }
+
+    fn ring(self: Rc<Self>, now: Timestamp) {
+        if F::HAS_TASK {
+            self.ask_apart(now, |filter, exchange| filter.on_ring(exchange));
         }
     }
 }
@@ -327,7 +346,8 @@ impl<F: Filter + 'static> Drop for HttpStream<F> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;
-        let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
+        let stream = Some(StreamId(inner.id));
+        let callback = Callback { stream, protocol: inner.protocol.get(), ..Callback::default() };
         let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
         if let Ok(mut filter) = inner.filter.try_borrow_mut() {
             filter.on_gone(&exchange);

@@ -23,6 +23,7 @@
 //! - [`tier`]: how far answers are degraded.
 //! - [`answer_cache`]: the last good answers, in bounded memory.
 //! - [`answer`]: what an answer shows while it passes.
+//! - [`lease`]: which of many workers leads.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -44,6 +45,7 @@ pub mod health;
 pub mod identity;
 pub mod inference;
 pub mod json;
+pub mod lease;
 pub mod packed;
 pub mod path;
 pub mod pattern;

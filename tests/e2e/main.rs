@@ -36,6 +36,7 @@ mod smoke;
 mod store;
 mod streams;
 mod survival;
+mod tasks;
 mod traffic;
 mod tunnels;
 mod waits;

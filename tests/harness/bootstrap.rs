@@ -26,6 +26,7 @@ pub struct Listener {
     upgrades: bool,
     upstream_speaks_http2: bool,
     holds: u32,
+    clusters: Vec<Value>,
 }
 
 /// The port of [`Listener::to`] at which nobody is: a cluster without endpoints.
@@ -118,6 +119,7 @@ impl Listener {
             upgrades: false,
             upstream_speaks_http2: false,
             holds: 1 << 20,
+            clusters: Vec::new(),
         }
     }
 
@@ -140,6 +142,12 @@ impl Listener {
     /// Speaks HTTP/2 with the upstream.
     pub fn by_http2(self) -> Self {
         Self { upstream_speaks_http2: true, ..self }
+    }
+
+    /// Beside a cluster of this name at this port, which speaks HTTP/2 or HTTP/1.1. No request is routed to it.
+    pub fn beside(mut self, cluster: &str, port: u16, speaks_http2: bool) -> Self {
+        self.clusters.push(upstream(cluster, port, speaks_http2));
+        self
     }
 
     /// Believes the `x-envoy-*` headers that clients send.
@@ -209,30 +217,31 @@ impl Listener {
     /// The whole configuration, whose listener is read from `listeners` and again whenever that file is
     /// replaced.
     pub(crate) fn bootstrap(&self, listeners: &Path) -> Value {
-        let endpoint = |port: u16| {
-            json!({ "endpoint": { "address": { "socket_address": {
-            "address": "127.0.0.1", "port_value": port } } } })
-        };
-        let endpoints: Vec<Value> =
-            self.upstream.filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
-        let version =
-            if self.upstream_speaks_http2 { "http2_protocol_options" } else { "http_protocol_options" };
+        let upstream = upstream("upstream", self.upstream.unwrap_or(NOBODY), self.upstream_speaks_http2);
+        let clusters: Vec<Value> = self.clusters.iter().cloned().chain([upstream]).collect();
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
             "dynamic_resources": { "lds_config": { "path_config_source": { "path": listeners } } },
-            "static_resources": { "clusters": [{
-                "name": "upstream",
-                "connect_timeout": "1s",
-                "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
-                "typed_extension_protocol_options": {
-                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                        "explicit_http_config": { version: {} },
-                    },
-                },
-                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": endpoints }] },
-            }]},
+            "static_resources": { "clusters": clusters },
         })
     }
+}
+
+fn upstream(name: &str, port: u16, speaks_http2: bool) -> Value {
+    let endpoint = |port: u16| json!({ "endpoint": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } } } });
+    let endpoints: Vec<Value> = Some(port).filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
+    let version = if speaks_http2 { "http2_protocol_options" } else { "http_protocol_options" };
+    json!({
+        "name": name,
+        "connect_timeout": "1s",
+        "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { version: {} },
+            },
+        },
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
+    })
 }

@@ -2,7 +2,7 @@
 //! absent is off.
 
 use crate::own::Own;
-use crate::parts::{Filters, PARTS};
+use crate::parts::{Filters, HAS_TASK, PARTS};
 use crate::stream::TidegateStream;
 use core::cell::Cell;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use tidegate_host::config::{ConfigError, parse};
 use tidegate_host::exchange::{Filter, Stage};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_host::task::{Part, Task, Tasks};
 
 macro_rules! raw {
     ($($key:ident: $filter:path,)+) => {
@@ -41,6 +42,7 @@ pub struct Tidegate {
 
 impl Plugin for Tidegate {
     const ROOT_ID: &'static str = "tidegate";
+    const HAS_TASK: bool = HAS_TASK;
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
@@ -54,10 +56,10 @@ impl Plugin for Tidegate {
         let filters = Filters::configure(documents)?;
         let names = filters.names();
         let mut next = (0_usize, 0_usize);
-        let mut needs = filters.needs().into_iter();
+        let mut needs = (0..=u8::MAX).zip(filters.needs());
         let own = names.each_ref().map(|(counters, gauges)| {
-            let (scans, max_held) = needs.next().unwrap_or_default();
-            let own = Own { counters: next.0, gauges: next.1, scans, max_held, held: Cell::default() };
+            let (place, (scans, max_held)) = needs.next().unwrap_or_default();
+            let own = Own { place, counters: next.0, gauges: next.1, scans, max_held, held: Cell::default() };
             next = (next.0.saturating_add(counters.len()), next.1.saturating_add(gauges.len()));
             own
         });
@@ -70,6 +72,14 @@ impl Plugin for Tidegate {
 
     fn gauges(&self) -> Vec<String> {
         self.names.iter().flat_map(|(_, gauges)| gauges.clone()).collect()
+    }
+
+    fn task(&self) -> Option<Box<dyn Task>> {
+        let tasks = self.filters.tasks().into_iter().zip(self.own.iter());
+        let part = |(task, own): (Option<Box<dyn Task>>, &Own)| {
+            Some(Part::new(own.place, task?, own.counters, own.gauges))
+        };
+        Some(Box::new(Tasks::of(tasks.filter_map(part).collect())?))
     }
 }
 

@@ -5,6 +5,8 @@ use core::cell::Cell;
 /// One filter's own part of a worker.
 #[derive(Debug, Default)]
 pub struct Own {
+    /// The place of the filter in the list, by which the messages of its workers find it.
+    pub place: u8,
     /// The index of its first counter among those of all filters.
     pub counters: usize,
     /// The index of its first gauge among those of all filters.

@@ -5,6 +5,7 @@ use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Filter, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_host::task::Task;
 use tidegate_policy::inference::TextSink;
 
 macro_rules! parts {
@@ -14,6 +15,9 @@ macro_rules! parts {
 
         /// The stage of each filter, in the order of the list.
         pub const STAGES: [Stage; PARTS] = [$(<$filter as Filter>::STAGE),+];
+
+        /// True if any of the filters ever has a task.
+        pub const HAS_TASK: bool = false $(|| <$filter as Plugin>::HAS_TASK)+;
 
         const _: () = assert!(
             0 $(+ if <$filter as Filter>::HEARS_TEXT { 1 } else { 0 })+ <= 1,
@@ -59,6 +63,11 @@ macro_rules! parts {
             /// For each filter: true if it asks for scans, and the most requests that it may hold on a worker.
             pub fn needs(&self) -> [(bool, usize); PARTS] {
                 [$(self.$key.as_ref().map_or((false, 0), |filter| (filter.scan().is_some(), filter.max_held()))),+]
+            }
+
+            /// The task of each filter, if it has one.
+            pub fn tasks(&self) -> [Option<Box<dyn Task>>; PARTS] {
+                [$(self.$key.as_ref().and_then(Plugin::task)),+]
             }
 
             /// Starts a new exchange.

@@ -139,6 +139,17 @@ impl Stream for TidegateStream {
         self.close(side, exchange, answer)
     }
 
+    fn on_ring(&mut self, exchange: &dyn Exchange) -> Flow {
+        let side = if self.holds(Side::Response) { Side::Response } else { Side::Request };
+        let answer = (0..PARTS).find_map(|place| {
+            let state = self.states.get(place).filter(|state| state.request.has_come)?;
+            let own = if state.response.has_come { Side::Response } else { Side::Request };
+            self.ask(place, own, exchange, |part, view| part.on_ring(view))
+        });
+        let answer = answer.or_else(|| self.advance(exchange)).or_else(|| self.retreat(exchange));
+        self.close(side, exchange, answer)
+    }
+
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         self.has_response = true;
         let answer = self.retreat(exchange);

@@ -9,6 +9,7 @@ use tidegate_host::plugin::Proxy;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
+use tidegate_host::task::{PartWorkers, StreamId, WorkerId, Workers};
 use tidegate_policy::api::Dialect;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
@@ -67,6 +68,34 @@ impl Proxy for View<'_> {
 
     fn set_gauge(&self, gauge: usize, value: u64) {
         self.whole.set_gauge(self.own.gauges.saturating_add(gauge), value);
+    }
+
+    fn stream(&self) -> Option<StreamId> {
+        self.whole.stream()
+    }
+
+    fn workers(&self) -> &dyn Workers {
+        self
+    }
+}
+
+impl View<'_> {
+    fn of_part(&self) -> PartWorkers<'_> {
+        PartWorkers { whole: self.whole.workers(), place: self.own.place }
+    }
+}
+
+impl Workers for View<'_> {
+    fn id(&self) -> Option<WorkerId> {
+        self.of_part().id()
+    }
+
+    fn wake(&self, worker: WorkerId, message: &[u8]) -> bool {
+        self.of_part().wake(worker, message)
+    }
+
+    fn tick_by(&self, at: Timestamp) {
+        self.of_part().tick_by(at);
     }
 }
 

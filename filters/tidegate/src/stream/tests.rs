@@ -175,3 +175,16 @@ fn what_is_refused_for_what_it_asks_is_charged_to_no_limit_on_its_model() {
     .map(send);
     assert_eq!(statuses, [400, 400, 400, 200, 429, 400, 200]);
 }
+
+#[test]
+fn a_ring_that_no_filter_waits_for_lets_nothing_go() {
+    let filter = filter(&json!({ "rate_limit": limits(1, &json!({ "delay": "5s" })), "retry_budget": {} }));
+    let proxy = FakeProxy::running(&filter);
+    assert_eq!(filter.stream().on_request_headers(&proxy.exchange(&POST)), Flow::Continue);
+    let (mut stream, exchange) = (filter.stream(), proxy.exchange(&POST));
+    let held = stream.on_request_headers(&exchange);
+    assert_ne!(held, Flow::Continue);
+    assert_eq!(stream.on_ring(&exchange), held);
+    proxy.advance(1_000_000_000);
+    assert_eq!(stream.on_alarm(&exchange), Flow::Continue);
+}
