@@ -346,9 +346,9 @@ impl DegradationStream {
 fn form(exchange: &dyn Exchange) -> Form {
     let headers = exchange.response_headers();
     if headers.is_coded() {
-        Form::Opaque
+        Form::Unreadable
     } else {
-        headers.only(b"content-type").map_or(Form::Opaque, Form::of)
+        headers.only(b"content-type").map_or(Form::Unreadable, Form::of)
     }
 }
 
