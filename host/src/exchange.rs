@@ -1,6 +1,7 @@
 //! What an HTTP filter is, what it may ask while it looks at one exchange of request and response, and what it may
 //! answer. Every question that costs a host call says so; the adapter asks each at most once a callback.
 
+use crate::bodies::{Response, ResponseNeeds};
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::protocol::Protocol;
@@ -33,6 +34,9 @@ pub trait Filter: Plugin {
 pub trait Stream {
     /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
     const SCANS: bool = false;
+
+    /// Whether it ever wants to know what a response says ([`Stream::reads_response`]).
+    const READS_RESPONSES: bool = false;
 
     /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
     const REWRITES: bool = false;
@@ -84,7 +88,14 @@ pub trait Stream {
         None
     }
 
-    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers and the [`Fact`]s are left.
+    /// What of its response is to be read: asked before the response's headers come, and after each of its callbacks.
+    /// What was once not wanted is not read later.
+    fn reads_response(&self) -> ResponseNeeds {
+        ResponseNeeds::NONE
+    }
+
+    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers, the [`Fact`]s and what has been read of the
+    /// response are left.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 
@@ -164,6 +175,9 @@ pub trait Exchange: Proxy {
 
     /// Takes a header out of a response whose headers have not gone on. One host call.
     fn remove_response_header(&self, name: &'static str);
+
+    /// What has been read of the response, if this filter wanted it ([`Stream::reads_response`]) or another did.
+    fn response(&self) -> Option<&Response>;
 
     /// What the proxy knows of the exchange, as text or as a number. One host call the first time.
     fn fact(&self, fact: Fact) -> Option<FactValue>;

@@ -1,10 +1,11 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`]) and answers ([`reply`], [`wait`]),
+//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`], [`bodies`]) and answers ([`reply`], [`wait`]),
 //! what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
 
 pub mod attempt;
+pub mod bodies;
 pub mod client;
 pub mod config;
 pub mod connection;

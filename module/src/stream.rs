@@ -15,10 +15,10 @@ use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
+use tidegate_host::bodies::Bodies;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
-use tidegate_host::scan::Scan;
 use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite;
@@ -42,8 +42,7 @@ struct Inner<S> {
     response: Direction,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
-    scan: Cell<Option<Box<Scan>>>,
-    is_unread: Cell<bool>,
+    bodies: RefCell<Bodies>,
 }
 
 /// How a request, or its response, stands with the host.
@@ -68,8 +67,7 @@ impl<S: Stream + 'static> HttpStream<S> {
             response: Direction::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
-            scan: Cell::default(),
-            is_unread: Cell::default(),
+            bodies: RefCell::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -120,21 +118,20 @@ impl<S: Stream + 'static> Inner<S> {
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
         let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
-        let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
+        let exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
+            && let Ok(mut bodies) = self.bodies.try_borrow_mut()
         {
-            if S::SCANS && side == Body::Request {
-                let scan = self.read(&exchange, &mut filter);
-                exchange.show(scan);
-            }
+            exchange.read(&mut bodies, &mut *filter);
+            let exchange = exchange.lend(&bodies);
             let flow = question(&mut filter, &exchange);
             self.dialect.set(exchange.known_dialect());
             let flow = if S::REWRITES { self.change(&exchange, flow) } else { flow };
             self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
-            if S::SCANS {
-                self.scan.set(exchange.into_scan());
+            if S::READS_RESPONSES {
+                bodies.narrow(&*filter);
             }
         }
         self.action(side)
@@ -158,22 +155,6 @@ impl<S: Stream + 'static> Inner<S> {
             Body::Request => self.tunnel.get().is_any(),
             Body::Response => self.tunnel.get().is_open(),
         }
-    }
-
-    /// What has been read of the request's body, with what this callback brings of it.
-    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut S) -> Option<Box<Scan>> {
-        let needs = self.worker.scan?;
-        if !exchange.is_about_request_body() {
-            return self.scan.take();
-        }
-        if self.is_unread.get() || !filter.wants_scan() {
-            self.is_unread.set(true);
-            return None;
-        }
-        let begun = self.scan.take();
-        let mut scan = begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter)));
-        exchange.read(&mut scan, filter);
-        Some(scan)
     }
 
     /// Makes the changes that filters ask for in a request's body that has come to its end. One whose changes cannot be
@@ -301,7 +282,7 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
             tunnel.set(tunnel.get().answered(headers));
         }
         let headers = headers.map(|headers| (Body::Response, headers));
-        let callback = Callback { goes_on: !end, headers, ..Callback::default() };
+        let callback = Callback { goes_on: !end, begins_response: true, headers, ..Callback::default() };
         let ask = |filter: &mut S, exchange: &dyn Exchange| filter.on_response_headers(exchange);
         let action = self.inner.ask(Body::Response, callback, ask);
         if !tunnel.get().is_open() {
@@ -326,8 +307,8 @@ impl<S: Stream + 'static> Drop for HttpStream<S> {
         let inner = &self.inner;
         let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
         let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
-        if let Ok(mut filter) = inner.filter.try_borrow_mut() {
-            filter.on_gone(&exchange);
+        if let (Ok(mut filter), Ok(bodies)) = (inner.filter.try_borrow_mut(), inner.bodies.try_borrow()) {
+            filter.on_gone(&exchange.lend(&bodies));
         }
         inner.sleep_until(None);
         inner.hold(Body::Request, false);

@@ -14,13 +14,13 @@ use crate::reduce::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
 use tidegate_host::attempt::{RetryHeaders, Return};
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
-use tidegate_policy::answer::Watch;
 use tidegate_policy::api::Api;
 use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Probe, Ruling};
@@ -28,6 +28,9 @@ use tidegate_policy::tier::Tiers;
 use tidegate_policy::timestamp::Timestamp;
 
 const MAX_DEPTH: u8 = 64;
+
+/// What an answer may say until it has begun.
+pub(crate) const WHOLE: ResponseNeeds = ResponseNeeds { content: true, errors: true, usage: false };
 const MILLISECOND: u64 = 1_000_000;
 /// Completion tokens up to which an answer is likely to begin soon.
 const FEW_TOKENS: u64 = 256;
@@ -52,7 +55,8 @@ pub struct DegradationStream {
     pub(crate) note: Option<String>,
     pub(crate) has_begun: bool,
     pub(crate) unfinished: Option<Begun>,
-    pub(crate) watch: Option<Box<Watch>>,
+    /// What the response is still to say.
+    pub(crate) needs: ResponseNeeds,
     pub(crate) looked_at: usize,
     pub(crate) has_erred: bool,
     pub(crate) collect: Option<Collect>,
@@ -134,7 +138,7 @@ impl Filter for Degradation {
             note: None,
             has_begun: false,
             unfinished: None,
-            watch: None,
+            needs: ResponseNeeds::NONE,
             looked_at: 0,
             has_erred: false,
             collect: None,
@@ -144,6 +148,7 @@ impl Filter for Degradation {
 
 impl Stream for DegradationStream {
     const SCANS: bool = true;
+    const READS_RESPONSES: bool = true;
     const REWRITES: bool = true;
     const SETS_ALARMS: bool = true;
 
@@ -198,14 +203,15 @@ impl Stream for DegradationStream {
         if self.flight.is_none() {
             return Flow::Keep;
         }
-        match self.status(exchange) {
+        self.needs = ResponseNeeds::NONE;
+        match Self::status(exchange) {
             status @ 200..300 => self.answered(exchange, status),
             status => self.not_answered(exchange, status),
         }
     }
 
     fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        if self.watch.is_none() && self.collect.is_none() {
+        if !self.needs.is_any() && self.collect.is_none() {
             return Flow::Keep;
         }
         self.look_on(exchange, arrived)
@@ -213,6 +219,10 @@ impl Stream for DegradationStream {
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.ended(exchange)
+    }
+
+    fn reads_response(&self) -> ResponseNeeds {
+        self.needs
     }
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {
@@ -271,6 +281,9 @@ impl DegradationStream {
 
     fn go(&mut self, exchange: &dyn Exchange, place: Option<Place>, probe: Option<Probe>) -> Flow {
         self.flight = Some(Flight { place, sent_at: exchange.now(), probe });
+        if self.caller.asks_a_model || exchange.protocol() == Protocol::Grpc {
+            self.needs = WHOLE;
+        }
         count(exchange, Counter::Admitted);
         self.limit_time(exchange);
         Flow::Continue

@@ -3,7 +3,7 @@
 //! `x-tidegate-degraded`.
 //!
 //! [`config`]: what an operator writes, and what can be enforced. [`gate`]: how the cluster is, and whether a
-//! request may reach it. [`caller`]: who asks for what, [`grpc`]: what came of a call. [`asked`]: what a request's head and
+//! request may reach it. [`caller`]: who asks for what. [`asked`]: what a request's head and
 //! body say that counts for its answer. [`reduce`], [`cache`] and [`fallback`]: the three tiers. [`collect`], [`good`],
 //! [`kept`]: which answers are kept, and given again when. [`answer`]: what clients are sent. [`worker`]: what all exchanges
 //! of a worker share.
@@ -22,7 +22,6 @@ pub mod fallback;
 pub mod filter;
 pub mod gate;
 pub mod good;
-pub mod grpc;
 pub mod kept;
 pub mod metrics;
 pub mod reduce;

@@ -3,15 +3,15 @@
 use crate::answer::{DEGRADED, Why};
 use crate::cache::Occasion;
 use crate::collect::Collect;
-use crate::filter::{Begun, Body, DegradationStream};
-use crate::grpc;
+use crate::filter::{Begun, Body, DegradationStream, WHOLE};
 use crate::metrics::Counter;
 use crate::worker::count;
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::wait;
+use tidegate_policy::answer::First;
 use tidegate_policy::answer::blame::Blame;
-use tidegate_policy::answer::{First, Form, Watch};
 use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::{Ending, Outcome};
 use tidegate_policy::tier::Switch;
@@ -36,7 +36,7 @@ impl DegradationStream {
             self.collect = Collect::begin(exchange.response_headers(), cached, asked, &self.worker.gathered);
         }
         if goes_on && self.caller.asks_a_model {
-            self.watch = Some(Box::new(Watch::new(form(exchange))));
+            self.needs = WHOLE;
             return if self.is_held() { Flow::Hold } else { Flow::Keep };
         }
         let total = (!goes_on).then(|| self.waited(exchange));
@@ -50,11 +50,9 @@ impl DegradationStream {
     }
 
     /// From the headers, if those are read anyway.
-    pub(crate) fn status(&self, exchange: &dyn Exchange) -> u64 {
-        let reads = self.caller.asks_a_model;
-        let text = reads.then(|| exchange.response_headers().only(b":status")).flatten();
-        let status = text.and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
-        status.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
+    pub(crate) fn status(exchange: &dyn Exchange) -> u64 {
+        let read = exchange.response().and_then(|response| response.status).map(u64::from);
+        read.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
     }
 
     pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
@@ -92,12 +90,13 @@ impl DegradationStream {
 
     /// The answer to a gRPC call: one that ended at once says what came of it, any other will.
     fn called(&mut self, exchange: &dyn Exchange) -> Flow {
-        let status = exchange.response_headers().only(b"grpc-status").map(grpc::http_status);
+        let status = exchange.response().and_then(|response| response.call_status);
         match status {
             None | Some(200) if exchange.response_goes_on() => {
                 self.has_begun = true;
                 self.is_over(exchange);
                 self.unfinished = self.begun_as(exchange, false);
+                self.needs = ResponseNeeds { errors: true, ..ResponseNeeds::NONE };
                 Flow::Keep
             }
             None | Some(200) => {
@@ -112,13 +111,13 @@ impl DegradationStream {
     }
 
     pub(crate) fn look_on(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        let reads = self.watch.as_ref().is_some_and(|watch| watch.reads()) || self.collect.is_some();
-        let chunk = if reads { exchange.arrived() } else { &[] };
-        if self.collect.as_mut().is_some_and(|collect| !collect.add(chunk)) {
+        if self.collect.as_mut().is_some_and(|collect| !collect.add(exchange.arrived())) {
             self.collect = None;
         }
-        let Some(watch) = &mut self.watch else { return Flow::Keep };
-        let shown = if watch.reads() { watch.feed(chunk) } else { watch.pass(arrived) };
+        if !self.needs.is_any() {
+            return Flow::Keep;
+        }
+        let shown = exchange.response().map(|response| response.shown).unwrap_or_default();
         self.looked_at = self.looked_at.saturating_add(arrived);
         let much = (self.looked_at > MOST_WITHOUT_CONTENT).then_some(First::Content);
         let flow = match shown.first.or(much) {
@@ -128,10 +127,7 @@ impl DegradationStream {
         if let Some(blame) = shown.error {
             self.erred(exchange, blame);
         }
-        if let Some(watch) = self.watch.as_mut().filter(|_| self.has_begun && self.collect.is_none()) {
-            watch.only_errors();
-            self.watch = self.watch.take().filter(|watch| !watch.is_over());
-        }
+        self.needs.content &= !self.has_begun || self.collect.is_some();
         flow
     }
 
@@ -150,7 +146,7 @@ impl DegradationStream {
             }
             Blame::Load => {
                 self.overloaded(exchange, None);
-                (self.flight, self.watch) = (None, None);
+                (self.flight, self.needs) = (None, ResponseNeeds::NONE);
                 let flow = if self.is_held() { self.kept_instead(exchange) } else { Flow::Keep };
                 if flow == Flow::Keep { Flow::Continue } else { flow }
             }
@@ -223,10 +219,14 @@ impl DegradationStream {
         if exchange.protocol() == Protocol::Grpc {
             return self.call_ended(exchange, unfinished);
         }
-        let shown = self.watch.as_mut().map(|watch| watch.end()).unwrap_or_default();
+        let response = exchange.response().filter(|_| self.needs.is_any());
+        let shown = response.map(|response| response.shown).unwrap_or_default();
         let mut flow = Flow::Continue;
-        if !self.has_begun && self.flight.is_some() && self.watch.is_some() {
-            let is_empty = self.watch.as_ref().is_some_and(|watch| watch.is_empty_without_content());
+        if !self.has_begun
+            && self.flight.is_some()
+            && let Some(response) = response
+        {
+            let is_empty = response.is_empty_without_content();
             match shown.first {
                 None if is_empty => {
                     self.is_over(exchange);
@@ -252,7 +252,7 @@ impl DegradationStream {
 
     fn call_ended(&mut self, exchange: &dyn Exchange, begun: Option<Begun>) -> Flow {
         let Some(begun) = begun else { return Flow::Keep };
-        let status = exchange.response_trailers().only(b"grpc-status").map_or(200, grpc::http_status);
+        let status = exchange.response().and_then(|response| response.call_status).unwrap_or(200);
         match (Ending { status, details: b"via_upstream", flags: 0 }).outcome() {
             Outcome::Success => {
                 let total = Some(self.waited(exchange));
@@ -274,7 +274,7 @@ impl DegradationStream {
         let waited = self.waited(exchange);
         self.tell(exchange, Outcome::Failure, None, Some(waited));
         self.flight = None;
-        self.watch = None;
+        self.needs = ResponseNeeds::NONE;
         self.collect = None;
     }
 
@@ -339,16 +339,6 @@ impl DegradationStream {
 
     fn waited(&self, exchange: &dyn Exchange) -> u64 {
         self.flight.map_or(0, |flight| exchange.now().nanos_since(flight.sent_at))
-    }
-}
-
-/// What an answer is: one that is coded is not read, whatever it says it is.
-fn form(exchange: &dyn Exchange) -> Form {
-    let headers = exchange.response_headers();
-    if headers.is_coded() {
-        Form::Unreadable
-    } else {
-        headers.only(b"content-type").map_or(Form::Unreadable, Form::of)
     }
 }
 

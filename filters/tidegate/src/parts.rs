@@ -2,6 +2,7 @@
 
 use tidegate_degradation::Degradation;
 use tidegate_header_limit::HeaderLimit;
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
@@ -30,6 +31,8 @@ pub trait Part {
     fn response_end(&mut self, exchange: &dyn Exchange) -> Flow;
     /// As [`Stream::wants_scan`].
     fn wants(&self) -> bool;
+    /// As [`Stream::reads_response`].
+    fn response_needs(&self) -> ResponseNeeds;
     /// As [`Stream::on_gone`].
     fn gone(&mut self, exchange: &dyn Exchange);
 }
@@ -65,6 +68,10 @@ impl<S: Stream> Part for S {
 
     fn wants(&self) -> bool {
         self.wants_scan()
+    }
+
+    fn response_needs(&self) -> ResponseNeeds {
+        self.reads_response()
     }
 
     fn gone(&mut self, exchange: &dyn Exchange) {

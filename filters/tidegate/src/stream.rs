@@ -17,6 +17,7 @@ use crate::reply::ReplyView;
 use crate::view::View;
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::exchange::{Exchange, Flow, Stream};
 use tidegate_host::reply::Reply;
 use tidegate_policy::inference::TextSink;
@@ -93,6 +94,7 @@ impl TidegateStream {
 
 impl Stream for TidegateStream {
     const SCANS: bool = true;
+    const READS_RESPONSES: bool = true;
     const REWRITES: bool = true;
     const SETS_ALARMS: bool = true;
 
@@ -167,6 +169,12 @@ impl Stream for TidegateStream {
 
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
         self.parts.text_sink()
+    }
+
+    fn reads_response(&self) -> ResponseNeeds {
+        let states = self.states.iter().enumerate().filter(|(_, state)| state.request.has_come);
+        let parts = states.filter_map(|(place, _)| self.parts.get(place));
+        parts.map(Part::response_needs).fold(ResponseNeeds::NONE, ResponseNeeds::and)
     }
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {
