@@ -2,15 +2,15 @@
 //! answer is held until it has content, so that a failure is still an answer of its own; then it passes untouched, and is
 //! looked on for an error in its midst. A tunnel is none of it: nothing of it is held, timed or judged.
 
-use crate::answer::Why;
 use crate::asked::Asked;
-use crate::cache::Occasion;
+use crate::breaker::gate::{Place, Standing};
 use crate::caller::Caller;
-use crate::collect::Collect;
 use crate::config::Config;
-use crate::gate::{Place, Standing};
+use crate::fallback::answer::Why;
+use crate::fallback::cache::Occasion;
+use crate::fallback::collect::Collect;
 use crate::metrics::{self, Counter};
-use crate::reduce::reduce;
+use crate::reduce::smaller::reduce;
 use crate::worker::{Worker, count};
 use std::rc::Rc;
 use tidegate_host::attempt::{RetryHeaders, Return};

@@ -1,8 +1,8 @@
 //! The cluster's answer: what it says of the cluster, whether it is replaced, and whether it is kept.
 
-use crate::answer::{DEGRADED, Why};
-use crate::cache::Occasion;
-use crate::collect::Collect;
+use crate::fallback::answer::{DEGRADED, Why};
+use crate::fallback::cache::Occasion;
+use crate::fallback::collect::Collect;
 use crate::filter::{Begun, Body, DegradationStream, WHOLE};
 use crate::metrics::Counter;
 use crate::worker::count;

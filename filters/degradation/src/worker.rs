@@ -1,12 +1,12 @@
 //! What all exchanges of one worker share, and what it says for them: to the gate, to the cache, to a client that does
 //! not get the cluster's answer.
 
-use crate::answer::{self, Why};
 use crate::asked::Asked;
-use crate::cache::{self, Occasion};
-use crate::collect::{Collect, Gathered};
+use crate::breaker::gate::{Gate, Place, Standing};
 use crate::config::{Cached, Config};
-use crate::gate::{Gate, Place, Standing};
+use crate::fallback::answer::{self, Why};
+use crate::fallback::cache::{self, Occasion};
+use crate::fallback::collect::{Collect, Gathered};
 use crate::metrics::{BREAKER, Counter};
 use core::cell::RefCell;
 use tidegate_host::exchange::{Exchange, Fact};

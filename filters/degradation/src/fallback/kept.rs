@@ -3,8 +3,8 @@
 //!
 //! Source: RFC 9111, section 5.2.1.7.
 
-use crate::answer;
-use crate::cache::Occasion;
+use crate::fallback::answer;
+use crate::fallback::cache::Occasion;
 use crate::filter::DegradationStream;
 use crate::metrics::Counter;
 use tidegate_host::exchange::Exchange;

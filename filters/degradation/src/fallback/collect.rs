@@ -4,9 +4,9 @@
 //! What sets a cookie is kept for nobody: a client that got it again would lack the cookie.
 
 use crate::asked::Asked;
-use crate::cache::Good;
 use crate::config::Cached;
-use crate::good::is_good;
+use crate::fallback::cache::Good;
+use crate::fallback::good::is_good;
 use core::cell::Cell;
 use std::rc::Rc;
 use tidegate_host::headers::HeaderMap;

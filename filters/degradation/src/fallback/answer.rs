@@ -2,9 +2,8 @@
 //! come back.
 
 use crate::asked::Asked;
-use crate::cache::Found;
 use crate::config::Fallback;
-use crate::fallback;
+use crate::fallback::cache::Found;
 use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::answer_cache::entry::Kind;
@@ -80,7 +79,7 @@ pub fn ordinary_default(default: &Fallback, asked: &Asked, why: Why, random: u64
     if default.status != Some(200) || why == Why::Path {
         return None;
     }
-    let body = fallback::body(asked, &default.message, random)?;
+    let body = super::default::body(asked, &default.message, random)?;
     let content_type = if asked.stream { "text/event-stream" } else { "application/json" };
     let reply = ordinary(content_type, body, &format!("tidegate.degradation.{}", why.name()));
     Some(reply.with(DEGRADED, "default".to_owned()))

@@ -1,0 +1,4 @@
+//! The breaker: whether a request may reach the cluster.
+
+pub mod condition;
+pub mod gate;
