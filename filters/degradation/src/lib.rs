@@ -4,12 +4,13 @@
 //!
 //! [`config`]: what an operator writes, and what can be enforced. [`asked`] and [`caller`]: what a request says that counts
 //! here. [`filter`]: one exchange, and [`response`] its second half; [`worker`]: what all exchanges of a worker share.
-//! They wire three parts: [`breaker`], [`reduce`] and [`fallback`].
+//! They wire four parts: [`breaker`], [`deadline`], [`reduce`] and [`fallback`].
 
 pub mod asked;
 pub mod breaker;
 pub mod caller;
 pub mod config;
+pub mod deadline;
 #[cfg(feature = "describe")]
 pub mod describe;
 pub mod fallback;

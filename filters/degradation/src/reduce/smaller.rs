@@ -24,7 +24,7 @@ pub struct Reduced {
 }
 
 /// The smaller job; `None` if there is nothing to leave out.
-pub fn reduce(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Reduced> {
+pub fn smaller(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Reduced> {
     let asks = ASKED.into_iter().any(|member| facts.member(member).is_some());
     if !api.is_inference() || !asks {
         return None;
@@ -138,7 +138,7 @@ mod tests {
         let mut scanner = Scanner::new(64);
         scanner.feed(body.as_bytes(), &mut ()).unwrap();
         scanner.finish(&mut ()).unwrap();
-        let mut reduced = reduce(rule, api, scanner.facts(), body.as_bytes())?;
+        let mut reduced = super::smaller(rule, api, scanner.facts(), body.as_bytes())?;
         let smaller = apply(body.as_bytes(), &mut reduced.edits).unwrap();
         Some((serde_json::from_slice(&smaller).unwrap(), reduced.note))
     }
