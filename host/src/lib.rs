@@ -1,5 +1,5 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`], [`bodies`]) and answers ([`reply`], [`wait`]),
+//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`scan`], [`bodies`]) and answers ([`reply`], [`retry_after`], [`wait`]),
 //! what a network filter does ([`connection`]), and what
 //! their configurations are made of ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the
 //! `module` crate is one implementation, [`fake`] another.
@@ -20,6 +20,7 @@ pub mod notation;
 pub mod plugin;
 pub mod protocol;
 pub mod reply;
+pub mod retry_after;
 pub mod route;
 pub mod scan;
 pub mod shadow;

@@ -246,8 +246,7 @@ fn unchangeable() -> Reply {
         param: None,
         code: "request_not_changed",
     };
-    Reply::error(500, error, "tidegate.request_not_changed".to_owned())
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(500, error, "tidegate.request_not_changed".to_owned()).never_retry()
 }
 
 impl<S: Stream + 'static> Context for HttpStream<S> {}

@@ -37,4 +37,5 @@ mod streams;
 mod survival;
 mod traffic;
 mod tunnels;
+mod usage;
 mod waits;

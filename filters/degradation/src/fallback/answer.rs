@@ -4,7 +4,6 @@
 use crate::asked::Asked;
 use crate::config::Fallback;
 use crate::fallback::cache::Found;
-use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::retry_hint::Hint;
@@ -70,8 +69,7 @@ pub fn none_is_kept() -> Reply {
         code: "not_cached",
         param: None,
     };
-    Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned())
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned()).never_retry()
 }
 
 /// A default answer of status 200; `None` if an error is wanted, or all that is possible.
@@ -95,11 +93,9 @@ pub fn error(default: &Fallback, why: Why, hint: Hint) -> Reply {
     };
     let error = ErrorObject { message, kind: "server_error", code: why.code(), param: None };
     let reply = Reply::error(status, error, format!("tidegate.degradation.{}", why.name()));
-    let told = reply.retry_after(Duration::from_nanos(hint.wait));
-    let stops = told.headers.iter().any(|(name, _)| *name == "x-should-retry");
-    let told =
-        if hint.should_retry || stops { told } else { told.with("x-should-retry", "false".to_owned()) };
-    told.with(DEGRADED, if why == Why::Path { "reduce;refused" } else { "default" }.to_owned())
+    reply
+        .retry_after(hint)
+        .with(DEGRADED, if why == Why::Path { "reduce;refused" } else { "default" }.to_owned())
 }
 
 fn ordinary(content_type: &str, body: Vec<u8>, details: &str) -> Reply {
