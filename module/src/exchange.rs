@@ -7,7 +7,7 @@ use core::cell::{Cell, OnceCell, RefCell};
 use core::ops::Range;
 use proxy_wasm::types::MapType;
 use tidegate_host::bodies::{Bodies, Response};
-use tidegate_host::exchange::{Exchange, Fact, FactValue, Stream};
+use tidegate_host::exchange::{Exchange, Fact, FactValue, Filter};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
@@ -72,21 +72,21 @@ impl<'a> WasmExchange<'a> {
     }
 
     /// Has `bodies` read what this callback is about.
-    pub fn read<S: Stream>(&self, bodies: &mut Bodies, stream: &mut S) {
+    pub fn read<F: Filter>(&self, bodies: &mut Bodies, stream: &mut F::Stream) {
         let is_last = !self.callback.goes_on;
         match &self.callback.body {
-            Some((Body::Request, _)) if S::SCANS => {
+            Some((Body::Request, _)) if F::SCANS => {
                 let worker = self.proxy.worker;
                 let needs = (worker.scan, worker.fingerprinter);
                 bodies.read_request(needs, stream, || self.arrived(), is_last);
             }
-            Some((Body::Response, range)) if S::READS_RESPONSES => {
+            Some((Body::Response, range)) if F::READS_RESPONSES => {
                 bodies.read_response(range.len(), || self.arrived(), is_last);
                 if self.callback.has_trailers {
                     bodies.end_response(|| self.response_trailers());
                 }
             }
-            None if self.callback.begins_response && (S::SCANS || S::READS_RESPONSES) => {
+            None if self.callback.begins_response && (F::SCANS || F::READS_RESPONSES) => {
                 bodies.begin_response(stream, self.callback.protocol, || self.response_headers());
             }
             _ => {}

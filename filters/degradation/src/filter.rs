@@ -21,7 +21,7 @@ use crate::worker::Worker;
 use std::rc::Rc;
 use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
@@ -89,6 +89,11 @@ impl Plugin for Degradation {
 
 impl Filter for Degradation {
     type Stream = DegradationStream;
+    const STAGE: Stage = Stage::Effect;
+    const SCANS: bool = true;
+    const READS_RESPONSES: bool = true;
+    const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn max_held(&self) -> usize {
         self.worker.config.max_held
@@ -120,11 +125,6 @@ impl Filter for Degradation {
 }
 
 impl Stream for DegradationStream {
-    const SCANS: bool = true;
-    const READS_RESPONSES: bool = true;
-    const REWRITES: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if exchange.protocol() == Protocol::Tunnel {
             return Flow::Continue;

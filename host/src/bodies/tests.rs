@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::ConfigError;
-use crate::exchange::{Exchange, Filter, Flow};
+use crate::exchange::{Exchange, Filter, Flow, Stage};
 use crate::fake::{FakeExchange, FakeProxy};
 use crate::plugin::Plugin;
 use core::cell::Cell;
@@ -38,6 +38,8 @@ impl Plugin for Asks {
 
 impl Filter for Asks {
     type Stream = Stays;
+    const STAGE: Stage = Stage::Judge;
+    const READS_RESPONSES: bool = true;
 
     fn stream(&self) -> Stays {
         Stays { needs: Cell::new(self.0) }
@@ -45,8 +47,6 @@ impl Filter for Asks {
 }
 
 impl Stream for Stays {
-    const READS_RESPONSES: bool = true;
-
     fn on_request_headers(&mut self, _: &dyn Exchange) -> Flow {
         Flow::Continue
     }
@@ -186,6 +186,8 @@ fn a_request_is_scanned_until_its_response_begins() {
     }
     impl Filter for Scans {
         type Stream = Stays;
+        const STAGE: Stage = Stage::Judge;
+        const SCANS: bool = true;
 
         fn scan(&self) -> Option<ScanNeeds> {
             Some(ScanNeeds { max_depth: 64, exact_names: true, fingerprint: false })

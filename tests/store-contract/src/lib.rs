@@ -6,7 +6,7 @@
 
 use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::store::contract;
@@ -45,6 +45,9 @@ impl Plugin for StoreContract {
 
 impl Filter for StoreContract {
     type Stream = Exchanged;
+    const STAGE: Stage = Stage::Judge;
+    const SETS_ALARMS: bool = true;
+    const READS_RESPONSES: bool = true;
 
     fn stream(&self) -> Exchanged {
         Exchanged::default()
@@ -52,9 +55,6 @@ impl Filter for StoreContract {
 }
 
 impl Stream for Exchanged {
-    const SETS_ALARMS: bool = true;
-    const READS_RESPONSES: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let path = exchange.request_headers().only(b":path").unwrap_or_default();
         self.reads = path.starts_with(b"/read/");

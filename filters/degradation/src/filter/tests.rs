@@ -43,7 +43,7 @@ fn status(flow: Flow) -> u16 {
     match flow {
         Flow::Reply(reply) => reply.status,
         Flow::Keep | Flow::Continue => 0,
-        Flow::Hold => 1,
+        Flow::Hold | Flow::HoldUntil(_) => 1,
     }
 }
 
