@@ -285,6 +285,38 @@ fn the_streams_of_real_servers_report_what_they_cost() {
     }
 }
 
+/// What llama.cpp's own server reported of eight tokens, each API asked once: prompt, completion, cached, why it ended.
+const LLAMA_CPP: [(&str, [Option<u64>; 3], Option<Finish>); 10] = [
+    ("chat stream with usage", [Some(38), Some(8), Some(0)], Some(Finish::Length)),
+    ("chat stream", [Some(38), Some(5), Some(37)], Some(Finish::Complete)),
+    ("responses stream", [Some(38), Some(8), Some(37)], None),
+    ("messages stream", [Some(38), Some(8), Some(37)], Some(Finish::Length)),
+    ("completion stream", [Some(4), Some(8), Some(0)], Some(Finish::Length)),
+    ("completions stream", [Some(4), Some(8), Some(3)], Some(Finish::Length)),
+    ("chat document", [Some(38), Some(8), Some(37)], Some(Finish::Length)),
+    ("messages document", [Some(38), Some(8), Some(37)], Some(Finish::Length)),
+    ("responses document", [Some(38), Some(4), Some(37)], None),
+    ("completion document", [Some(4), Some(8), Some(3)], Some(Finish::Length)),
+];
+
+#[test]
+fn what_a_real_server_reports_is_read_whichever_api_was_asked() {
+    let all: Vec<Value> =
+        serde_json::from_str(include_str!("../../../../tests/traffic/llama_cpp.json")).unwrap();
+    for (name, tokens, finish) in LLAMA_CPP {
+        let recorded = all.iter().find(|response| response["name"] == name).unwrap();
+        let [media, body] = ["content_type", "body"].map(|key| recorded[key].as_str().unwrap().as_bytes());
+        for size in [1, 5, 1 << 20] {
+            let metering = read(Form::of(media), body.chunks(size)).1;
+            let usage = &metering.usage;
+            assert_eq!([usage.prompt(), usage.completion(), usage.cached()], tokens, "{name}");
+            assert_eq!(metering.finish, finish, "{name}");
+            let events = metering.content_events;
+            assert!(metering.characters > 0 && (events == 1 || events >= 4), "{name}: {metering:?}");
+        }
+    }
+}
+
 fn anything() -> impl Strategy<Value = Value> {
     let names = [
         "usage",
