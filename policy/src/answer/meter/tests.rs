@@ -285,8 +285,11 @@ fn the_streams_of_real_servers_report_what_they_cost() {
     }
 }
 
-/// What llama.cpp's own server reported of eight tokens, each API asked once: prompt, completion, cached, why it ended.
-const LLAMA_CPP: [(&str, [Option<u64>; 3], Option<Finish>); 10] = [
+/// The API, what it reported as prompt, completion and cached tokens, and why the response ended.
+type Recorded = (&'static str, [Option<u64>; 3], Option<Finish>);
+
+/// What llama.cpp's own server reported of at most eight tokens, each API asked once.
+const LLAMA_CPP: [Recorded; 10] = [
     ("chat stream with usage", [Some(38), Some(8), Some(0)], Some(Finish::Length)),
     ("chat stream", [Some(38), Some(5), Some(37)], Some(Finish::Complete)),
     ("responses stream", [Some(38), Some(8), Some(37)], None),
