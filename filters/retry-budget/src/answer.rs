@@ -40,12 +40,12 @@ impl Origin {
     pub fn of(exchange: &dyn Exchange) -> Self {
         let details = exchange.fact(Fact::ResponseDetails).map(|details| details.0).unwrap_or_default();
         let says = |name| exchange.response_header(name).is_some();
-        match () {
-            () if !details.starts_with(b"tidegate.") || !(says("retry-after-ms") || says(SHOULD_RETRY)) => {
-                Self::Cluster
-            }
-            () if attempt::is_refusal(&details) => Self::Refused,
-            () => Self::Replaced,
+        if !details.starts_with(b"tidegate.") || !(says("retry-after-ms") || says(SHOULD_RETRY)) {
+            Self::Cluster
+        } else if attempt::is_refusal(&details) {
+            Self::Refused
+        } else {
+            Self::Replaced
         }
     }
 }
