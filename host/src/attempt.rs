@@ -222,7 +222,7 @@ mod tests {
     fn what_is_told_to_stop_or_is_a_retry_or_says_nothing_pays_for_none_and_costs_nothing() {
         let proxy = FakeProxy::default();
         refuse(&proxy, "a", "0", &reply(61));
-        refuse(&proxy, "a", "0", &reply(1).with("x-should-retry", "false".to_owned()));
+        refuse(&proxy, "a", "0", &reply(1).never_retry());
         refuse(&proxy, "a", "1", &reply(1));
         refuse(&proxy, "a", "", &reply(1));
         assert_eq!((proxy.store.loads(), proxy.store.swaps()), (0, 0));

@@ -51,6 +51,7 @@
 //! assert_eq!(proxy.counter("tidegate.anonymous.marked"), 1);
 //! ```
 
+use crate::bodies::{Response, ResponseNeeds};
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::protocol::Protocol;
@@ -71,6 +72,9 @@ pub trait Filter: Plugin {
 
     /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
     const SCANS: bool = false;
+
+    /// Whether it ever wants to know what a response says ([`Stream::reads_response`]).
+    const READS_RESPONSES: bool = false;
 
     /// Whether it ever hears the texts of a request's body ([`Stream::text_sink`]). One filter of a module may.
     const HEARS_TEXT: bool = false;
@@ -148,7 +152,14 @@ pub trait Stream {
         None
     }
 
-    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers and the [`Fact`]s are left.
+    /// What of its response is to be read: asked before the response's headers come, and after each of its callbacks.
+    /// What was once not wanted is not read later.
+    fn reads_response(&self) -> ResponseNeeds {
+        ResponseNeeds::NONE
+    }
+
+    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers, the [`Fact`]s and what has been read of the
+    /// response are left.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 
@@ -244,6 +255,9 @@ pub trait Exchange: Proxy {
 
     /// Takes a header out of a response whose headers have not gone on. One host call.
     fn remove_response_header(&self, name: &'static str);
+
+    /// What has been read of the response, if this filter wanted it ([`Stream::reads_response`]) or another did.
+    fn response(&self) -> Option<&Response>;
 
     /// What the proxy knows of the exchange, as text or as a number. One host call the first time.
     fn fact(&self, fact: Fact) -> Option<FactValue>;

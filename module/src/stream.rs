@@ -15,10 +15,10 @@ use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
+use tidegate_host::bodies::Bodies;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
-use tidegate_host::scan::Scan;
 use tidegate_host::task::StreamId;
 use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::api::Dialect;
@@ -43,8 +43,7 @@ struct Inner<F: Filter> {
     response: Direction,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
-    scan: Cell<Option<Box<Scan>>>,
-    is_unread: Cell<bool>,
+    bodies: RefCell<Bodies>,
 }
 
 /// How a request, or its response, stands with the host.
@@ -69,8 +68,7 @@ impl<F: Filter + 'static> HttpStream<F> {
             response: Direction::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
-            scan: Cell::default(),
-            is_unread: Cell::default(),
+            bodies: RefCell::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -122,14 +120,13 @@ impl<F: Filter + 'static> Inner<F> {
         let alarm = Cell::new(self.alarm.get());
         let (protocol, dialect) = (self.protocol.get(), self.dialect.get());
         let callback = Callback { stream: Some(StreamId(self.id)), protocol, dialect, ..callback };
-        let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
+        let exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
+            && let Ok(mut bodies) = self.bodies.try_borrow_mut()
         {
-            if F::SCANS && side == Body::Request {
-                let scan = self.read(&exchange, &mut filter);
-                exchange.show(scan);
-            }
+            exchange.read::<F>(&mut bodies, &mut *filter);
+            let exchange = exchange.lend(&bodies);
             let flow = question(&mut filter, &exchange);
             self.dialect.set(exchange.known_dialect());
             let flow = if F::REWRITES { self.change(&exchange, flow) } else { flow };
@@ -138,8 +135,8 @@ impl<F: Filter + 'static> Inner<F> {
             }
             self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
-            if F::SCANS {
-                self.scan.set(exchange.into_scan());
+            if F::READS_RESPONSES {
+                bodies.narrow(&*filter);
             }
         }
         self.action(side)
@@ -163,22 +160,6 @@ impl<F: Filter + 'static> Inner<F> {
             Body::Request => self.tunnel.get().is_any(),
             Body::Response => self.tunnel.get().is_open(),
         }
-    }
-
-    /// What has been read of the request's body, with what this callback brings of it.
-    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut F::Stream) -> Option<Box<Scan>> {
-        let needs = self.worker.scan?;
-        if !exchange.is_about_request_body() {
-            return self.scan.take();
-        }
-        if self.is_unread.get() || !filter.wants_scan() {
-            self.is_unread.set(true);
-            return None;
-        }
-        let begun = self.scan.take();
-        let mut scan = begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter)));
-        exchange.read(&mut scan, filter);
-        Some(scan)
     }
 
     /// Makes the changes that filters ask for in a request's body that has come to its end. One whose changes cannot be
@@ -287,8 +268,7 @@ fn unchangeable() -> Reply {
         param: None,
         code: "request_not_changed",
     };
-    Reply::error(500, error, "tidegate.request_not_changed".to_owned())
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(500, error, "tidegate.request_not_changed".to_owned()).never_retry()
 }
 
 impl<F: Filter + 'static> Context for HttpStream<F> where F::Stream: 'static {}
@@ -323,7 +303,7 @@ impl<F: Filter + 'static> HttpContext for HttpStream<F> {
             tunnel.set(tunnel.get().answered(headers));
         }
         let headers = headers.map(|headers| (Body::Response, headers));
-        let callback = Callback { goes_on: !end, headers, ..Callback::default() };
+        let callback = Callback { goes_on: !end, begins_response: true, headers, ..Callback::default() };
         let ask = |filter: &mut F::Stream, exchange: &dyn Exchange| filter.on_response_headers(exchange);
         let action = self.inner.ask(Body::Response, callback, ask);
         if !tunnel.get().is_open() {
@@ -349,8 +329,8 @@ impl<F: Filter + 'static> Drop for HttpStream<F> {
         let stream = Some(StreamId(inner.id));
         let callback = Callback { stream, protocol: inner.protocol.get(), ..Callback::default() };
         let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
-        if let Ok(mut filter) = inner.filter.try_borrow_mut() {
-            filter.on_gone(&exchange);
+        if let (Ok(mut filter), Ok(bodies)) = (inner.filter.try_borrow_mut(), inner.bodies.try_borrow()) {
+            filter.on_gone(&exchange.lend(&bodies));
         }
         inner.sleep_until(None);
         inner.hold(Body::Request, false);

@@ -10,6 +10,7 @@
 
 use crate::admission::{Charge, Refusal};
 use crate::bucket::Level;
+use crate::retry_hint::jitter;
 use crate::timestamp::Timestamp;
 
 const ENTRIES: u64 = 1_024;
@@ -73,9 +74,7 @@ impl Refused {
         let furthest = empty_until.plus(MAX_SPREAD).min(now.plus(MAX_RETRY.max(*wait)));
         let spoken_for = known.max(empty_until).plus(charge.bucket.interval()).min(furthest);
         *entry = Entry { mark: charge.mark, empty_until, full_at: now.plus(level.reset), spoken_for };
-        let room = u128::from(spoken_for.nanos_since(empty_until));
-        let part = room.saturating_mul(u128::from(random)) >> 64;
-        wait.saturating_add(u64::try_from(part).unwrap_or(0))
+        wait.saturating_add(jitter(spoken_for.nanos_since(empty_until), random))
     }
 }
 

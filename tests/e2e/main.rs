@@ -39,4 +39,5 @@ mod survival;
 mod tasks;
 mod traffic;
 mod tunnels;
+mod usage;
 mod waits;

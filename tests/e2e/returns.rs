@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidegate_tests::bootstrap::{Listener, chains};
 use tidegate_tests::envoy::Envoy;
-use tidegate_tests::http::{Answer, get};
+use tidegate_tests::http::{Answer, get, post};
 use tidegate_tests::load::race;
-use tidegate_tests::upstream::Upstream;
+use tidegate_tests::upstream::{Step, Upstream};
 
 fn limit(rate: &str, burst: u32) -> (&'static str, Value) {
     let limit =
@@ -115,5 +115,26 @@ fn a_return_that_is_refused_again_may_come_back_again() {
         assert_eq!(code(&send("3", "b")), None, "it was told to come back");
         assert_eq!(code(&send("1", "c")), Some(json!("retry_budget_exhausted")));
         assert_eq!(upstream.seen().len(), 2);
+    }
+}
+
+#[test]
+fn an_answer_of_ours_that_passes_the_budget_says_one_wait() {
+    let waits = |base: &str, max: &str| json!({ "base": base, "max": max });
+    let budget = ("retry-budget", json!({ "hints": waits("60s", "60s") }));
+    let degradation = ("degradation", json!({ "hold_headers": false, "hints": waits("1ms", "1ms") }));
+    for filters in chains(&[budget, degradation]).into_iter().take(1) {
+        let upstream = Upstream::scripted(|_| {
+            vec![Step::Send(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\nretry-after: 0\r\n\r\n".to_vec())]
+        });
+        let envoy = start(filters, &upstream);
+        for _ in 0..8 {
+            let chat = post("/v1/chat/completions", &[], br#"{"messages":[]}"#);
+            let answer = envoy.connect().exchange(&chat).expect("an answer");
+            assert_eq!((answer.status, answer.header("x-tidegate-degraded")), (503, Some("default")));
+            assert_eq!((answer.number("retry-after-ms"), answer.number("retry-after")), (1, 1), "{answer:?}");
+            assert_eq!(answer.header("x-should-retry"), None);
+        }
+        envoy.assert_no_vm_restarted();
     }
 }

@@ -1,5 +1,7 @@
 //! What is counted, in the order in which the proxy knows it.
 
+use tidegate_host::exchange::Exchange;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $what:ident = $name:literal),* $(,)?) => {
         /// What is counted.
@@ -49,7 +51,7 @@ counters! {
     Bytes = "cache_bytes",
     /// Times that sixteen races were lost.
     Contended = "contended",
-    /// What would have been done.
+    /// Actions that shadow mode suppressed.
     Shadowed = "shadowed",
 }
 
@@ -61,6 +63,11 @@ impl Counter {
     pub fn place(self) -> usize {
         Self::ALL.iter().position(|(counter, _)| *counter == self).unwrap_or(usize::MAX)
     }
+}
+
+/// Counts once.
+pub fn count(exchange: &dyn Exchange, counter: Counter) {
+    exchange.count(counter.place(), 1);
 }
 
 /// The names of all counters.

@@ -114,13 +114,13 @@ pub fn throttled(name: &str, text: &str, wait: Duration) -> Reply {
 }
 
 /// 503: a limit could not be decided. A request that lost its races may come back in a second, one for which there
-/// is no room when there is; `random` spreads the crowd over one second more.
+/// is no room when there is, with a jitter of up to one second.
 pub fn undecided(why: Undecided, random: u64) -> Reply {
     let (reason, wait) = match why {
         Undecided::Contended => ("contended", SECOND),
         Undecided::Saturated { wait } => ("saturated", wait.max(SECOND)),
     };
-    let jitter = random.checked_rem(SECOND).unwrap_or(0);
+    let jitter = retry_hint::jitter(SECOND, random);
     let error = ErrorObject {
         message: "The rate limits could not be checked because too many requests came at once. Please try again.",
         kind: "server_error",

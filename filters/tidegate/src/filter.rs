@@ -87,6 +87,7 @@ impl Filter for Tidegate {
     type Stream = TidegateStream;
     const STAGE: Stage = Stage::Judge;
     const SCANS: bool = true;
+    const READS_RESPONSES: bool = true;
     const REWRITES: bool = true;
     const SETS_ALARMS: bool = true;
 

@@ -3,6 +3,7 @@
 
 use crate::view::View;
 use core::cell::RefCell;
+use tidegate_host::bodies::Response;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
@@ -104,6 +105,10 @@ impl Exchange for ReplyView<'_> {
         if let Ok(mut reply) = self.reply.try_borrow_mut() {
             reply.headers.retain(|(found, _)| *found != name);
         }
+    }
+
+    fn response(&self) -> Option<&Response> {
+        None
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

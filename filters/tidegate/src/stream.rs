@@ -14,6 +14,7 @@ use crate::reply::ReplyView;
 use crate::view::View;
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::exchange::{Exchange, Flow, Stage, Stream};
 use tidegate_host::reply::Reply;
 use tidegate_policy::inference::TextSink;
@@ -177,6 +178,12 @@ impl Stream for TidegateStream {
 
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
         self.parts.text_sink()
+    }
+
+    fn reads_response(&self) -> ResponseNeeds {
+        let states = self.states.iter().enumerate().filter(|(_, state)| state.request.has_come);
+        let parts = states.filter_map(|(place, _)| self.parts.get(place));
+        parts.map(<dyn Stream>::reads_response).fold(ResponseNeeds::NONE, ResponseNeeds::and)
     }
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {

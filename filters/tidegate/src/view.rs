@@ -3,6 +3,7 @@
 use crate::own::Own;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
+use tidegate_host::bodies::Response;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
@@ -176,6 +177,10 @@ impl Exchange for View<'_> {
 
     fn remove_response_header(&self, name: &'static str) {
         self.whole.remove_response_header(name);
+    }
+
+    fn response(&self) -> Option<&Response> {
+        self.whole.response()
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

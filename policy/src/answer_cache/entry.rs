@@ -19,6 +19,9 @@ pub const HEADER: u64 = 78;
 
 const HEAD: usize = 78;
 
+/// The status of every answer that is kept.
+const STATUS: u16 = 200;
+
 /// An own time that is not said.
 const UNSAID: u32 = u32::MAX;
 
@@ -52,8 +55,6 @@ impl Kind {
 pub struct Answer<'a> {
     /// What it is.
     pub kind: Kind,
-    /// Its status.
-    pub status: u16,
     /// When it was stored.
     pub stored_at: Timestamp,
     /// Which other headers it depends on.
@@ -72,7 +73,7 @@ impl<'a> Answer<'a> {
             Kind::Json => 1,
             Kind::Sse => 2,
         };
-        head.put([version(question), kind]).put(self.status.to_le_bytes());
+        head.put([version(question), kind]).put(STATUS.to_le_bytes());
         head.put(u32::try_from(self.body.len()).ok()?.to_le_bytes());
         head.put(self.stored_at.as_nanos().to_le_bytes());
         for print in [question.asked, question.client.unwrap_or(NOBODY)] {
@@ -98,7 +99,7 @@ impl<'a> Answer<'a> {
             2 => Kind::Sse,
             _ => return None,
         };
-        let (status, length) = (from.u16(), from.u32());
+        let (_status, length) = (from.u16(), from.u32());
         let stored_at = Timestamp::from_nanos(from.u64());
         let mut print = || Fingerprint { place: from.u64(), mark: from.u64() };
         let same = print() == question.asked && print() == question.client.unwrap_or(NOBODY);
@@ -111,7 +112,6 @@ impl<'a> Answer<'a> {
         let whole = u32::try_from(body.len()) == Ok(length);
         (known && same && whole && is_live(stored_at, ttl, now)).then_some(Self {
             kind,
-            status,
             stored_at,
             named,
             lifetime,
@@ -141,7 +141,6 @@ mod tests {
     const TTL: u64 = 1_000;
     const ANSWER: Answer<'static> = Answer {
         kind: Kind::Sse,
-        status: 200,
         stored_at: Timestamp::from_nanos(5),
         named: Named::from_byte(8),
         lifetime: Lifetime {

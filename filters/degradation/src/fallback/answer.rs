@@ -2,10 +2,8 @@
 //! come back.
 
 use crate::asked::Asked;
-use crate::cache::Found;
 use crate::config::Fallback;
-use crate::fallback;
-use core::time::Duration;
+use crate::fallback::cache::Found;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::retry_hint::Hint;
@@ -71,8 +69,7 @@ pub fn none_is_kept() -> Reply {
         code: "not_cached",
         param: None,
     };
-    Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned())
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned()).never_retry()
 }
 
 /// A default answer of status 200; `None` if an error is wanted, or all that is possible.
@@ -80,7 +77,7 @@ pub fn ordinary_default(default: &Fallback, asked: &Asked, why: Why, random: u64
     if default.status != Some(200) || why == Why::Path {
         return None;
     }
-    let body = fallback::body(asked, &default.message, random)?;
+    let body = super::default::body(asked, &default.message, random)?;
     let content_type = if asked.stream { "text/event-stream" } else { "application/json" };
     let reply = ordinary(content_type, body, &format!("tidegate.degradation.{}", why.name()));
     Some(reply.with(DEGRADED, "default".to_owned()))
@@ -96,11 +93,9 @@ pub fn error(default: &Fallback, why: Why, hint: Hint) -> Reply {
     };
     let error = ErrorObject { message, kind: "server_error", code: why.code(), param: None };
     let reply = Reply::error(status, error, format!("tidegate.degradation.{}", why.name()));
-    let told = reply.retry_after(Duration::from_nanos(hint.wait));
-    let stops = told.headers.iter().any(|(name, _)| *name == "x-should-retry");
-    let told =
-        if hint.should_retry || stops { told } else { told.with("x-should-retry", "false".to_owned()) };
-    told.with(DEGRADED, if why == Why::Path { "reduce;refused" } else { "default" }.to_owned())
+    reply
+        .retry_after(hint)
+        .with(DEGRADED, if why == Why::Path { "reduce;refused" } else { "default" }.to_owned())
 }
 
 fn ordinary(content_type: &str, body: Vec<u8>, details: &str) -> Reply {

@@ -3,7 +3,7 @@
 //! [`TRUST`], and takes its successes to the store together when it looks again. Failures, slow and overloaded
 //! answers and probes are told at once, and a breaker that is not closed is looked at for each request.
 
-use crate::condition::Condition;
+use crate::breaker::condition::Condition;
 use crate::config::Config;
 use core::cell::RefCell;
 use std::collections::BTreeMap;

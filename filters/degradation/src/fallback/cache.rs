@@ -87,7 +87,7 @@ pub fn keep(
             .map_or((None, None), |(new, put)| (Some(new), Some(put)))
     });
     let put = placed.ok().flatten()?;
-    let entry = Answer { kind, status: 200, stored_at: now, named, lifetime, body }.pack(question)?;
+    let entry = Answer { kind, stored_at: now, named, lifetime, body }.pack(question)?;
     let key = entry_key(set, put.way);
     let version = store.load(&key).map(|(_, version)| version);
     let _ = store.swap(&key, &entry, version);

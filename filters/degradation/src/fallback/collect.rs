@@ -4,14 +4,13 @@
 //! What sets a cookie is kept for nobody: a client that got it again would lack the cookie.
 
 use crate::asked::Asked;
-use crate::cache::Good;
 use crate::config::Cached;
-use crate::good::is_good;
+use crate::fallback::cache::Good;
+use crate::fallback::good::is_good;
 use core::cell::Cell;
 use std::rc::Rc;
 use tidegate_host::headers::HeaderMap;
 use tidegate_policy::answer::Shown;
-use tidegate_policy::answer_cache::Candidate;
 use tidegate_policy::answer_cache::control::{Dated, Lifetime, ResponseControl};
 use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::answer_cache::vary::Named;
@@ -60,8 +59,7 @@ impl Collect {
             None => None,
         };
         let length = announced.unwrap_or(1);
-        let candidate = Candidate { status: 200, kind, coded, forbidden, complete: true, length };
-        let kind = cached.answers.accepts(&candidate).ok()?;
+        let kind = kind.filter(|_| !coded && !forbidden && cached.answers.accepts(length))?;
         Some(Self {
             kind,
             api: asked.api,
@@ -85,8 +83,8 @@ impl Collect {
         true
     }
 
-    /// The answer at its end, if it is whole and a good one; `shown` is what it showed while it passed, if it streamed.
-    pub fn good(&self, shown: Option<Shown>, now: Timestamp) -> Option<Good<'_>> {
+    /// The answer at its end, if it is whole and a good one; `shown` is what it showed while it passed.
+    pub fn good(&self, shown: Shown, now: Timestamp) -> Option<Good<'_>> {
         let length = u64::try_from(self.bytes.len()).ok()?;
         if length == 0
             || self.lifetime.is_over(now)
@@ -95,7 +93,7 @@ impl Collect {
             return None;
         }
         let is_good = match self.kind {
-            Kind::Sse => shown.is_some_and(|shown| shown.is_whole()),
+            Kind::Sse => shown.is_whole(),
             Kind::Json => is_good(self.api, &self.bytes),
         };
         is_good.then_some(Good {
