@@ -3,13 +3,13 @@
 //! All filters keep them in one table of a fixed size, under the client's name.
 
 use crate::client::{ClientSources, header_name};
-use crate::config::ConfigError;
 use crate::exchange::Exchange;
 use crate::headers::HeaderMap;
-use crate::notation::Whole;
 use crate::reply::Reply;
 use crate::store::{State, update};
 use serde::Deserialize;
+use tidegate_config::ConfigError;
+use tidegate_config::notation::Whole;
 use tidegate_policy::attempt;
 use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::slots::{Place, Table};

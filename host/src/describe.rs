@@ -5,10 +5,6 @@ use crate::plugin::Plugin;
 use core::time::Duration;
 use schemars::Schema;
 
-mod schema;
-
-pub use schema::text_or_object;
-
 /// A plugin that can say what it will do.
 pub trait Describe: Plugin {
     /// What it will do, as it is configured.

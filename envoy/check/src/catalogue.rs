@@ -2,7 +2,7 @@
 
 use crate::trial::{Trial, connections, requests};
 use schemars::Schema;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::connection::Guard;
 use tidegate_host::describe::{Describe, Description};
 use tidegate_host::exchange::Filter;

@@ -3,7 +3,7 @@
 use crate::config;
 use crate::filter::ConnectionGuard;
 use schemars::Schema;
-use tidegate_host::config::FailureMode;
+use tidegate_config::FailureMode;
 use tidegate_host::describe::{Describe, Description, shadow_text, span_text};
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::connections::SET_BYTES;

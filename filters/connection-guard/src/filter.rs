@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use std::rc::Rc;
-use tidegate_host::config::{ConfigError, FailureMode};
+use tidegate_config::{ConfigError, FailureMode};
 use tidegate_host::connection::{Connection, Fate, Guard, Link};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::store::{Contended, update};

@@ -4,12 +4,12 @@
 //! A status is one that no client repeats a request on: 400 to 499, but not 408, 409 or 429.
 
 use serde::Deserialize;
-use tidegate_host::shadow::{Shadow, Shadowed};
+use tidegate_config::shadow::{Shadow, Shadowed};
 
 use std::collections::BTreeSet;
+use tidegate_config::notation::{Whole, WrittenSize};
+use tidegate_config::{ConfigError, check_rule_name, parse};
 use tidegate_host::client::header_name;
-use tidegate_host::config::{ConfigError, check_rule_name, parse};
-use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_policy::headers::{Check, HOST, Rule, Rules};
 use tidegate_policy::pattern::Pattern;
 

@@ -3,7 +3,7 @@
 use crate::answer::refusal;
 use crate::config::{Answer, Config};
 use std::rc::Rc;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 

@@ -2,11 +2,11 @@
 //! refused here, with its path, what was found and what is accepted. Everything has a default that protects.
 
 use std::collections::BTreeSet;
-use tidegate_host::config::{ConfigError, check_rule_name, parse};
+use tidegate_config::notation::{Whole, WrittenSize};
+use tidegate_config::shadow::Shadowed;
+use tidegate_config::{ConfigError, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
-use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_host::route::When;
-use tidegate_host::shadow::Shadowed;
 use tidegate_policy::denied_text::Rules;
 use tidegate_policy::inference::{Class, Origin, Origins, Role};
 use tidegate_policy::prompt::{Denied, PromptLimits, Rule, Treatment};

@@ -6,7 +6,7 @@ use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
 use crate::rewrite::{CHANGED, Mended, Tokens, mend};
 use std::rc::Rc;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;

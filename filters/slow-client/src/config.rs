@@ -1,8 +1,8 @@
 //! From the document as written to a rule that can be enforced. Everything has a default that protects.
 
 use serde::Deserialize;
-use tidegate_host::config::{ConfigError, parse};
-use tidegate_host::notation::{Whole, WrittenByteRate, WrittenSize, WrittenSpan};
+use tidegate_config::notation::{Whole, WrittenByteRate, WrittenSize, WrittenSpan};
+use tidegate_config::{ConfigError, parse};
 use tidegate_policy::body_rate::{BodyRule, TinyChunks};
 
 const SECOND: u64 = 1_000_000_000;

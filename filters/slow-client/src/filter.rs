@@ -3,7 +3,7 @@
 //! HTTP/2 Envoy's keepalive tells a silent client from one that is gone.
 
 use crate::config::Config;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;

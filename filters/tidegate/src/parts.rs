@@ -1,8 +1,8 @@
 //! The filters in their order, and how they are asked whatever their types.
 
+use tidegate_config::ConfigError;
 use tidegate_degradation::Degradation;
 use tidegate_header_limit::HeaderLimit;
-use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;

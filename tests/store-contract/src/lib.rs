@@ -4,7 +4,7 @@
 //! A request for `/held` goes on. Its response is held until an alarm lets it go, and the bytes that were shown of it are
 //! counted.
 
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidegate_host::notation::{WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
+use tidegate_config::notation::{WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

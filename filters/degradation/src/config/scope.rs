@@ -5,8 +5,8 @@ use super::refuse;
 use core::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use tidegate_config::ConfigError;
 use tidegate_host::client::header_name;
-use tidegate_host::config::ConfigError;
 
 const MAX_HEADERS: usize = 8;
 
@@ -104,6 +104,6 @@ impl schemars::JsonSchema for RawScope {
         let names = schemars::json_schema!({
             "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": MAX_HEADERS
         });
-        tidegate_host::describe::text_or_object(name, "headers", names)
+        tidegate_config::schema::text_or_object(name, "headers", names)
     }
 }

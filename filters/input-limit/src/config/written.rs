@@ -2,9 +2,9 @@
 
 use super::preset::Preset;
 use serde::Deserialize;
-use tidegate_host::notation::{Whole, WrittenSize};
+use tidegate_config::notation::{Whole, WrittenSize};
+use tidegate_config::shadow::Shadow;
 use tidegate_host::route::RawWhen;
-use tidegate_host::shadow::Shadow;
 use tidegate_policy::inference::Origin;
 use tidegate_policy::prompt::Treatment;
 

@@ -4,10 +4,10 @@ use core::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use tidegate_config::FailureMode;
+use tidegate_config::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_host::attempt::RawRetryHeader;
 use tidegate_host::client::{AddressSource, RawSource};
-use tidegate_host::config::FailureMode;
-use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_host::route::{RawHeader, RawNot, RawWhen};
 
 #[derive(Deserialize)]
@@ -144,6 +144,6 @@ impl schemars::JsonSchema for Exceed {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let reject = schemars::json_schema!({ "const": "reject" });
-        tidegate_host::describe::text_or_object(reject, "delay", generator.subschema_for::<WrittenSpan>())
+        tidegate_config::schema::text_or_object(reject, "delay", generator.subschema_for::<WrittenSpan>())
     }
 }

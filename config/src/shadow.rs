@@ -1,6 +1,6 @@
 //! Rules that decide and count, and enforce nothing: all of a filter's, or some by their names.
 
-use crate::config::ConfigError;
+use crate::document::ConfigError;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 

@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Whole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
+    use crate::document::parse;
 
     #[test]
     fn quantities_are_read_as_written() {
