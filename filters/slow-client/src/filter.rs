@@ -257,7 +257,7 @@ mod tests {
         for (document, parts) in [
             (json!({ "body": { "grace": "0s" } }), ["body.grace", "0ns", "1ms"]),
             (json!({ "body": { "min_rate": "5B" } }), ["body.min_rate", "5B", "500B/s"]),
-            (json!({ "body": { "min_rate": "0B/s" } }), ["body.min_rate", "found 0", "1 to"]),
+            (json!({ "body": { "min_rate": "0B/s" } }), ["body.min_rate", "found 0B/s", "1B/s to 1GiB/s"]),
             (json!({ "body": { "speed": 1 } }), ["body.speed", "unknown field", "min_rate"]),
             (
                 json!({ "tiny_chunks": { "window": 0, "min_average": "1B" } }),
