@@ -13,10 +13,11 @@ impl<T, const MAX: usize> Default for List<T, 0, MAX> {
     }
 }
 
-impl<T, const MAX: usize> List<T, 0, MAX> {
-    /// All of `entries` for which there is room.
-    pub fn all(entries: impl IntoIterator<Item = T>) -> Self {
-        Self(entries.into_iter().take(MAX).collect())
+impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
+    /// These, unless they are too few or too many.
+    pub fn of(entries: impl IntoIterator<Item = T>) -> Option<Self> {
+        let entries: Vec<T> = entries.into_iter().collect();
+        (MIN..=MAX).contains(&entries.len()).then_some(Self(entries))
     }
 }
 

@@ -116,12 +116,12 @@ fn user_agent() -> List<RawField, 0, MAX_LIST> {
     let name = FieldName::new("user-agent");
     let field =
         |name| RawField { name, max: Size::of::<2_047>(), status: Some(Status::FORBIDDEN), shadow: false };
-    List::all(name.into_iter().map(field))
+    List::of(name.into_iter().map(field)).unwrap_or_default()
 }
 
 fn singletons() -> List<FieldName, 0, MAX_LIST> {
     let names = ["content-length", "host", "authorization", "content-type"];
-    List::all(names.into_iter().filter_map(FieldName::new))
+    List::of(names.into_iter().filter_map(FieldName::new)).unwrap_or_default()
 }
 
 /// Everything that can be enforced.
