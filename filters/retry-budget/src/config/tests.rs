@@ -130,7 +130,8 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
 
 #[test]
 fn no_document_panics() {
-    for text in ["", "null", "[", "{", "\u{0}", "{\"per\":null}x", "{\"upstream\":[1]}", "{\"ratio\":1e999}"] {
+    for text in ["", "null", "[", "{", "\u{0}", "{\"per\":null}x", "{\"upstream\":[1]}", "{\"ratio\":1e999}"]
+    {
         assert!(Config::read(text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(Config::read(b"\xff\xfe").is_err());
