@@ -67,11 +67,9 @@ struct RawField {
     max: Size<0, MAX_SIZE>,
     /// The status of the response to a request that breaks this limit, by default 431. Statuses on which clients repeat a
     /// request (408, 409, 429) are not accepted.
-    #[cfg_attr(feature = "describe", serde(skip_serializing_if = "Option::is_none"))]
     status: Option<Status>,
     /// Count and refuse nobody.
     #[serde(default)]
-    #[cfg_attr(feature = "describe", serde(skip_serializing))]
     shadow: bool,
 }
 
