@@ -1,4 +1,4 @@
-//! The modules that can be checked, one line each.
+//! The modules that can be checked.
 
 use crate::reference::is_unbounded;
 use crate::trial::{Trial, connections, requests};
@@ -11,17 +11,15 @@ use tidegate_host::describe::{Describe, Description};
 use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
-/// In the order in which a request meets them.
-pub const MODULES: [Module; 8] = [
-    network::<tidegate_connection_guard::ConnectionGuard>(),
-    http::<tidegate_header_limit::HeaderLimit>(),
-    http::<tidegate_rate_limit::RateLimit>(),
-    http::<tidegate_slow_client::SlowClient>(),
-    http::<tidegate_input_limit::InputLimit>(),
-    http::<tidegate_retry_budget::RetryBudget>(),
-    http::<tidegate_degradation::Degradation>(),
-    http::<tidegate_composite::Tidegate>(),
-];
+macro_rules! modules {
+    ($($kind:ident $root_id:literal $key:ident: $plugin:path,)+) => {
+        /// In the order in which a request meets them, and the composite.
+        pub const MODULES: [Module; [$($root_id),+].len() + 1] =
+            [$($kind::<$plugin>()),+, http::<tidegate_composite::Tidegate>()];
+    };
+}
+
+tidegate_chain::each_filter!(modules);
 
 /// One module.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +28,8 @@ pub struct Module {
     pub root_id: &'static str,
     /// What a document makes of it. The error is the one that the module logs.
     pub check: fn(&[u8]) -> Result<Checked, ConfigError>,
+    /// Whether it would take a document. The error is the one that it logs.
+    pub accepts: fn(&[u8]) -> Result<(), ConfigError>,
     schema: fn() -> Schema,
 }
 
@@ -86,7 +86,12 @@ const fn network<G: Guard + Describe>() -> Module {
 }
 
 const fn module<P: Plugin + Describe>(check: fn(&[u8]) -> Result<Checked, ConfigError>) -> Module {
-    Module { root_id: P::ROOT_ID, check, schema: P::schema }
+    Module {
+        root_id: P::ROOT_ID,
+        check,
+        accepts: |document| P::configure(document).map(|_| ()),
+        schema: P::schema,
+    }
 }
 
 /// Without the line breaks of the source, and without defaults that say nothing.

@@ -68,6 +68,14 @@ fn forms<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     }
 }
 
+fn kind(form: &Value) -> Option<&str> {
+    form["type"].as_array().map_or(&form["type"], |kinds| &kinds[0]).as_str()
+}
+
+fn is(form: &Value, name: &str) -> bool {
+    kind(form) == Some(name)
+}
+
 fn keys<'a>(root: &'a Value, schema: &'a Value, path: &str, found: &mut Vec<Key<'a>>) {
     for form in forms(root, schema) {
         for (name, property) in form["properties"].as_object().into_iter().flatten() {
@@ -90,7 +98,7 @@ fn free(path: &str) -> Option<&'static str> {
 /// The least that is accepted for a key.
 fn least(root: &Value, schema: &Value, path: &str) -> Value {
     let form = forms(root, schema)[0];
-    if form["type"] == "object" {
+    if is(form, "object") {
         let required = form["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let value = |name: &str| {
             let path = format!("{path}.{name}");
@@ -98,11 +106,11 @@ fn least(root: &Value, schema: &Value, path: &str) -> Value {
         };
         return Value::Object(required.map(value).collect());
     }
-    if form["type"] == "array" {
+    if is(form, "array") {
         let entries = form["minItems"].as_u64().unwrap_or(0);
         return (0..entries).map(|_| least(root, &form["items"], &format!("{path}[]"))).collect();
     }
-    if form["type"] == "boolean" {
+    if is(form, "boolean") {
         return json!(false);
     }
     let of = |name: &str| Some(&form[name]).filter(|value| !value.is_null()).cloned();
@@ -151,12 +159,12 @@ fn document(root: &Value, path: &str, value: Value) -> Value {
 
 /// An object with what is required, whatever else the key accepts.
 fn container(root: &Value, schema: &Value, path: &str) -> Value {
-    let object = forms(root, schema).into_iter().find(|form| form["type"] == "object");
+    let object = forms(root, schema).into_iter().find(|form| is(form, "object"));
     object.map_or_else(|| least_or_null(root, schema, path), |object| least(root, object, path))
 }
 
 fn least_or_null(root: &Value, schema: &Value, path: &str) -> Value {
-    let is_list = forms(root, schema).iter().any(|form| form["type"] == "array");
+    let is_list = forms(root, schema).iter().any(|form| is(form, "array"));
     if is_list { json!([]) } else { least(root, schema, path) }
 }
 
@@ -175,7 +183,7 @@ fn merge(into: &mut Value, other: Value) {
 /// The quantities at both ends of a range, and those beyond it.
 fn ends(form: &Value) -> Option<([Value; 2], Vec<Value>)> {
     let bounds = |least: &str, most: &str| Some([form.get(least)?.clone(), form.get(most)?.clone()]);
-    if form["type"] == "number" {
+    if is(form, "number") {
         let [min, max] = bounds("minimum", "maximum")?;
         let beyond = (max.as_f64()? * 1e6).round() / 1e6 + 0.000_001;
         return Some(([min, max], vec![json!(beyond), json!(-0.1)]));
@@ -221,7 +229,7 @@ fn each_key(look: impl Fn(&Module, &Value, &Key<'_>)) {
         let root: Value = module.schema().into();
         let mut found = Vec::new();
         keys(&root, &root, "", &mut found);
-        assert!(found.len() >= 8, "{} has few keys", module.root_id);
+        assert!(!found.is_empty(), "{} has no keys", module.root_id);
         found.iter().for_each(|key| look(module, &root, key));
     }
 }
@@ -233,9 +241,9 @@ fn every_key_is_described_and_says_what_it_accepts() {
         let described = key.schema["description"].as_str().is_some_and(|text| text.len() > 15);
         assert!(described || key.path.ends_with("[]"), "{place} is not described: {}", key.schema);
         for form in forms(root, key.schema) {
-            let kind = form["type"].as_array().map_or(&form["type"], |kinds| &kinds[0]);
+            let kind = kind(form);
             let has = |name: &str| form.get(name).is_some();
-            let says = match kind.as_str() {
+            let says = match kind {
                 Some("integer" | "number") => has("minimum") && has("maximum"),
                 Some("string") => has("pattern") || has("enum") || has("const") || free(&key.path).is_some(),
                 _ => true,
@@ -264,12 +272,12 @@ fn what_a_schema_says_to_be_the_least_and_the_most_is_taken_and_nothing_beyond()
                 let document = of(value);
                 let told = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let never = NEVER_REACHED.iter().any(|(known, end, _)| *known == name && *end == told);
-                let checked = (module.check)(document.to_string().as_bytes());
+                let checked = (module.accepts)(document.to_string().as_bytes());
                 assert_eq!(checked.is_err(), never, "{name}: {document}: {:?}", checked.err());
             }
             for value in beyond {
                 let document = of(&value);
-                let error = (module.check)(document.to_string().as_bytes()).map(|_| ()).expect_err(&name);
+                let error = (module.accepts)(document.to_string().as_bytes()).expect_err(&name);
                 let last = key.path.trim_end_matches("[]").rsplit('.').next().unwrap_or_default();
                 let told = error.path.contains(last) || error.path.is_empty();
                 assert!(
@@ -286,7 +294,7 @@ fn a_default_is_accepted() {
     each_key(|module, root, key| {
         let Some(default) = key.schema.get("default").filter(|value| !value.is_null()) else { return };
         let document = document(root, &key.path, default.clone());
-        let checked = (module.check)(document.to_string().as_bytes());
+        let checked = (module.accepts)(document.to_string().as_bytes());
         assert!(checked.is_ok(), "{} {}: {document}: {:?}", module.root_id, key.path, checked.err());
     });
 }
