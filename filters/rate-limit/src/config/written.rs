@@ -6,9 +6,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use tidegate_config::FailureMode;
 use tidegate_config::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::attempt::RawRetryHeader;
+use tidegate_config::text::PathPrefix;
+use tidegate_host::attempt::RawRetryHeaders;
 use tidegate_host::client::{AddressSource, RawSource};
-use tidegate_host::route::{RawHeader, RawNot, RawWhen};
+use tidegate_host::route::{Methods, RawHeader, RawNot, RawWhen};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -28,7 +29,7 @@ pub(super) struct Raw {
     pub(super) headers_on_admitted: bool,
     #[serde(default)]
     pub(super) ietf_headers: bool,
-    pub(super) retry_headers: Option<Vec<RawRetryHeader>>,
+    pub(super) retry_headers: Option<RawRetryHeaders>,
 }
 
 #[derive(Deserialize)]
@@ -50,14 +51,22 @@ pub(super) struct RawLimit {
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct RawCondition {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
-    #[serde(default)]
+    /// Applies to requests on and beneath this path, without percent-encoding, dot segments or repeated slashes: `/v1` is
+    /// `/v1` and `/v1/…`, not `/v10`. By default to all.
+    path_prefix: Option<PathPrefix>,
+    /// Applies to requests of these methods, in capitals. By default to all.
+    methods: Option<Methods>,
+    /// Applies to requests that have all of these headers.
     headers: Vec<RawHeader>,
+    /// Applies to requests from these networks (`10.0.0.0/8`, `::1`), at most 256, as `address` tells where they come from.
+    /// By default from all.
     addresses: Option<Vec<String>>,
+    /// Does not apply to requests of which all that is written here is true.
     not: Option<RawNot>,
+    /// Applies to requests whose path or body names such a model: one name, or a list of up to 256. A `*` at its end stands
+    /// for any end; the empty name is that of a request that names none. By default to all.
     model: Option<RawModels>,
 }
 

@@ -110,7 +110,7 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (json!({ "hints": { "attempts": 0 } }), &["hints.attempts", "0", "1 to 100"]),
         (headers(json!([{ "name": "" }])), &["retry_headers[0].name", "header name"]),
         (headers(json!([{ "name": "a" }, { "name": "A" }])), &["retry_headers[1].name", "once"]),
-        (headers(json!([{ "name": "a", "first": 2 }])), &["retry_headers[0].first", "2", "0 or 1"]),
+        (headers(json!([{ "name": "a", "first": 2 }])), &["retry_headers[0].first", "found 2", "0 to 1"]),
         (headers(json!(nine)), &["retry_headers: ", "9", "8"]),
         (json!({ "silent_retries": { "window": "11m" } }), &["silent_retries.window", "660s", "600s"]),
         (

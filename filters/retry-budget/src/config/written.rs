@@ -6,7 +6,7 @@ use tidegate_config::FailureMode;
 use tidegate_config::list::List;
 use tidegate_config::range::{Count, Fraction, GIB, KIB, MIB, ONE, SECOND, Size, Span};
 use tidegate_config::text::{HeaderName, Method};
-use tidegate_host::attempt::RawRetryHeader;
+use tidegate_host::attempt::RawRetryHeaders;
 use tidegate_host::client::{AddressSource, RawSource};
 
 #[derive(Default, Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct Raw {
     pub(super) min_retries_per_second: Count<0, 10_000, 10>,
     /// Headers in which clients count their attempts, by default `x-stainless-retry-count` from 0, as the SDKs send it. The
     /// highest number of all counts; a value that is no number says nothing.
-    pub(super) retry_headers: Option<Vec<RawRetryHeader>>,
+    pub(super) retry_headers: Option<RawRetryHeaders>,
     /// Detects retries of clients that do not announce them: the same JSON body, method, path and client as a request that
     /// failed shortly before. Off unless it is written. gRPC calls are never held, and count as first attempts.
     pub(super) silent_retries: Option<RawSilentRetries>,
