@@ -13,6 +13,7 @@ pub mod exchange;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod headers;
+pub mod metrics;
 pub mod network;
 pub mod plugin;
 pub mod protocol;

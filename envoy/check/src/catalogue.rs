@@ -9,6 +9,7 @@ use tidegate_config::ConfigError;
 use tidegate_host::connection::Guard;
 use tidegate_host::describe::{Describe, Description};
 use tidegate_host::exchange::Filter;
+use tidegate_host::metrics::Metric;
 use tidegate_host::plugin::Plugin;
 
 macro_rules! modules {
@@ -30,6 +31,12 @@ pub struct Module {
     pub check: fn(&[u8]) -> Result<Checked, ConfigError>,
     /// Whether it would take a document. The error is the one that it logs.
     pub accepts: fn(&[u8]) -> Result<(), ConfigError>,
+    /// What it counts.
+    pub counters: fn() -> Vec<Metric>,
+    /// What it measures.
+    pub gauges: fn() -> Vec<Metric>,
+    /// The names of its counters and gauges, as a document has it count.
+    pub names: fn(&[u8]) -> Result<[Vec<String>; 2], ConfigError>,
     schema: fn() -> Schema,
 }
 
@@ -90,6 +97,9 @@ const fn module<P: Plugin + Describe>(check: fn(&[u8]) -> Result<Checked, Config
         root_id: P::ROOT_ID,
         check,
         accepts: |document| P::configure(document).map(|_| ()),
+        counters: <P as Describe>::counters,
+        gauges: <P as Describe>::gauges,
+        names: |document| P::configure(document).map(|plugin| [plugin.metrics(), Plugin::gauges(&plugin)]),
         schema: P::schema,
     }
 }

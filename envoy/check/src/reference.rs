@@ -28,7 +28,33 @@ it has. `make check CONFIG=file` says the same before that. The JSON Schemas are
 ";
 
 /// The pages that are made, by their names.
-pub const PAGES: [(&str, fn() -> String); 1] = [("configuration.md", configuration)];
+pub const PAGES: [(&str, fn() -> String); 2] = [("configuration.md", configuration), ("metrics.md", metrics)];
+
+const METRICS: &str = "\
+# Metrics
+
+<!-- Made by `cargo run --package tidegate-check -- reference docs/reference`. Edit the counters' comments in the source. -->
+
+Envoy shows each as `wasmcustom.<name>` in its statistics, for all workers together. In
+[`tidegate`](configuration.md#tidegate) each filter counts what it counts alone.
+";
+
+/// The page of what is counted and measured, in Markdown.
+pub fn metrics() -> String {
+    let mut page = METRICS.to_owned();
+    for module in &MODULES {
+        let (counters, gauges) = ((module.counters)(), (module.gauges)());
+        if counters.is_empty() && gauges.is_empty() {
+            continue;
+        }
+        let _ = write!(page, "\n## {}\n\n| Name | Kind | Meaning |\n|---|---|---|\n", module.root_id);
+        let kinds = counters.iter().map(|metric| (metric, "counter"));
+        for (metric, kind) in kinds.chain(gauges.iter().map(|metric| (metric, "gauge"))) {
+            let _ = writeln!(page, "| `{}` | {kind} | {} |", metric.name, metric.meaning.trim());
+        }
+    }
+    page
+}
 
 /// The whole page, in Markdown.
 pub fn configuration() -> String {

@@ -98,11 +98,11 @@ impl Plugin for Degradation {
     }
 
     fn metrics(&self) -> Vec<String> {
-        metrics::counters()
+        Counter::names()
     }
 
     fn gauges(&self) -> Vec<String> {
-        metrics::gauges()
+        metrics::GAUGES.iter().map(|gauge| gauge.name.to_owned()).collect()
     }
 }
 

@@ -130,6 +130,28 @@ fn the_committed_pages_are_those_of_the_types() {
 }
 
 #[test]
+fn every_metric_that_a_module_has_is_in_the_reference_and_no_other() {
+    let rate = json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": "1/s", "burst": 1 } }] });
+    for module in MODULES.iter().filter(|module| module.root_id != "tidegate") {
+        let document = if module.root_id == "rate-limit" { &rate } else { &json!({}) };
+        let [counters, gauges] = (module.names)(document.to_string().as_bytes()).unwrap();
+        for (names, known) in [(counters, (module.counters)()), (gauges, (module.gauges)())] {
+            let is = |name: &str, known: &str| match known.split_once('<') {
+                Some((stem, _)) => name.starts_with(stem),
+                None => name == known,
+            };
+            for name in &names {
+                assert!(known.iter().any(|metric| is(name, metric.name)), "{name} is not in the reference");
+            }
+            for metric in &known {
+                assert!(names.iter().any(|name| is(name, metric.name)), "{} is counted nowhere", metric.name);
+                assert!(metric.meaning.trim().ends_with('.'), "{}: {}", metric.name, metric.meaning);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_schema_refuses_what_is_misspelled() {
     let rate = |text: &str| json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": text, "burst": 1 } }] });
     for (root_id, document, is_right) in [
