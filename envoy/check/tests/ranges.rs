@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidegate_check::catalogue::{MODULES, Module};
 
 /// Keys that hold any text, with one that is accepted.
-const FREE: [(&str, &str); 9] = [
+const FREE: [(&str, &str); 11] = [
     ("addresses[]", "10.0.0.0/8"),
     ("client[]", "x-api-key"),
     ("exempt[]", "10.0.0.0/8"),
@@ -14,6 +14,8 @@ const FREE: [(&str, &str); 9] = [
     ("model[]", "r1"),
     ("opt_out[].value", "yes"),
     ("pattern", "x"),
+    ("per[]", "path"),
+    ("sha256", "abababababababababababababababababababababababababababababababab"),
     ("headers[].value", "yes"),
     ("message", "busy"),
 ];
@@ -27,11 +29,12 @@ const TOGETHER: &[(&str, &str, &str)] = &[
     ("degradation", "breaker.max_open_for", r#"{"breaker":{"open_for":"1ms"}}"#),
     ("degradation", "tiers.cached.fresh", r#"{"tiers":{"cached":{"ttl":"18446744073709ms"}}}"#),
     ("degradation", "tiers.cached.max_entry", r#"{"tiers":{"cached":{"max_entries":8}}}"#),
+    ("rate-limit", "limits[].overrides[].requests.rate", r#"{"limits":[{"per":["client"]}]}"#),
     ("rate-limit", "limits[].requests.burst", r#"{"limits":[{"requests":{"rate":"1000000/s"}}]}"#),
     (
         "rate-limit",
         "limits[].overrides[].requests.burst",
-        r#"{"limits":[{"overrides":[{"requests":{"rate":"1000000/s"}}]}]}"#,
+        r#"{"limits":[{"per":["client"],"overrides":[{"requests":{"rate":"1000000/s"}}]}]}"#,
     ),
     (
         "connection-guard",
@@ -173,7 +176,7 @@ fn merge(into: &mut Value, other: Value) {
         (Value::Object(into), Value::Object(other)) => {
             other.into_iter().for_each(|(name, value)| merge(into.entry(name).or_insert(Value::Null), value));
         }
-        (Value::Array(into), Value::Array(other)) => {
+        (Value::Array(into), Value::Array(other)) if !into.is_empty() => {
             into.iter_mut().zip(other).for_each(|(into, other)| merge(into, other));
         }
         (into, other) => *into = other,
@@ -225,7 +228,7 @@ fn step(text: &str, by: i64) -> Option<String> {
 }
 
 fn each_key(look: impl Fn(&Module, &Value, &Key<'_>)) {
-    for module in MODULES.iter().filter(|module| !["tidegate", "rate-limit"].contains(&module.root_id)) {
+    for module in MODULES.iter().filter(|module| module.root_id != "tidegate") {
         let root: Value = module.schema().into();
         let mut found = Vec::new();
         keys(&root, &root, "", &mut found);
