@@ -36,9 +36,12 @@ pub struct Module {
     /// What it measures.
     pub gauges: fn() -> Vec<Metric>,
     /// The names of its counters and gauges, as a document has it count.
-    pub names: fn(&[u8]) -> Result<[Vec<String>; 2], ConfigError>,
+    pub names: fn(&[u8]) -> Result<Names, ConfigError>,
     schema: fn() -> Schema,
 }
+
+/// The names of a plugin's counters, and of its gauges.
+pub type Names = [Vec<String>; 2];
 
 /// What a right document makes of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,8 +27,11 @@ it has. `make check CONFIG=file` says the same before that. The JSON Schemas are
 | ratio | a number or a text, with at most six decimals: `0.2` |
 ";
 
-/// The pages that are made, by their names.
-pub const PAGES: [(&str, fn() -> String); 2] = [("configuration.md", configuration), ("metrics.md", metrics)];
+/// A page's name, and what makes it.
+pub type Page = (&'static str, fn() -> String);
+
+/// The pages that are made.
+pub const PAGES: [Page; 2] = [("configuration.md", configuration), ("metrics.md", metrics)];
 
 const METRICS: &str = "\
 # Metrics

@@ -1,6 +1,12 @@
 //! Schema and parser are of one mind: every key is described, and whatever a schema says to be the least or the most of
 //! a key, the module takes, and nothing beyond it.
-#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects
+)]
 
 use serde_json::{Value, json};
 use tidegate_check::catalogue::{MODULES, Module};
