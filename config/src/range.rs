@@ -257,9 +257,9 @@ fn exact(quantity: u64, units: &[(u64, &str)]) -> String {
 }
 
 /// What is said of a quantity out of its range.
-fn refusal<N: Notation>(found: u64, min: u64, max: u64) -> String {
-    let (found, least) = (N::found(found), bound::<N>(min));
-    if max == N::LARGEST {
+fn refusal<N: Notation>(quantity: u64, min: u64, max: u64) -> String {
+    let (found, least) = (N::found(quantity), bound::<N>(min));
+    if max == N::LARGEST && quantity < min {
         format!("found {found}, accepted is at least {least}")
     } else {
         format!("found {found}, accepted is {least} to {}", N::text(max))

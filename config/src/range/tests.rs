@@ -10,6 +10,7 @@ fn error<T: serde::de::DeserializeOwned>(text: &str) -> String {
 fn a_quantity_out_of_its_range_is_refused_with_what_was_found_and_what_is_accepted() {
     assert_eq!(error::<Count<1, 65_536>>("0"), "found 0, accepted is 1 to 65536");
     assert_eq!(error::<Count<1, ANY>>("0"), "found 0, accepted is at least 1");
+    assert_eq!(error::<Count<1, ANY>>("4294967296"), "found 4294967296, accepted is 1 to 4294967295");
     assert_eq!(error::<Count<1, 8>>("4294967296"), "found 4294967296, accepted is 1 to 8");
     assert_eq!(error::<Span<1, DAY>>("\"25h\""), "found 90000s, accepted is 1ms to 24h");
     assert_eq!(error::<Span<SECOND, { 60 * SECOND }>>("\"0s\""), "found 0ns, accepted is 1s to 60s");
