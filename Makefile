@@ -40,8 +40,10 @@ dashboard: build ## draw the Grafana dashboard from a real Prometheus' data
 compat: build ## run the smoke tests in every supported release of Envoy
 	./tests/compat/run.sh
 
-generate: rust ## write the files that name every filter, after a change of the list or of a filter's folder
+generate: rust ## write the files that name every filter, the schemas and the reference, after a change of the list or of a filter
 	cargo run --quiet --package tidegate-generate
+	cargo run --quiet --package tidegate-check -- schema envoy/schema
+	cargo run --quiet --package tidegate-check -- reference docs/reference
 
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check

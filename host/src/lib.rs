@@ -1,15 +1,14 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
 //! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`bodies`]) and answers ([`reply`],
 //! [`retry_after`], [`wait`]), what a network filter does ([`connection`]), what a plugin does on a worker without a stream
-//! ([`task`]), whom it may call ([`call`]) and who of many leads ([`election`]), and what their configurations are made of
-//! ([`config`], [`notation`], [`client`]) and told as (`describe`). Nothing here knows proxy-wasm; the `module` crate is
-//! one implementation, [`fake`] another.
+//! ([`task`]), whom it may call ([`call`]) and who of many leads ([`election`]), by what clients and requests are known
+//! ([`client`], [`route`]), and how a configured plugin is described (`describe`). Nothing here knows proxy-wasm; the
+//! `module` crate is one implementation, [`fake`] another.
 
 pub mod attempt;
 pub mod bodies;
 pub mod call;
 pub mod client;
-pub mod config;
 pub mod connection;
 #[cfg(feature = "describe")]
 pub mod describe;
@@ -18,15 +17,14 @@ pub mod exchange;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod headers;
+pub mod metrics;
 pub mod network;
-pub mod notation;
 pub mod plugin;
 pub mod protocol;
 pub mod reply;
 pub mod retry_after;
 pub mod route;
 pub mod scan;
-pub mod shadow;
 pub mod store;
 pub mod task;
 pub mod tunnel;

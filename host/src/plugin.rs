@@ -1,10 +1,10 @@
 //! What every plugin is, whatever it looks at, and what it may ask of the proxy it runs in. Every question that
 //! costs a host call says so.
 
-use crate::config::ConfigError;
 use crate::store::Store;
 use crate::task::{StreamId, Task, Workers};
 use core::net::IpAddr;
+use tidegate_config::ConfigError;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 

@@ -30,7 +30,7 @@ const RECORD: usize = 20;
 /// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
 
-const SET_COST: u64 = 320 + ENTRY_COST;
+const MIN_SETS: u64 = 64;
 
 /// Which entry of the store a bucket lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +49,7 @@ pub struct Table {
 
 impl Table {
     /// The smallest memory that makes a table, in bytes.
-    pub const MIN_BYTES: u64 = 64 * SET_COST;
+    pub const MIN_BYTES: u64 = Self::min_bytes(Self::SET_BYTES);
 
     /// How large a [`SlotSet`] is, in bytes.
     pub const SET_BYTES: u64 = 320;
@@ -62,7 +62,12 @@ impl Table {
     /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
     pub fn of_sets(size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
-        (sets >= 64).then_some(Self { sets })
+        (u64::from(sets) >= MIN_SETS).then_some(Self { sets })
+    }
+
+    /// The smallest memory that makes a table of sets of `size` bytes, in bytes.
+    pub const fn min_bytes(size: u64) -> u64 {
+        size.saturating_add(ENTRY_COST).saturating_mul(MIN_SETS)
     }
 
     /// The most that its sets of `size` bytes take of the host's memory, in bytes.

@@ -11,7 +11,7 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::get;
 
 /// Every file that names each filter.
-const NAMING: [&str; 16] = [
+const NAMING: [&str; 18] = [
     "filters/chain/filters.json",
     "module/Cargo.toml",
     "filters/tidegate/Cargo.toml",
@@ -27,7 +27,9 @@ const NAMING: [&str; 16] = [
     "envoy/prometheus/prometheus.yml",
     "envoy/grafana/tidegate.json",
     "envoy/schema/tidegate.json",
+    "docs/reference/configuration.md",
     "docs/reference/host-calls.md",
+    "docs/reference/metrics.md",
 ];
 
 fn run(folder: &Path, command: &str) -> String {
@@ -63,10 +65,9 @@ fn a_ninth_filter_is_three_places_and_appears_in_all_others() {
 
     let shared = format!("export CARGO_TARGET_DIR='{}'", checkout().join("target").display());
     run(copy, &format!("{shared}; cargo run --offline --quiet --package tidegate-generate"));
-    run(
-        copy,
-        &format!("{shared}; cargo run --offline --quiet --package tidegate-check -- schema envoy/schema"),
-    );
+    for made in ["schema envoy/schema", "reference docs/reference"] {
+        run(copy, &format!("{shared}; cargo run --offline --quiet --package tidegate-check -- {made}"));
+    }
     for file in NAMING {
         let text = fs::read_to_string(copy.join(file)).expect(file);
         assert!(text.contains("ninth"), "{file} does not name it");

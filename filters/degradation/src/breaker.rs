@@ -6,7 +6,7 @@ pub mod gate;
 pub mod trial;
 
 use crate::config::Config;
-use crate::metrics::{BREAKER, Counter, count};
+use crate::metrics::{BREAKER, Counter};
 use gate::{Gate, Place, Standing};
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_policy::breaker::probes::Asker;
@@ -24,11 +24,11 @@ impl Breaker {
     pub fn enter(&self, exchange: &dyn Exchange, config: &Config, place: Place, asker: &Asker) -> Standing {
         let standing = self.gate.enter(exchange.store(), config, (place, asker), exchange.now());
         if standing.contended {
-            count(exchange, Counter::Contended);
+            Counter::Contended.count(exchange, 1);
         }
         count_turn(exchange, standing.turned);
         if matches!(standing.ruling, Ruling::Probe(_)) {
-            count(exchange, Counter::Probes);
+            Counter::Probes.count(exchange, 1);
         }
         standing
     }
@@ -37,7 +37,7 @@ impl Breaker {
     fn report(&self, exchange: &dyn Exchange, config: &Config, place: Place, told: (Sample, Option<Probe>)) {
         match self.gate.report(exchange.store(), config, place, told, exchange.now()) {
             Ok(phase) => count_turn(exchange, phase),
-            Err(_) => count(exchange, Counter::Contended),
+            Err(_) => Counter::Contended.count(exchange, 1),
         }
     }
 }
@@ -59,8 +59,8 @@ fn count_turn(exchange: &dyn Exchange, phase: Option<Phase>) {
     };
     exchange.set_gauge(BREAKER, value);
     match phase {
-        Phase::Closed => count(exchange, Counter::Closed),
-        Phase::Open => count(exchange, Counter::Opened),
+        Phase::Closed => Counter::Closed.count(exchange, 1),
+        Phase::Open => Counter::Opened.count(exchange, 1),
         Phase::HalfOpen => {}
     }
 }

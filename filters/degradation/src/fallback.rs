@@ -10,7 +10,7 @@ pub mod good;
 
 use crate::asked::Asked;
 use crate::config::{Cached, Config};
-use crate::metrics::{Counter, count};
+use crate::metrics::Counter;
 use answer::Why;
 use cache::Occasion;
 use collect::{Collect, Gathered};
@@ -95,9 +95,9 @@ impl Fallback {
         let Some(good) = collect.good(shown, now) else { return };
         let put = cache::keep(exchange.store(), cached, (question, asked.asker(exchange)), good, now);
         let Some(put) = put else { return };
-        count(exchange, Counter::Kept);
+        Counter::Kept.count(exchange, 1);
         if put.evicted {
-            count(exchange, Counter::Evicted);
+            Counter::Evicted.count(exchange, 1);
         }
         if put.grown > 0 {
             exchange.count(Counter::Bytes.place(), put.grown);
@@ -137,7 +137,8 @@ pub fn kept(exchange: &dyn Exchange, config: &Config, asked: &Asked, occasion: O
     let (cached, question) = config.cached.as_ref().zip(asked.question.as_ref())?;
     let allowed = (question, Some(&asked.control).filter(|control| control.allows_kept())?);
     let found = cache::find(exchange.store(), cached, allowed, occasion, exchange.now());
-    count(exchange, if found.is_some() { Counter::Hits } else { Counter::Misses });
+    let outcome = if found.is_some() { Counter::Hits } else { Counter::Misses };
+    outcome.count(exchange, 1);
     found.map(answer::kept)
 }
 
@@ -167,6 +168,7 @@ pub fn kept_or_none(exchange: &dyn Exchange, config: &Config, asked: &Asked) -> 
 
 /// Counts an answer, and gives it unless the filter only counts.
 pub fn enforce(exchange: &dyn Exchange, config: &Config, counter: Counter, reply: Reply) -> Option<Reply> {
-    count(exchange, if config.shadow { Counter::Shadowed } else { counter });
+    let counted = if config.shadow { Counter::Shadowed } else { counter };
+    counted.count(exchange, 1);
     (!config.shadow).then_some(reply)
 }

@@ -14,13 +14,13 @@ use crate::deadline::{Awaited, Deadline};
 use crate::fallback::answer::Why;
 use crate::fallback::cache::Occasion;
 use crate::fallback::{Fallback, enforce, kept, kept_or_none};
-use crate::metrics::{self, Counter, count};
+use crate::metrics::{self, Counter};
 use crate::reduce::Reduction;
 use crate::response::Reading;
 use crate::worker::Worker;
 use std::rc::Rc;
+use tidegate_config::ConfigError;
 use tidegate_host::bodies::ResponseNeeds;
-use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
@@ -79,11 +79,11 @@ impl Plugin for Degradation {
     }
 
     fn metrics(&self) -> Vec<String> {
-        metrics::counters()
+        Counter::names()
     }
 
     fn gauges(&self) -> Vec<String> {
-        metrics::gauges()
+        metrics::GAUGES.iter().map(|gauge| gauge.name.to_owned()).collect()
     }
 }
 
@@ -170,7 +170,7 @@ impl Stream for DegradationStream {
         if !self.trial.is_open() {
             return Flow::Keep;
         }
-        count(exchange, Counter::Timeouts);
+        Counter::Timeouts.count(exchange, 1);
         self.fail(exchange);
         self.reply(exchange, Why::TimedOut, None).map_or(Flow::Keep, Flow::Reply)
     }
@@ -244,7 +244,7 @@ impl DegradationStream {
         if self.caller.asks_a_model || exchange.protocol() == Protocol::Grpc {
             self.reading.begin();
         }
-        count(exchange, Counter::Admitted);
+        Counter::Admitted.count(exchange, 1);
         self.deadline.set(exchange, self.timeout(), self.awaited());
         Flow::Continue
     }

@@ -4,7 +4,7 @@ pub mod smaller;
 
 use crate::config::Config;
 use crate::fallback::answer::DEGRADED;
-use crate::metrics::{Counter, count};
+use crate::metrics::Counter;
 use smaller::smaller;
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::api::Api;
@@ -36,9 +36,9 @@ impl Reduction {
         };
         let Some(reduced) = smaller(rule, api, scan.facts(), &exchange.held()) else { return };
         if config.shadow {
-            return count(exchange, Counter::Shadowed);
+            return Counter::Shadowed.count(exchange, 1);
         }
-        count(exchange, Counter::Reduced);
+        Counter::Reduced.count(exchange, 1);
         reduced.edits.into_iter().for_each(|edit| exchange.edit_request(edit));
         self.note = Some(reduced.note);
     }

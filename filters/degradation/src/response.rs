@@ -4,7 +4,7 @@ use crate::breaker::trial::judge;
 use crate::fallback::answer::Why;
 use crate::fallback::kept_instead;
 use crate::filter::{Body, DegradationStream};
-use crate::metrics::{Counter, count};
+use crate::metrics::Counter;
 use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
 use tidegate_host::protocol::Protocol;
@@ -90,7 +90,7 @@ impl DegradationStream {
         match outcome {
             Outcome::Failure | Outcome::Broken => {
                 if is_late {
-                    count(exchange, Counter::Timeouts);
+                    Counter::Timeouts.count(exchange, 1);
                 }
                 self.fail(exchange);
                 self.replace(exchange, if is_late { Why::TimedOut } else { Why::Failed })

@@ -6,11 +6,10 @@ use crate::identity::{Identity, Part};
 use crate::model::Models;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use tidegate_config::{ConfigError, FailureMode, parse};
 use tidegate_host::attempt::RetryHeaders;
 use tidegate_host::client::{ClientSources, header_name};
-use tidegate_host::config::{ConfigError, FailureMode, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
-use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
 use tidegate_host::route::When;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
@@ -20,11 +19,6 @@ use written::{Exceed, Raw, RawLimit, RawRequests};
 mod written;
 
 const MAX_LIMITS: usize = 256;
-const MAX_MEMORY: u64 = 1 << 30;
-const DEFAULT_MEMORY: u64 = 16 << 20;
-const MAX_DELAY: Duration = Duration::from_secs(60);
-const MAX_HELD: u32 = 65_536;
-const DEFAULT_HELD: u32 = 128;
 
 /// Everything that can be enforced.
 #[derive(Debug)]
@@ -100,25 +94,14 @@ impl Config {
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
-        if raw.limits.is_empty() || raw.limits.len() > MAX_LIMITS {
-            let found = raw.limits.len();
-            return Err(refuse("limits", format!("found {found} limits, accepted are 1 to {MAX_LIMITS}")));
-        }
-        let memory = raw.memory.map_or(DEFAULT_MEMORY, |WrittenSize(bytes)| bytes);
-        let table = Table::within(memory).filter(|_| memory <= MAX_MEMORY).ok_or_else(|| {
-            refuse("memory", format!("found {memory}B, accepted is {}B to 1GiB", Table::MIN_BYTES))
-        })?;
-        let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);
-        if !(1..=MAX_HELD).contains(&max_held) {
-            return Err(refuse("max_held", format!("found {max_held}, accepted is 1 to {MAX_HELD}")));
-        }
-
+        let table = Table::within(raw.memory.get());
+        let table = table.ok_or_else(|| refuse("memory", "found too little for a table"))?;
         let clients = ClientSources::new(raw.client, raw.address)?;
         let mut identities = Vec::new();
         let mut limits: Vec<Limit> = Vec::with_capacity(raw.limits.len());
         for (index, written) in raw.limits.into_iter().enumerate() {
             let path = format!("limits[{index}]");
-            if limits.iter().any(|limit| limit.name == written.name) {
+            if limits.iter().any(|limit| limit.name == written.name.as_str()) {
                 let problem = format!("found {:?} a second time, accepted is each name once", written.name);
                 return Err(refuse(format!("{path}.name"), problem));
             }
@@ -130,7 +113,7 @@ impl Config {
             clients,
             exempt: Exempt::new(raw.exempt)?,
             table,
-            max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            max_held: raw.max_held.length(),
             hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
@@ -146,7 +129,6 @@ fn limit(
     clients: &ClientSources,
     identities: &mut Vec<Identity>,
 ) -> Result<Limit, ConfigError> {
-    check_rule_name(&raw.name, &format!("{path}.name"))?;
     let identity = identity(&raw.per, path)?;
     let per_model = identity.parts.contains(&Part::Model);
     let by_key = identity.parts.contains(&Part::Client) && clients.have_keys();
@@ -159,11 +141,7 @@ fn limit(
     }
     let promised = match raw.exceed {
         Exceed::Reject => Duration::ZERO,
-        Exceed::Delay(WrittenSpan(delay)) if !delay.is_zero() && delay <= MAX_DELAY => delay,
-        Exceed::Delay(WrittenSpan(delay)) => {
-            let problem = format!("found {delay:?}, accepted is 1ms to {}s", MAX_DELAY.as_secs());
-            return Err(refuse(format!("{path}.exceed.delay"), problem));
-        }
+        Exceed::Delay(delay) => delay.duration(),
     };
     let mut overrides = BTreeMap::new();
     for (index, written) in raw.overrides.iter().enumerate() {
@@ -185,14 +163,14 @@ fn limit(
     let when_path = format!("{path}.when");
     Ok(Limit {
         identity: place,
-        mark: Fingerprinter::new([0; 16]).of([raw.name.as_bytes()]).mark,
+        mark: Fingerprinter::new([0; 16]).of([raw.name.as_str().as_bytes()]).mark,
         requests: requests(&raw.requests, promised, path)?,
         overrides,
         shadow: raw.shadow,
         needs_model: per_model || models.is_some(),
         models: models.map(|names| Models::new(&names, &format!("{when_path}.model"))).transpose()?,
         when: When::new(when, &when_path)?,
-        name: raw.name,
+        name: raw.name.into_string(),
     })
 }
 
@@ -223,7 +201,7 @@ fn identity(per: &[String], path: &str) -> Result<Identity, ConfigError> {
 }
 
 fn requests(raw: &RawRequests, promised: Duration, path: &str) -> Result<Requests, ConfigError> {
-    let (WrittenRate(rate), Whole(burst)) = (raw.rate, raw.burst);
+    let (rate, burst) = (raw.rate.get(), raw.burst.number());
     let per = match rate.period.as_secs() {
         1 => "second",
         60 => "minute",

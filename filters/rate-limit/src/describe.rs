@@ -1,10 +1,11 @@
 //! What it will do, as it is configured, in plain words.
 
 use crate::config::{self, Config, Limit};
-use crate::filter::RateLimit;
+use crate::filter::{Counter, LimitCounter, RateLimit};
 use crate::identity::Part;
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, span_text};
+use tidegate_host::metrics::Metric;
 use tidegate_policy::slots::Table;
 
 impl Describe for RateLimit {
@@ -27,6 +28,10 @@ impl Describe for RateLimit {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        [Counter::ALL, LimitCounter::ALL].concat()
     }
 }
 

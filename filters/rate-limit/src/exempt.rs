@@ -3,8 +3,8 @@
 //! whether it may ask.
 
 use core::fmt;
+use tidegate_config::ConfigError;
 use tidegate_host::client::ClientSources;
-use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::network::Networks;

@@ -17,28 +17,50 @@ use crate::model::Named;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
+use tidegate_config::{ConfigError, FailureMode};
 use tidegate_host::attempt::{Return, cost_no_work};
-use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_host::{counters, rule_counters};
 use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
 use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
-const ADMITTED: usize = 0;
-const THROTTLED: usize = 1;
-const SHADOWED: usize = 2;
-const DELAYED: usize = 3;
-const CONTENDED: usize = 4;
-const SATURATED: usize = 5;
-const EVICTED: usize = 6;
-const OVERFLOWED: usize = 7;
-const TOTALS: [&str; 8] =
-    ["admitted", "throttled", "shadowed", "delayed", "contended", "saturated", "evicted", "overflowed"];
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.rate_limit." {
+        /// Requests that all limits admitted, or that none applied to.
+        Admitted = "admitted",
+        /// Requests that a limit refused.
+        Throttled = "throttled",
+        /// Requests that a limit would have refused, were it not in shadow mode.
+        Shadowed = "shadowed",
+        /// Of those admitted, requests that were held until their turn came.
+        Delayed = "delayed",
+        /// Limits that could not be decided because sixteen races for a bucket were lost.
+        Contended = "contended",
+        /// Limits that could not be decided because there was no room for a newcomer.
+        Saturated = "saturated",
+        /// Clients forgotten that had spent part of their bucket; give it more `memory` if it grows.
+        Evicted = "evicted",
+        /// Newcomers that met a bucket which the newcomers of a full set of the table share.
+        Overflowed = "overflowed",
+    }
+}
+
+rule_counters! {
+    /// What is counted of each limit.
+    pub enum LimitCounter in "tidegate.rate_limit." of "limit" behind Counter {
+        /// Requests that this limit refused.
+        Throttled = "throttled",
+        /// Requests that this limit would have refused, were it not in shadow mode.
+        Shadowed = "shadowed",
+    }
+}
 
 const MAX_DEPTH: u8 = 64;
 
@@ -92,10 +114,7 @@ impl Plugin for RateLimit {
 
     fn metrics(&self) -> Vec<String> {
         let limits = &self.worker.config.limits;
-        let totals = TOTALS.iter().map(|what| format!("tidegate.rate_limit.{what}"));
-        let each =
-            |what| limits.iter().map(move |limit| format!("tidegate.rate_limit.{what}.{}", limit.name));
-        totals.chain(each("throttled")).chain(each("shadowed")).collect()
+        LimitCounter::names(&limits.iter().map(|limit| &limit.name).collect::<Vec<_>>())
     }
 }
 
@@ -225,7 +244,7 @@ impl RateLimitStream {
             self.keep(exchange, ruling, now);
         }
         if self.later.is_empty() && self.is_limited {
-            exchange.count(ADMITTED, 1);
+            Counter::Admitted.count(exchange, 1);
         }
         self.go_on()
     }
@@ -258,7 +277,7 @@ impl RateLimitStream {
 
     fn delay(&mut self, exchange: &dyn Exchange, until: Timestamp) {
         if self.delayed_until.is_none() {
-            exchange.count(DELAYED, 1);
+            Counter::Delayed.count(exchange, 1);
             self.worker.delayed.update(|count| count.saturating_add(1));
         }
         self.delayed_until = self.delayed_until.max(Some(until));
@@ -290,17 +309,18 @@ impl Worker {
     /// Counts what the limits say; gives the answer, if they refuse.
     fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
-            exchange.count(SHADOWED, 1);
-            exchange.count(metric_of(self.config.limits.len().saturating_add(*limit)), 1);
+            Counter::Shadowed.count(exchange, 1);
+            exchange.count(LimitCounter::Shadowed.place(*limit, self.config.limits.len()), 1);
         }
         if ruling.evicted > 0 {
-            exchange.count(EVICTED, ruling.evicted);
+            Counter::Evicted.count(exchange, ruling.evicted);
         }
         if ruling.overflowed > 0 {
-            exchange.count(OVERFLOWED, ruling.overflowed);
+            Counter::Overflowed.count(exchange, ruling.overflowed);
         }
         if let Some(undecided) = ruling.undecided {
-            exchange.count(if undecided == Undecided::Contended { CONTENDED } else { SATURATED }, 1);
+            let contended = undecided == Undecided::Contended;
+            if contended { Counter::Contended } else { Counter::Saturated }.count(exchange, 1);
         }
         match (&ruling.refusal, ruling.undecided) {
             (Some(refusal), _) => Some(self.refuse(exchange, refusal, now)),
@@ -316,8 +336,8 @@ impl Worker {
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
         let Refusal { charge, wait, level } = refusal;
         let Some(limit) = self.config.limits.get(charge.limit) else { return Flow::Continue };
-        exchange.count(THROTTLED, 1);
-        exchange.count(metric_of(charge.limit), 1);
+        Counter::Throttled.count(exchange, 1);
+        exchange.count(LimitCounter::Throttled.place(charge.limit, self.config.limits.len()), 1);
         let told = match self.refused.try_borrow_mut() {
             Ok(mut refused) => refused.remember(refusal, now, exchange.random()),
             Err(_) => *wait,
@@ -336,10 +356,6 @@ fn cost_nothing(exchange: &dyn Exchange) -> bool {
     let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
     let may_be = status >= 400 || exchange.protocol() == Protocol::Grpc;
     may_be && exchange.fact(Fact::ResponseDetails).is_some_and(|details| cost_no_work(&details.0))
-}
-
-fn metric_of(place: usize) -> usize {
-    TOTALS.len().saturating_add(place)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::rc::Rc;
-use tidegate_host::config::{ConfigError, parse};
+use tidegate_config::{ConfigError, parse};
 use tidegate_host::exchange::{Filter, Stage};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;

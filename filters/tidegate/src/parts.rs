@@ -1,7 +1,7 @@
 //! The HTTP filters of the list as fields: their configurations, and their states in one exchange. A field costs no
 //! allocation; the places of the list, by which [`crate::stream`] goes through them, are constants.
 
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::{Filter, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;

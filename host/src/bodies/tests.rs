@@ -1,11 +1,11 @@
 #![allow(clippy::indexing_slicing)]
 
 use super::*;
-use crate::config::ConfigError;
 use crate::exchange::{Exchange, Filter, Flow, Stage};
 use crate::fake::{FakeExchange, FakeProxy};
 use crate::plugin::Plugin;
 use core::cell::Cell;
+use tidegate_config::ConfigError;
 use tidegate_policy::answer::First;
 use tidegate_policy::answer::blame::Blame;
 

@@ -11,7 +11,7 @@ const MAX: u64 = 10 * WHOLE;
 const DIGITS: usize = 6;
 
 /// Retries per first attempt, 0 to 10.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ratio {
     millionths: u64,
 }
@@ -27,6 +27,11 @@ impl fmt::Display for InvalidRatio {
 }
 
 impl Ratio {
+    /// From millionths; `None` for more than 10.
+    pub const fn from_millionths(millionths: u64) -> Option<Self> {
+        if millionths <= MAX { Some(Self { millionths }) } else { None }
+    }
+
     /// So many millionths.
     pub const fn millionths(self) -> u64 {
         self.millionths

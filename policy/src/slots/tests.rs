@@ -61,7 +61,7 @@ fn what_one_request_has_just_written_is_kept() {
 fn a_table_takes_no_more_than_it_was_given() {
     assert_eq!(Table::within(Table::MIN_BYTES - 1), None);
     let table = Table::within(16 << 20).unwrap();
-    assert!(u64::from(table.sets()) * SET_COST <= 16 << 20);
+    assert!(u64::from(table.sets()) * (Table::SET_BYTES + ENTRY_COST) <= 16 << 20);
     assert_eq!(table.set(0), Place::Set(0));
     assert_eq!(table.set(u64::MAX), Place::Set(table.sets() - 1));
 }

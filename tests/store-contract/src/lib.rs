@@ -4,8 +4,8 @@
 //! A request for `/held` goes on. Its response is held until an alarm lets it go, and the bytes that were shown of it are
 //! counted. One below `/read/` goes on too, and what its response reported of its cost is counted when the exchange is over.
 
+use tidegate_config::ConfigError;
 use tidegate_host::bodies::ResponseNeeds;
-use tidegate_host::config::ConfigError;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;

@@ -1,12 +1,15 @@
 use super::*;
 use crate::find::documents;
+use crate::reference::PAGES;
 use jsonschema::Validator;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidegate_host::notation::{WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
+use tidegate_config::range::{ANY, ByteRate, Fraction, GIB, LONGEST, ONE, Size, Span};
+use tidegate_config::rate::Rate;
+use tidegate_config::text::{FieldName, HeaderName, MediaType, Method, ModelName, RuleName};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -117,6 +120,38 @@ fn the_committed_schemas_are_those_of_the_types() {
 }
 
 #[test]
+fn the_committed_pages_are_those_of_the_types() {
+    for (name, page) in PAGES {
+        let file = root().join("docs/reference").join(name);
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        let again = "cargo run --package tidegate-check -- reference docs/reference";
+        assert!(committed == page(), "{} has drifted: {again}", file.display());
+    }
+}
+
+#[test]
+fn every_metric_that_a_module_has_is_in_the_reference_and_no_other() {
+    let rate = json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": "1/s", "burst": 1 } }] });
+    for module in MODULES.iter().filter(|module| module.root_id != "tidegate") {
+        let document = if module.root_id == "rate-limit" { &rate } else { &json!({}) };
+        let [counters, gauges] = (module.names)(document.to_string().as_bytes()).unwrap();
+        for (names, known) in [(counters, (module.counters)()), (gauges, (module.gauges)())] {
+            let is = |name: &str, known: &str| match known.split_once('<') {
+                Some((stem, _)) => name.starts_with(stem),
+                None => name == known,
+            };
+            for name in &names {
+                assert!(known.iter().any(|metric| is(name, metric.name)), "{name} is not in the reference");
+            }
+            for metric in &known {
+                assert!(names.iter().any(|name| is(name, metric.name)), "{} is counted nowhere", metric.name);
+                assert!(metric.meaning.trim().ends_with('.'), "{}: {}", metric.name, metric.meaning);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_schema_refuses_what_is_misspelled() {
     let rate = |text: &str| json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": text, "burst": 1 } }] });
     for (root_id, document, is_right) in [
@@ -153,9 +188,18 @@ fn a_schema_takes_the_same_notation_as_the_modules() {
             assert_eq!(validator.is_valid(&text), is_read, "{text}");
         }
     }
-    agree::<WrittenRate>(&["10/s", "10 / min", " 1/h ", "/s", "1.5/s", "-1/s", "1/m", "1/s/s", "", "010/d"]);
-    agree::<WrittenSpan>(&["1ms", "5 m", " 5m", "5", "m", "1.5s", "5s ", "5min", "1h"]);
-    agree::<WrittenSize>(&["0B", "16 KiB", "1MB", "1GiB", "KiB", "1kib", "-1B", "1B/s"]);
-    agree::<WrittenByteRate>(&["500B/s", "2 KiB/s", "500B", "500/s", "1B /s", "/s"]);
-    agree::<WrittenRatio>(&["0.2", "1", "0.1234567", "20%", ".5", "-1", "1e-1"]);
+    agree::<Rate<1_000_000>>(&[
+        "10/s", "10 / min", " 1/h ", "0/s", "/s", "1.5/s", "-1/s", "1/m", "1/s/s", "", "010/d",
+    ]);
+    agree::<Span<0, LONGEST>>(&["1ms", "5 m", " 5m", "5", "m", "1.5s", "5s ", "5min", "1h", "0s"]);
+    agree::<Span<1, LONGEST>>(&["0s", "00ms", "01s", "10s"]);
+    agree::<Size<0, GIB>>(&["0B", "16 KiB", "1MB", "1GiB", "KiB", "1kib", "-1B", "1B/s"]);
+    agree::<ByteRate<0, ANY>>(&["500B/s", "2 KiB/s", "500B", "500/s", "1B /s", "/s"]);
+    agree::<Fraction<0, { 10 * ONE }>>(&["0.2", "1", "0.1234567", "20%", ".5", "-1", "1e-1"]);
+    agree::<RuleName>(&["a", "a b", "", "é", "A-_9"]);
+    agree::<HeaderName>(&["x-a", "X!#$%&'*+.^_`|~-", "", "a b", ":path", "é"]);
+    agree::<FieldName>(&["x-a", ":path", ":authority", ":status", ""]);
+    agree::<Method>(&["GET", "get", "", "M-SEARCH", "A1"]);
+    agree::<ModelName>(&["a", "a;b", "a,b", "a\"b", "a b", "é", "!#+-./:<=>~", ""]);
+    agree::<MediaType>(&["a/b", "a", "a/", "/b", "a/b;c", "a/b c", "a/b/c"]);
 }

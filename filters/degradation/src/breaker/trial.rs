@@ -2,7 +2,7 @@
 //! is recorded once; of a response that had begun as a success and broke later, that too.
 
 use super::gate::Place;
-use crate::metrics::{Counter, count};
+use crate::metrics::Counter;
 use crate::worker::Worker;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_policy::answer::blame::Blame;
@@ -82,7 +82,7 @@ impl Trial {
     /// The cluster failed.
     pub fn fail(&mut self, exchange: &dyn Exchange, worker: &Worker) {
         if self.is_open && self.place.is_some() {
-            count(exchange, Counter::Failures);
+            Counter::Failures.count(exchange, 1);
         }
         let waited = self.waited(exchange);
         self.record(exchange, worker, Outcome::Failure, (None, Some(waited)));
@@ -91,7 +91,7 @@ impl Trial {
 
     /// The cluster has more work than it takes, as it said after `total` nanoseconds, if at once.
     pub fn overload(&mut self, exchange: &dyn Exchange, worker: &Worker, total: Option<u64>) {
-        count(exchange, Counter::Overloads);
+        Counter::Overloads.count(exchange, 1);
         self.record(exchange, worker, Outcome::Overload, (None, total));
     }
 
@@ -150,7 +150,7 @@ impl Trial {
     fn break_off(&self, exchange: &dyn Exchange, worker: &Worker, begun: Begun) {
         let Some(place) = self.place else { return };
         let Begun { is_success, at, first_byte } = begun;
-        count(exchange, Counter::Failures);
+        Counter::Failures.count(exchange, 1);
         let counted = is_success && worker.config.health.holds(at, exchange.now());
         let outcome = if counted { Outcome::Broken } else { Outcome::Failure };
         let sample = Sample { who: self.who, outcome, first_byte: Some(first_byte), total: None };

@@ -300,7 +300,7 @@ fn a_named_client_has_its_own_bucket_and_an_overlong_key_has_none() {
 fn metrics_are_named_after_limits_and_never_after_clients() {
     let names = one(|_| {}).metrics();
     assert!(names.contains(&"tidegate.rate_limit.throttled.a".to_owned()));
-    assert_eq!(names.len(), TOTALS.len() + 2);
+    assert_eq!(names.len(), Counter::ALL.len() + 2);
 }
 
 proptest! {

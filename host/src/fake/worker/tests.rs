@@ -1,9 +1,9 @@
 use super::*;
 use crate::call::{Deadline, GRACE, HttpCall};
-use crate::config::ConfigError;
 use crate::election::Election;
 use crate::plugin::Proxy;
 use crate::task::{Period, WorkerId};
+use tidegate_config::ConfigError;
 use tidegate_policy::lease::Term;
 
 const MILLISECOND: u64 = 1_000_000;

@@ -1,9 +1,9 @@
 use super::*;
 use crate::call::{Deadline, HttpCall};
-use crate::config::ConfigError;
 use crate::fake::{FakeProxy, FakeWorker};
 use crate::plugin::Plugin;
 use std::rc::Rc;
+use tidegate_config::ConfigError;
 
 const MILLISECOND: u64 = 1_000_000;
 

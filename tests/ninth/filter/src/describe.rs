@@ -1,8 +1,9 @@
 //! The filter for an operator: what it will do, and the schema of its document.
 
-use crate::Ninth;
+use crate::{Counter, Ninth};
 use schemars::{Schema, schema_for};
 use tidegate_host::describe::{Describe, Description};
+use tidegate_host::metrics::Metric;
 
 impl Describe for Ninth {
     fn describe(&self) -> Description {
@@ -12,5 +13,9 @@ impl Describe for Ninth {
 
     fn schema() -> Schema {
         schema_for!(Self)
+    }
+
+    fn counters() -> Vec<Metric> {
+        Counter::ALL.to_vec()
     }
 }

@@ -4,13 +4,21 @@
 mod describe;
 
 use serde::Deserialize;
-use tidegate_host::config::{ConfigError, parse};
+use tidegate_config::{ConfigError, parse};
+use tidegate_host::counters;
 use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::{ErrorObject, Reply};
 
-const ADMITTED: usize = 0;
-const REFUSED: usize = 1;
+counters! {
+    /// What is counted.
+    pub(crate) enum Counter in "tidegate.ninth." {
+        /// Requests that were admitted.
+        Admitted = "admitted",
+        /// Requests that were refused.
+        Refused = "refused",
+    }
+}
 
 /// The filter, and its document.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -30,7 +38,7 @@ impl Plugin for Ninth {
     }
 
     fn metrics(&self) -> Vec<String> {
-        ["admitted", "refused"].map(|what| format!("tidegate.ninth.{what}")).into()
+        Counter::names()
     }
 }
 
@@ -46,10 +54,10 @@ impl Filter for Ninth {
 impl Stream for Ninth {
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !self.refuse {
-            exchange.count(ADMITTED, 1);
+            Counter::Admitted.count(exchange, 1);
             return Flow::Continue;
         }
-        exchange.count(REFUSED, 1);
+        Counter::Refused.count(exchange, 1);
         let error =
             ErrorObject { message: "Refused.", kind: "invalid_request_error", param: None, code: "refused" };
         Flow::Reply(Reply::error(403, error, "tidegate.ninth.refused".to_owned()))

@@ -32,7 +32,7 @@ impl fmt::Display for ConfigError {
 
 /// What happens to what cannot be decided, because every race for its state was lost or there is no room for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 pub enum FailureMode {
     /// It is refused.
@@ -50,10 +50,10 @@ pub fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, ConfigError> {
         let path = error.path().to_string();
         match error.into_inner() {
             error if !error.is_data() => no_json(&error),
-            error if path == "." => ConfigError::new("", error.to_string()),
+            error if path == "." => ConfigError::new("", without_line(&error)),
             error => match above_keys(&path) {
-                Some(shown) => ConfigError::new(shown, without_found(&error.to_string())),
-                None => ConfigError::new(path, error.to_string()),
+                Some(shown) => ConfigError::new(shown, without_found(&without_line(&error))),
+                None => ConfigError::new(path, without_line(&error)),
             },
         }
     })?;
@@ -84,7 +84,11 @@ fn above_keys(path: &str) -> Option<String> {
     for member in members.by_ref() {
         shown.push_str(member);
         if member.starts_with("overrides") || member.starts_with("client") {
-            return members.next().is_none_or(|below| below != "requests").then_some(shown);
+            return match (members.next(), members.next()) {
+                (Some("requests"), _)
+                | (Some("address"), Some("trusted_hops" | "ipv4_prefix" | "ipv6_prefix")) => None,
+                _ => Some(shown),
+            };
         }
         shown.push('.');
     }
@@ -92,8 +96,16 @@ fn above_keys(path: &str) -> Option<String> {
 }
 
 fn without_found(problem: &str) -> String {
-    let expected = problem.split_once(", expected ").map_or("another form", |(_, expected)| expected);
-    format!("what was found is not shown, as it may be a key; accepted is {expected}")
+    let rest = |words| problem.split_once(words).map(|(_, rest)| rest);
+    let accepted = rest(", accepted is ").or_else(|| rest(", accepted are ")).or_else(|| rest(", expected "));
+    let accepted = accepted.unwrap_or("another form");
+    format!("what was found is not shown, as it may be a key; accepted is {accepted}")
+}
+
+/// The path says where; a line counted from the beginning of a document within another would mislead.
+fn without_line(error: &serde_json::Error) -> String {
+    let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -123,6 +135,12 @@ mod tests {
     fn an_error_names_the_path_what_was_found_and_what_is_accepted() {
         let error = error(r#"{"rate": "x"}"#);
         assert!(error.starts_with("rate: ") && error.contains("\"x\"") && error.contains("u32"), "{error}");
+    }
+
+    #[test]
+    fn the_path_alone_says_where() {
+        assert!(!error(r#"{"rate": "x"}"#).contains("line"));
+        assert!(error(r#"{"rate": 1"#).contains("line 1"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! JSON Schemas of what is written in notations of our own, and so cannot be derived.
 
-use crate::client::{AddressSource, RawSource};
 use crate::notation::{Whole, WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
-use crate::shadow::Shadow;
+use crate::range::Notation;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 macro_rules! written {
@@ -48,20 +48,26 @@ written!(WrittenRatio, "Ratio", {
     ]
 });
 written!(Whole, "Whole", { "type": "integer", "minimum": 0, "maximum": u32::MAX });
-written!(Shadow, "Shadow", {
-    "description": "Rules that count and refuse nobody: all, none, or those of a list.",
-    "anyOf": [{ "type": "boolean" }, { "type": "array", "items": { "type": "string" } }]
-});
 
-impl JsonSchema for RawSource {
-    fn schema_name() -> Cow<'static, str> {
-        "Source".into()
+/// The same, or `null`.
+pub fn or_null(mut schema: Schema) -> Schema {
+    if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
+        forms.push(json!({ "type": "null" }));
+    } else if let Some(kind) = schema.remove("type") {
+        schema.insert("type".to_owned(), json!([kind, "null"]));
     }
+    schema
+}
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = json_schema!({ "type": "string", "description": "A header's name, or address." });
-        text_or_object(name, "address", generator.subschema_for::<AddressSource>())
-    }
+/// A text in digits and one of `units`. What a pattern cannot say, its least and its most, is annotated.
+pub(crate) fn quantity<N: Notation>(units: &str, min: u64, max: u64) -> Schema {
+    let digits = if min > 0 { "0*[1-9][0-9]*" } else { "[0-9]+" };
+    json_schema!({
+        "type": "string",
+        "pattern": format!(r"^{digits}\s*{units}$"),
+        "x-minimum": N::text(min),
+        "x-maximum": N::text(max)
+    })
 }
 
 /// What is written as a text, or as an object with one member.

@@ -7,11 +7,11 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tidegate_policy::bucket::Rate;
 use tidegate_policy::retry_budget::Ratio;
 
-const RATES: &str = "a rate such as 10/s, 600/min, 100/h or 50/d";
-const SPANS: &str = "a duration such as 250ms, 10s, 5m or 1h";
-const BYTE_RATES: &str = "a rate such as 500B/s or 2KiB/s";
-const RATIOS: &str = "a ratio of 0 to 10 with at most 6 decimals, such as 0.2";
-const SIZES: &str = "a size such as 512B, 16KiB or 1MiB";
+pub(crate) const RATES: &str = "a rate such as 10/s, 600/min, 100/h or 50/d";
+pub(crate) const SPANS: &str = "a duration such as 250ms, 10s, 5m or 1h";
+pub(crate) const BYTE_RATES: &str = "a rate such as 500B/s or 2KiB/s";
+pub(crate) const RATIOS: &str = "a ratio of 0 to 10 with at most 6 decimals, such as 0.2";
+pub(crate) const SIZES: &str = "a size such as 512B, 16KiB or 1MiB";
 
 /// A rate as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct WrittenRatio(pub Ratio);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole(pub u32);
 
-fn rate(text: &str) -> Option<Rate> {
+pub(crate) fn rate(text: &str) -> Option<Rate> {
     let (requests, per) = text.split_once('/')?;
     let seconds = match per.trim() {
         "s" => 1,
@@ -50,17 +50,25 @@ fn rate(text: &str) -> Option<Rate> {
 }
 
 fn span(text: &str) -> Option<Duration> {
+    millis(text).map(Duration::from_millis)
+}
+
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let (count, unit) = quantity(text)?;
     match unit {
-        "ms" => Some(Duration::from_millis(count)),
-        "s" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_secs(count.checked_mul(60)?)),
-        "h" => Some(Duration::from_secs(count.checked_mul(3_600)?)),
+        "ms" => Some(count),
+        "s" => count.checked_mul(1_000),
+        "m" => count.checked_mul(60_000),
+        "h" => count.checked_mul(3_600_000),
         _ => None,
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+pub(crate) fn millionths(text: &str) -> Option<u64> {
+    text.parse::<Ratio>().ok().map(Ratio::millionths)
+}
+
+pub(crate) fn size(text: &str) -> Option<u64> {
     let (count, unit) = quantity(text)?;
     match unit {
         "B" => Some(count),
@@ -167,7 +175,7 @@ impl<'de> Deserialize<'de> for Whole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
+    use crate::document::parse;
 
     #[test]
     fn quantities_are_read_as_written() {
