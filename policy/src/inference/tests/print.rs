@@ -1,4 +1,4 @@
-//! Fingerprints: alike if and only if the requests are.
+//! Fingerprints are equal if and only if the requests are.
 
 use super::*;
 
