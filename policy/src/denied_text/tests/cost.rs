@@ -1,4 +1,5 @@
-//! What it costs. `cargo test --release -p tidegate-policy denied_text::tests::cost -- --ignored --nocapture` tells.
+//! Measures the cost of a search: `cargo test --release -p tidegate-policy denied_text::tests::cost -- --ignored
+//! --nocapture`
 #![allow(clippy::as_conversions, clippy::disallowed_methods)]
 
 use super::*;
@@ -15,7 +16,7 @@ fn time(rules: &Rules, text: &str) -> Duration {
 }
 
 #[test]
-fn endless_marks_cost_what_other_characters_cost() {
+fn endless_marks_cost_no_more_than_other_characters() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     for part in ["\u{301}", "\u{327}\u{301}", "e\u{301}", "\u{1161}", "\u{3099}", "ﷺ", "\u{200B}"] {
         let linear = (0..50).any(|_| {
@@ -27,7 +28,7 @@ fn endless_marks_cost_what_other_characters_cost() {
 }
 
 #[test]
-fn past_the_bound_on_marks_a_phrase_is_still_found() {
+fn a_phrase_after_too_many_marks_is_still_found() {
     let marks = format!("e{}", "\u{301}".repeat(10_000));
     assert!(matches(IGNORE, &format!("{marks} ignore previous instructions")));
     assert!(matches("(?i)ignore \u{e9}", &format!("ignore {marks}")));
