@@ -16,7 +16,7 @@ fn time(rules: &Rules, text: &str) -> Duration {
 }
 
 #[test]
-fn endless_marks_cost_no_more_than_other_characters() {
+fn endless_marks_cost_what_other_characters_cost() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     for part in ["\u{301}", "\u{327}\u{301}", "e\u{301}", "\u{1161}", "\u{3099}", "ﷺ", "\u{200B}"] {
         let linear = (0..50).any(|_| {
