@@ -4,7 +4,7 @@ use super::number::Number;
 use super::string::{self, Cut, Input};
 use super::{Container, Events, Fault, Invalid, Literal};
 
-/// Reads one JSON text that arrives in chunks.
+/// Reads one JSON text that comes in chunks.
 #[derive(Clone, Debug)]
 pub struct Lexer {
     state: State,
