@@ -10,7 +10,7 @@ const MAX: u64 = 10 * WHOLE;
 
 const DIGITS: usize = 6;
 
-/// The retries per first attempt, from 0 to 10.
+/// Retries per first attempt, 0 to 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ratio {
     millionths: u64,
@@ -27,7 +27,7 @@ impl fmt::Display for InvalidRatio {
 }
 
 impl Ratio {
-    /// Returns the ratio in millionths.
+    /// So many millionths.
     pub const fn millionths(self) -> u64 {
         self.millionths
     }
