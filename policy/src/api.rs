@@ -1,4 +1,4 @@
-//! Recognizes the API of a path by its last words, whatever precedes them (`/v1`, `/openai/v1`, `/api/v3`). Inference
+//! Recognises the API of a path by its last words, whatever precedes them (`/v1`, `/openai/v1`, `/api/v3`). Inference
 //! decides the health of a cluster, and its responses may be cached. Requests that create, list or administer something
 //! do neither. An unknown path counts as inference whose responses are not cached.
 //!

@@ -1,6 +1,6 @@
 //! Searches streamed text for what no prompt may say: an operator's regular expressions.
 //!
-//! Every rule is matched against the decoded text and against a normalized copy, made on the fly: hidden characters
+//! Every rule is matched against the decoded text and against a normalised copy, made on the fly: hidden characters
 //! removed, NFKC, each run of white space a single space. Full-width letters, joiners between letters, line breaks and
 //! no-break spaces therefore do not hide a phrase. All rules are one deterministic automaton and each copy is one state
 //! of it, so time is linear and memory constant. Only the few characters that the next one may still change are kept.
@@ -49,12 +49,12 @@ pub struct Found {
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     decoded: StateID,
-    /// The state of the normalized copy, without the carried characters.
+    /// The state of the normalised copy, without the carried characters.
     normal: StateID,
     carry: Carry,
-    /// True if the normalized copy, without the carried characters, ends in a space.
+    /// True if the normalised copy, without the carried characters, ends in a space.
     spaced: bool,
-    /// True if the normalized copy would be in the state `decoded` once the carried characters are added.
+    /// True if the normalised copy would be in the state `decoded` once the carried characters are added.
     joined: bool,
     /// The states of the other ways to join the texts, where they differ.
     lanes: Lanes,

@@ -1,6 +1,6 @@
 //! Identifies a client by the credential that it presents or by its address.
 //!
-//! A credential is normalized as its upstream would read it, so that another spelling (the case of `Bearer`, more
+//! A credential is normalised as its upstream would read it, so that another spelling (the case of `Bearer`, more
 //! spaces, a second header) does not turn one key into several clients. A value that upstreams could read in different
 //! ways is no credential. A client that proves a secret without sending it (SigV4, Digest) is identified by the name
 //! that the proof is for, which others may know too. An address is identified by its network, because an IPv6

@@ -1,4 +1,4 @@
-//! Normalizes a path to the form in which the upstream will most likely read it, so that no other spelling evades a
+//! Normalises a path to the form in which the upstream will most likely read it, so that no other spelling evades a
 //! limit: query and fragment removed, percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
 //!
 //! Source: RFC 3986, sections 6.2.2.2 and 5.2.4.

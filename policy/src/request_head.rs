@@ -30,7 +30,7 @@ pub struct Progress {
     /// The beginning of the head; on a new connection the time of its opening.
     pub since: Timestamp,
     /// The time of the head's first byte. `None` before that byte, for framing, which is too short to have a rate, and
-    /// for bytes that are no recognizable request.
+    /// for bytes that are no recognisable request.
     pub paced_since: Option<Timestamp>,
     /// The bytes of the head so far.
     pub bytes: u64,
@@ -242,7 +242,7 @@ impl Reading {
     /// Takes bytes up to the next change of stage and returns their number.
     fn advance(&mut self, bytes: &[u8]) -> usize {
         let (protocol, used) = match self.protocol {
-            Protocol::Unknown(matched) => recognize(matched, bytes),
+            Protocol::Unknown(matched) => recognise(matched, bytes),
             Protocol::Http1(mut http1) => {
                 let used = http1.advance(bytes);
                 (Protocol::Http1(http1), used)
@@ -328,9 +328,9 @@ impl Reading {
     }
 }
 
-/// Recognizes the protocol of a new connection whose first bytes match the preface. A method that begins like the
+/// Recognises the protocol of a new connection whose first bytes match the preface. A method that begins like the
 /// preface is HTTP/1. Bytes that leave the preface later are neither protocol.
-fn recognize(matched: u8, bytes: &[u8]) -> (Protocol, usize) {
+fn recognise(matched: u8, bytes: &[u8]) -> (Protocol, usize) {
     let (seen, expected) = PREFACE.split_at_checked(usize::from(matched)).unwrap_or((PREFACE, &[]));
     match (bytes, expected) {
         ([byte, ..], [next]) if byte == next => (Protocol::Http2(Http2::new()), 1),

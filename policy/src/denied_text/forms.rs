@@ -1,5 +1,5 @@
 //! A table of the normal form of each character. Some characters that clients may send are a hundred times as expensive
-//! to normalize as others; with a table all cost the same. It is built when the first rules are configured and takes
+//! to normalise as others; with a table all cost the same. It is built when the first rules are configured and takes
 //! about 300 KiB.
 
 use super::kind::{Kind, is_common};

@@ -1,4 +1,4 @@
-//! Classifies characters by what normalization does to them.
+//! Classifies characters by what normalisation does to them.
 
 use crate::inference::Class;
 use core::iter::once;

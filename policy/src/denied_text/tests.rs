@@ -31,8 +31,8 @@ fn matches(rule: &str, text: &str) -> bool {
     watch(&Rules::new(&[rule]).unwrap(), [text]).is_some()
 }
 
-/// Returns the normalized copy, by its definition.
-fn normalized(text: &str) -> String {
+/// Returns the normalised copy, by its definition.
+fn normalised(text: &str) -> String {
     let hidden = |character: &char| {
         let class = crate::inference::Class::of(*character);
         let hidden = class.is_some_and(|class| class != crate::inference::Class::PrivateUse);
@@ -61,7 +61,7 @@ fn collapsed(text: impl Iterator<Item = char>) -> String {
 }
 
 fn expected(rules: &[Regex], text: &str) -> Option<usize> {
-    let copy = normalized(text);
+    let copy = normalised(text);
     rules.iter().position(|rule| rule.is_match(text) || rule.is_match(&copy))
 }
 
@@ -200,7 +200,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn matches_are_those_of_the_whole_text_or_of_its_normalized_copy(text in text(), cut in pieces()) {
+    fn matches_are_those_of_the_whole_text_or_of_its_normalised_copy(text in text(), cut in pieces()) {
         for (rules, whole) in hostile::compiled() {
             let expected = expected(whole, &text);
             prop_assert_eq!(watch(rules, [text.as_str()]), expected);

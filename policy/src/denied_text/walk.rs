@@ -1,4 +1,4 @@
-//! Runs a text and its normalized copy through the automaton: in one walk while they are in the same state, and in a
+//! Runs a text and its normalised copy through the automaton: in one walk while they are in the same state, and in a
 //! walk for each further lane while lanes differ.
 
 use super::automaton::Automaton;
@@ -209,7 +209,7 @@ impl<'a> Walk<'a> {
         watch.joined &= same && carried == character && !(space && watch.spaced);
     }
 
-    /// Adds the carried characters to the normalized copy, since nothing can change them any more. `decoded` is the
+    /// Adds the carried characters to the normalised copy, since nothing can change them any more. `decoded` is the
     /// state of the decoded text at this point.
     #[inline]
     fn settle(&mut self, watch: &mut Watch, decoded: StateID) {
@@ -244,7 +244,7 @@ impl<'a> Walk<'a> {
         watch.joined = watch.normal == decoded && !watch.is_split();
     }
 
-    /// Writes a character to the normalized copy of every lane.
+    /// Writes a character to the normalised copy of every lane.
     fn write(&mut self, watch: &mut Watch, character: char) {
         let (automaton, space) = (self.automaton, character.is_whitespace());
         let written = if space { ' ' } else { character };

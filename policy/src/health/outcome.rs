@@ -1,5 +1,5 @@
-//! Classifies what a request says about its cluster. Only the cluster's own behavior counts. Envoy's local replies are
-//! recognized by their response code details, so a filter's refusal, a missing route or a client that left says
+//! Classifies what a request says about its cluster. Only the cluster's own behaviour counts. Envoy's local replies are
+//! recognised by their response code details, so a filter's refusal, a missing route or a client that left says
 //! nothing. 429, Anthropic's 529 and Envoy's connection limits are overload, not failure. An invalid request says
 //! nothing either, so that many of them cannot hide the failure of valid ones.
 //!

@@ -73,7 +73,7 @@ pub struct Seen {
     pub key_at: u64,
     /// The bytes of the value.
     pub range: Range<u64>,
-    /// True if the name is spelled exactly, so that every server recognizes it.
+    /// True if the name is spelled exactly, so that every server recognises it.
     pub is_exact: bool,
     /// True for a member of the request itself, false for one of an envelope.
     pub is_own: bool,

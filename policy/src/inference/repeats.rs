@@ -1,6 +1,6 @@
 //! Computes how often the innermost part of an expression may repeat. Nested repetitions multiply: a server that
 //! compiles `((a{1,1000}){1,1000}){1,1000}` holds a billion copies of `a`. The text is read as a stream without a parse
-//! tree: groups, classes and escapes are recognized, and anything but a counted repetition repeats once.
+//! tree: groups, classes and escapes are recognised, and anything but a counted repetition repeats once.
 //!
 //! Sources: the syntax of Python's `re` and Rust's `regex`, and of llama.cpp's GBNF, which count alike.
 

@@ -28,10 +28,10 @@ fn found(rules: &Rules, messages: &[Vec<String>], cut: &hostile::Cut) -> Found {
     found
 }
 
-/// Returns the same by the definition: as decoded, and with each part normalized by itself.
+/// Returns the same by the definition: as decoded, and with each part normalised by itself.
 fn expected(rules: &[Regex], messages: &[Vec<String>]) -> Found {
     let (mut alone, mut run) = (0, 0);
-    let copies: [fn(&str) -> String; 2] = [str::to_owned, normalized];
+    let copies: [fn(&str) -> String; 2] = [str::to_owned, normalised];
     for copy in copies {
         let matching = |text: &str| {
             let normal = collapsed(text.chars());
