@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_api_is_recognized_by_the_end_of_its_path() {
+    fn an_api_is_recognised_by_the_end_of_its_path() {
         for (path, api) in [
             ("/v1/chat/completions", Api::Chat),
             ("/openai/deployments/gpt-4o/chat/completions", Api::Chat),
