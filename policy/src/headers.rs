@@ -1,8 +1,8 @@
 //! Judges the headers of a request. Rules are checked in order; the first enforced rule that is broken refuses the
 //! request, and broken shadow rules before it are reported.
 //!
-//! The size of a header is its name plus its value. Counts and totals exclude pseudo-headers and `host`, which is one
-//! in HTTP/2, and the headers that Envoy adds. Limits on values include pseudo-headers.
+//! The size of a header is its name plus its value. Pseudo-headers and `host`, which is one in HTTP/2, do not count,
+//! but limits on values apply to them. Headers that Envoy adds break no limit on number or size.
 //!
 //! Before a filter sees them, Envoy joins repeated `host` (in HTTP/1; in HTTP/2 it keeps only `:authority`),
 //! `authorization` and `content-type` with a comma. These therefore count as repeated if they contain a comma that
