@@ -1,4 +1,4 @@
-//! What it will do: what each of its filters will.
+//! The composite for an operator: the sum of what its filters will do.
 
 use crate::filter::Tidegate;
 use schemars::{Schema, json_schema};
@@ -56,7 +56,7 @@ fn part<P: Describe>(filter: Option<&P>) -> Option<(&'static str, Description)> 
     filter.map(|filter| (P::ROOT_ID, filter.describe()))
 }
 
-/// With an `$id`, so that its references stay its own.
+/// The schema of a filter's document under its key. The `$id` keeps its references within itself.
 fn property<P: Describe>() -> (String, Value) {
     let mut schema = P::schema();
     schema.insert("$id".to_owned(), format!("{}.json", P::ROOT_ID).into());

@@ -1,4 +1,5 @@
-//! The plugin: one document that holds each filter's own, keyed by its name. A filter whose key is absent is off.
+//! The composite as a plugin. Its document holds the document of each filter under the filter's key; a filter whose key is
+//! absent is off.
 
 use crate::own::Own;
 use crate::parts::{Filters, PARTS};
@@ -30,7 +31,7 @@ macro_rules! raw {
 
 tidegate_chain::each_http_filter!(raw);
 
-/// All HTTP filters in one.
+/// Every HTTP filter in one plugin.
 #[derive(Debug)]
 pub struct Tidegate {
     pub(crate) filters: Filters,

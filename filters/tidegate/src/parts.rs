@@ -12,7 +12,7 @@ macro_rules! parts {
         /// The number of filters.
         pub const PARTS: usize = [$(stringify!($key)),+].len();
 
-        /// When each sees a request.
+        /// The stage of each filter, in the order of the list.
         pub const STAGES: [Stage; PARTS] = [$(<$filter as Filter>::STAGE),+];
 
         const _: () = assert!(
@@ -38,7 +38,8 @@ macro_rules! parts {
         }
 
         impl Filters {
-            /// From the documents that [`crate::filter`] has cut apart, in the order of the list.
+            /// Configures the filters whose documents are there, in the order of the list. The error's path begins with the
+            /// filter's key.
             pub fn configure(documents: [Option<&[u8]>; PARTS]) -> Result<Self, ConfigError> {
                 let [$($key),+] = documents;
                 Ok(Self { $($key: configured($key, stringify!($key))?,)+ })
@@ -49,25 +50,25 @@ macro_rules! parts {
                 [$(self.$key.as_ref().map(|filter| (filter.metrics(), filter.gauges())).unwrap_or_default()),+]
             }
 
-            /// What all of them together want to be read out of bodies.
+            /// The sum of what the filters want to be read from bodies.
             pub fn scan(&self) -> Option<ScanNeeds> {
                 let each = [$(self.$key.as_ref().and_then(Filter::scan)),+];
                 each.into_iter().flatten().reduce(ScanNeeds::and)
             }
 
-            /// Whether each asks for scans, and how many requests it may hold on a worker.
+            /// For each filter: true if it asks for scans, and the most requests that it may hold on a worker.
             pub fn needs(&self) -> [(bool, usize); PARTS] {
                 [$(self.$key.as_ref().map_or((false, 0), |filter| (filter.scan().is_some(), filter.max_held()))),+]
             }
 
-            /// For a new exchange.
+            /// Starts a new exchange.
             pub fn parts(&self) -> Parts {
                 Parts { $($key: self.$key.as_ref().map(Filter::stream),)+ }
             }
         }
 
         impl Parts {
-            /// The part of the filter at this place, if it is configured.
+            /// The state of the filter at this place of the list, if it is configured.
             pub fn at(&mut self, place: usize) -> Option<&mut dyn Stream> {
                 match place {
                     $(place::$key => Some(self.$key.as_mut()?),)+
@@ -75,7 +76,7 @@ macro_rules! parts {
                 }
             }
 
-            /// The same, to look at.
+            /// The same, by shared reference.
             pub fn get(&self, place: usize) -> Option<&dyn Stream> {
                 match place {
                     $(place::$key => Some(self.$key.as_ref()?),)+
@@ -83,7 +84,7 @@ macro_rules! parts {
                 }
             }
 
-            /// The one that hears the texts of the request's body.
+            /// The filter that hears the texts of the request's body.
             pub fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
                 $(if <$filter as Filter>::HEARS_TEXT {
                     return self.$key.as_mut()?.text_sink();

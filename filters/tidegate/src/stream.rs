@@ -1,13 +1,12 @@
-//! Who is asked when, in one exchange.
+//! Decides which filter of the composite is called when, by its [`Stage`].
 //!
-//! As in a chain, a filter sees a request once those before it have let it go on. Three things are done better than a
-//! chain can: filters that wait for the whole body read it at the same time, not one after the other; one that only
-//! needs the body is asked at once although an earlier one delays the request; and limits on the model are charged when
-//! all else has been judged. What has effects beyond the request, and the watch over slow clients, begins when a chain
-//! would begin it.
+//! As in a chain, a filter sees a request after the filters before it have let the request go on. The composite improves
+//! on a chain in three ways: filters that wait for the whole body read it at the same time; a filter that only judges
+//! the body does so even if an earlier one delays the request; and limits on the model are charged after the request has
+//! been judged. Filters with effects beyond the request start when they would start in a chain.
 //!
-//! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
-//! that only then has its turn changes nothing.
+//! Body edits are applied once, at the end of the body, even if a delay holds the request longer. A filter that sees the
+//! request only after that cannot edit the body.
 
 use crate::own::Own;
 use crate::parts::{PARTS, Parts, STAGES};
@@ -21,7 +20,7 @@ use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One exchange.
+/// The state of the composite in one exchange.
 #[derive(Debug)]
 pub struct TidegateStream {
     parts: Parts,
@@ -33,7 +32,7 @@ pub struct TidegateStream {
     has_response: bool,
 }
 
-/// How far a filter is.
+/// The progress of one filter in the exchange.
 #[derive(Debug, Default)]
 struct State {
     alarm: Cell<Option<Timestamp>>,
@@ -41,7 +40,7 @@ struct State {
     response: Turn,
 }
 
-/// What a filter does with a request, or with its response.
+/// The state of a request, or of its response, in one filter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn {
     has_come: bool,
@@ -54,19 +53,19 @@ enum Side {
     Response,
 }
 
-/// How far the request is.
+/// The progress of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
-    /// More is to come.
+    /// More of it will arrive.
     GoesOn,
-    /// It has come to its end, without a body.
+    /// It has ended without a body.
     Bare,
-    /// It has come to its end, with one.
+    /// It has ended with a body.
     Whole,
 }
 
 impl State {
-    /// Whether it holds the request for a time that it has set.
+    /// Returns true if it holds the request until a time that it has set.
     const fn delays(&self) -> bool {
         self.request.holds && self.alarm.get().is_some()
     }
@@ -80,7 +79,7 @@ impl State {
 }
 
 impl TidegateStream {
-    /// With these parts.
+    /// Starts an exchange with these parts.
     pub fn new(parts: Parts, own: Rc<[Own; PARTS]>) -> Self {
         Self {
             parts,
@@ -180,7 +179,7 @@ impl Stream for TidegateStream {
 }
 
 impl TidegateStream {
-    /// Shows the request to those whose turn has come; gives the answer of one that has one.
+    /// Shows the request to each filter whose turn has come, until one replies; returns that reply.
     fn advance(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
         (0..PARTS).find_map(|place| {
             if !self.may_see_request(place) {
@@ -219,7 +218,7 @@ impl TidegateStream {
         STAGES.iter().zip(&self.states).take(place)
     }
 
-    /// Shows the response to those whose turn has come, from the last filter to the first.
+    /// Shows the response to each filter whose turn has come, from the last to the first.
     fn retreat(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
         let reached = if self.has_response { PARTS } else { 0 };
         for place in (0..reached).rev() {
@@ -239,8 +238,8 @@ impl TidegateStream {
         None
     }
 
-    /// Asks those who have seen a request, in their order, or its response, in the opposite order and up to one that
-    /// holds it.
+    /// Calls each filter that has seen the request, in the order of the list; or its response, in the opposite order and
+    /// up to a filter that holds it.
     fn each(
         &mut self,
         side: Side,
@@ -264,7 +263,7 @@ impl TidegateStream {
         None
     }
 
-    /// Asks the filter at `place`; gives its answer, if it has one, as those before it let it out.
+    /// Calls the filter at `place`; returns its reply, if it has one, as the filters before it let it pass.
     fn ask(
         &mut self,
         place: usize,
@@ -294,7 +293,7 @@ impl TidegateStream {
         None
     }
 
-    /// The answer of the filter at `place`, as those before it let it out.
+    /// Passes the reply of the filter at `place` through the filters before it.
     fn pass_out(&mut self, place: usize, whole: &dyn Exchange, mut reply: Reply) -> Flow {
         for outer in (0..place).rev() {
             let (Some(part), Some(state), Some(own)) =
@@ -324,8 +323,8 @@ impl TidegateStream {
     }
 }
 
-/// The places in their order at the end of a request: it is judged before it is charged for, and both before anything has
-/// an effect.
+/// The order in which filters see the end of a request: those that judge it before those that charge for it, and both before
+/// those that have an effect beyond it.
 fn at_end() -> impl Iterator<Item = usize> {
     let turn = |stage: &Stage| match stage {
         Stage::Judge | Stage::Watch => 0,
