@@ -4,13 +4,13 @@ use super::number::Number;
 use super::string::{self, Cut, Input};
 use super::{Container, Events, Fault, Invalid, Literal};
 
-/// Reads one JSON text that comes in chunks.
+/// Reads one JSON text that arrives in chunks.
 ///
 /// ```
 /// use core::ops::Range;
 /// use tidegate_policy::json::{Container, Events, Fault, Lexer, Literal};
 ///
-/// /// Hears the strings and nothing else.
+/// /// Collects the strings and ignores everything else.
 /// #[derive(Default)]
 /// struct Strings(Vec<String>);
 ///
@@ -35,7 +35,7 @@ use super::{Container, Events, Fault, Invalid, Literal};
 /// }
 ///
 /// let (mut lexer, mut heard) = (Lexer::new(32), Strings::default());
-/// // Wherever a network cuts the body, in the middle of an escape too, it is the same text.
+/// // Chunk boundaries, even within an escape, do not change the text.
 /// for chunk in [r#"{"content":"low ti"#, r"\u00", r#"64e"}"#] {
 ///     lexer.feed(chunk.as_bytes(), &mut heard).expect("so far it is JSON");
 /// }

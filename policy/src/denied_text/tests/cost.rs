@@ -6,7 +6,7 @@ use super::*;
 use crate::denied_text::kind::Kind;
 use std::time::{Duration, Instant};
 
-/// The shortest of so many runs: what else the machine does only ever makes one longer.
+/// Returns the shortest of several runs, because other load on the machine can only lengthen one.
 fn time(rules: &Rules, text: &str, runs: usize) -> Duration {
     let run = |_| {
         let began = Instant::now();
@@ -22,7 +22,7 @@ fn endless_marks_cost_what_other_characters_cost() {
     for part in ["\u{301}", "\u{327}\u{301}", "e\u{301}", "\u{1161}", "\u{3099}", "ﷺ", "\u{200B}"] {
         let short = time(&rules, &part.repeat(4 << 10), 20);
         let long = part.repeat(64 << 10);
-        // Sixteen times the text: 16 times the time if that is linear, 256 if it is quadratic.
+        // Sixteen times the text takes 16 times as long if time is linear, and 256 times if it is quadratic.
         assert!((0..50).any(|_| time(&rules, &long, 1) < 64 * short), "{part:?}");
     }
 }
