@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How long each way of keeping Envoy waiting for a request head lasts, and what closes it.
 
 Each configuration is a fresh Envoy with the reference configuration of envoy/, with parts of it taken away:
@@ -9,18 +8,16 @@ them, and how many were still open.
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-
-from admin import find_envoy
-from configurations import GUARD, filters_of, manager_of, reference, require_modules, without
-from gateway import Gateway
-from processes import Processes
+from tests.attack.configurations import GUARD, filters_of, reference, require_modules, without
+from tests.lab import scenario
+from tests.lab.bootstrap import manager_of
+from tests.lab.envoy import Envoy
+from tests.lab.model import Model
+from tests.lab.process import Children
 
 CONNECTIONS = 10
 LASTS = 30.0
@@ -185,24 +182,18 @@ def text(outcomes: list[float | None]) -> str:
     return after if len(closed) in (0, len(outcomes)) else f"{after} ({len(outcomes) - len(closed)} open)"
 
 
-def main():
+def main() -> bool:
     require_modules()
     seen = {}
-    with Processes() as processes:
-        for name, configuration in CONFIGURATIONS.items():
-            model = processes.script("model")
-            envoy = Gateway(
-                processes, find_envoy(), name.replace(" ", "-"), configuration(int(model.stdout.readline()))
-            )
-            try:
-                seen[name] = asyncio.run(tried_all(envoy.port))
-            finally:
-                envoy.stop()
-                processes.stop(model)
+    for name, configuration in CONFIGURATIONS.items():
+        with Children() as children:
+            envoy = Envoy(children, configuration(Model(children).port), name=name.replace(" ", "-")).ready()
+            seen[name] = asyncio.run(tried_all(envoy.port))
     print(" | ".join(["", f"closed within {LASTS:.0f} s", *CONFIGURATIONS, ""]).strip())
     for way in WAYS:
         print(" | ".join(["", way, *(text(seen[name][way]) for name in CONFIGURATIONS), ""]).strip())
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    scenario.run("heads", main)
