@@ -26,6 +26,9 @@ IGNORED = {
 }
 """The tests that take minutes or measure, and so are run by hand."""
 
+MOST = 20
+"""So many problems of a stage are told."""
+
 EXAMPLES = re.compile(r"^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 
 
@@ -41,7 +44,10 @@ class Stage:
 
     def text(self) -> str:
         passed = f"{self.ran - self.failed} passed, {self.failed} failed, {self.left_out} left out"
-        return "\n".join([f"{self.name + ':':11} {passed}", *(f"    {problem}" for problem in self.wrong)])
+        lines = [f"    {problem}" for problem in self.wrong[:MOST]]
+        if len(self.wrong) > MOST:
+            lines.append(f"    and {len(self.wrong) - MOST} more")
+        return "\n".join([f"{self.name + ':':11} {passed}", *lines])
 
 
 def main() -> int:
