@@ -5,7 +5,7 @@
 //!
 #![cfg_attr(feature = "fake", doc = "```")]
 #![cfg_attr(not(feature = "fake"), doc = "```ignore")]
-//! use tidegate_host::config::ConfigError;
+//! use tidegate_config::ConfigError;
 //! use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 //! use tidegate_host::fake::FakeProxy;
 //! use tidegate_host::plugin::Plugin;
