@@ -6,7 +6,7 @@
 #![cfg_attr(feature = "fake", doc = "```")]
 #![cfg_attr(not(feature = "fake"), doc = "```ignore")]
 //! use tidegate_host::config::ConfigError;
-//! use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+//! use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 //! use tidegate_host::fake::FakeProxy;
 //! use tidegate_host::plugin::Plugin;
 //!
@@ -28,6 +28,7 @@
 //!
 //! impl Filter for Anonymous {
 //!     type Stream = Request;
+//!     const STAGE: Stage = Stage::Judge;
 //!
 //!     fn stream(&self) -> Request {
 //!         Request

@@ -70,11 +70,7 @@ impl Blame {
         let word = word.to_ascii_lowercase();
         let names =
             |names: &[&[u8]]| names.iter().any(|name| word.windows(name.len()).any(|part| part == *name));
-        if names(&LOAD) {
-            Some(Self::Load)
-        } else {
-            names(&CLIENT).then_some(Self::Client)
-        }
+        if names(&LOAD) { Some(Self::Load) } else { names(&CLIENT).then_some(Self::Client) }
     }
 }
 
