@@ -14,7 +14,7 @@ from crowd import Crowd
 from envoy import get, poll
 from prometheus import Prometheus
 from running import gateway
-from shipped import SHIPPED, documents, panels, plugins
+from shipped import ROOT, SHIPPED, documents, panels, plugins
 
 HERE = Path(__file__).parent
 # What nothing provokes here: races, full tables, limits in shadow, held requests, Envoy's thresholds, 120 s, restarts; and
@@ -130,12 +130,14 @@ class Measured(unittest.TestCase):
                     self.assertTrue(QUIET.search(expression) or any(value > 0 for value in had), "always 0")
             for rule in rules():
                 prometheus.query(rule["expr"])
-            runbook = (SHIPPED / "runbook.md").read_text()
-            for expression in re.findall(r"Q '([^']+)'", runbook):
-                with self.subTest(runbook=expression):
+            pages = "".join(page.read_text() for page in sorted((ROOT / "docs/operate").glob("*.md")))
+            asked = re.findall(r"Q '([^']+)'", pages)
+            self.assertGreater(len(asked), 8)
+            for expression in asked:
+                with self.subTest(page=expression):
                     self.assertTrue(prometheus.query(expression))
-            for path in re.findall(r'curl -s "?\$A(/[^"\n|;]+?)(?:"| \||\n)', runbook):
-                with self.subTest(runbook=path):
+            for path in re.findall(r'curl -s "?\$A(/[^"\n|;]+?)(?:"| \||\n)', pages):
+                with self.subTest(page=path):
                     self.assertTrue(envoy.ask(path.replace("|", "%7C")).strip())
             for rule in (
                 'tidegate_rate_limit_throttled{module="rate_limit",rule="per-client"}',
