@@ -1,7 +1,7 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build size check test unit e2e composite platforms dashboard docs lint demo bench growth compat attack storm outage \
+.PHONY: help build generate size check test unit e2e composite platforms dashboard docs lint demo bench growth compat attack storm outage \
 	blame real fuzz package clean rust
 
 help: ## list the targets
@@ -33,7 +33,7 @@ e2e: build ## run the tests against a real Envoy
 
 composite: build ## run the filters' end-to-end tests against the composite module
 	COMPOSITE=1 cargo test --release --package tidegate-tests -- --test-threads 1 \
-		--skip connection_guard --skip reference --skip clock --skip streams
+		--skip connection_guard --skip reference --skip clock --skip streams --skip ninth
 
 platforms: build ## test what envoy/ ships for Istio, Envoy Gateway, Kubernetes, Compose, Prometheus and Grafana
 	./tests/deploy/run.sh
@@ -47,10 +47,13 @@ compat: build ## run the smoke tests in every supported release of Envoy
 docs: rust ## test what the documentation says: links, examples, tables, and what is generated from the code
 	cargo test --quiet --package tidegate-check
 
+generate: rust ## write the files that name every filter, after a change of the list or of a filter's folder
+	cargo run --quiet --package tidegate-generate
+
 lint: rust ## check format, lints and scripts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets --exclude tidegate-module -- --deny warnings
-	for filter in $(basename $(notdir $(wildcard module/surface/*.txt))) store-contract; do \
+	for filter in $(notdir $(patsubst %/surface.txt,%,$(wildcard filters/*/surface.txt))) store-contract; do \
 		cargo clippy --quiet --package tidegate-module --features $$filter -- --deny warnings || exit 1; done
 	./tests/lint-scripts.sh
 

@@ -127,7 +127,7 @@ build_filter() {
     local trimmed=target/wasm/$1.wasm
     build_wasm tidegate-module none --no-default-features --features "$1"
     cargo run --quiet --package tidegate-trim -- \
-        "$(built tidegate_module)" "module/surface/$1.txt" "$trimmed"
+        "$(built tidegate_module)" "filters/$1/surface.txt" "$trimmed"
     publish "$trimmed" "dist/$1.wasm"
 }
 
@@ -148,13 +148,13 @@ build_scan() {
 }
 
 if [ $# -eq 0 ]; then
-    for surface in module/surface/*.txt; do
-        set -- "$@" "$(basename "$surface" .txt)"
+    for surface in filters/*/surface.txt; do
+        set -- "$@" "$(basename "${surface%/surface.txt}")"
     done
 fi
 for name in "$@"; do
     case $name in empty | scan | store-contract) continue ;; esac
-    [ -f "module/surface/$name.txt" ] || die "no filter '$name': there is no module/surface/$name.txt"
+    [ -f "filters/$name/surface.txt" ] || die "no filter '$name': there is no filters/$name/surface.txt"
 done
 choose_toolchain
 for name in "$@"; do

@@ -9,11 +9,27 @@ use crate::scan::{Scan, ScanNeeds};
 use tidegate_policy::api::Dialect;
 use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
+use tidegate_policy::timestamp::Timestamp;
 
 /// One configured filter.
 pub trait Filter: Plugin {
-    /// What it keeps of one exchange.
-    type Stream: Stream;
+    /// The state of one exchange.
+    type Stream: Stream + 'static;
+
+    /// When a chain of filters in one module shows it a request.
+    const STAGE: Stage;
+
+    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
+    const SCANS: bool = false;
+
+    /// Whether it ever hears the texts of a request's body ([`Stream::text_sink`]). One filter of a module may.
+    const HEARS_TEXT: bool = false;
+
+    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
+    const REWRITES: bool = false;
+
+    /// Whether it ever sets an alarm, by [`Proxy::set_alarm`] or [`Flow::HoldUntil`].
+    const SETS_ALARMS: bool = false;
 
     /// How many requests one worker may hold at a time, where it asks [`Exchange::can_hold`] before.
     fn max_held(&self) -> usize {
@@ -31,15 +47,6 @@ pub trait Filter: Plugin {
 
 /// What a filter does with one exchange. Of the callbacks of the response, none comes for this filter's own [`Reply`].
 pub trait Stream {
-    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
-    const SCANS: bool = false;
-
-    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
-    const REWRITES: bool = false;
-
-    /// Whether it ever sets an alarm ([`Proxy::set_alarm`]).
-    const SETS_ALARMS: bool = false;
-
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 
@@ -53,7 +60,8 @@ pub trait Stream {
         Flow::Keep
     }
 
-    /// The time that was set by [`Proxy::set_alarm`] has come. What is held goes on unless said otherwise.
+    /// The time of [`Flow::HoldUntil`], or that set by [`Proxy::set_alarm`], has come. What is held goes on unless this
+    /// says otherwise.
     fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Continue
     }
@@ -97,8 +105,24 @@ pub enum Flow {
     Continue,
     /// It is held until a later callback says otherwise.
     Hold,
+    /// It is held until a later callback says otherwise, which is [`Stream::on_alarm`] at this time at the latest.
+    HoldUntil(Timestamp),
     /// It ends here, with this answer. For a response only before its headers have left.
     Reply(Reply),
+}
+
+/// When a filter sees a request that several filters of one module look at. As in a chain, each sees it after those before
+/// it in the list; the stage says what else has to be over by then, so that bodies are read once and at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// At once: it judges the request and has no effect beyond it.
+    Judge,
+    /// At once, and at the end of the body after those that judge, so that a refused request is not charged for.
+    Charge,
+    /// As soon as no filter that charges delays the request: it watches the pace of the client.
+    Watch,
+    /// When all filters before it have let the request go on: what it does reaches beyond the request.
+    Effect,
 }
 
 /// One exchange of request and response, and the worker that it runs on.

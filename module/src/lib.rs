@@ -25,13 +25,15 @@ mod worker;
 use root::{Http, Network};
 
 macro_rules! choose {
-    ($($feature:literal: $root:ty,)+) => {
+    ($($kind:ident $feature:literal $key:ident: $plugin:path,)+) => {
         $(#[cfg(feature = $feature)]
-        type Chosen = $root;)+
+        type Chosen = choose!($kind $plugin);)+
         #[cfg(not(any($(feature = $feature),+)))]
         compile_error!(concat!("choose the filter by a feature:" $(, " ", $feature)+));
         choose!(one of $($feature)+);
     };
+    (network $guard:path) => { Network<$guard> };
+    (http $filter:path) => { Http<$filter> };
     (one of $first:literal $($other:literal)*) => {
         $(#[cfg(all(feature = $first, feature = $other))]
         compile_error!(concat!("choose one filter, not both ", $first, " and ", $other));)*
@@ -40,17 +42,10 @@ macro_rules! choose {
     (one of) => {};
 }
 
-choose! {
-    "connection-guard": Network<tidegate_connection_guard::ConnectionGuard>,
-    "degradation": Http<tidegate_degradation::Degradation>,
-    "header-limit": Http<tidegate_header_limit::HeaderLimit>,
-    "input-limit": Http<tidegate_input_limit::InputLimit>,
-    "rate-limit": Http<tidegate_rate_limit::RateLimit>,
-    "retry-budget": Http<tidegate_retry_budget::RetryBudget>,
-    "slow-client": Http<tidegate_slow_client::SlowClient>,
-    "tidegate": Http<tidegate_composite::Tidegate>,
-    "store-contract": Http<tidegate_store_contract::StoreContract>,
-}
+tidegate_chain::each_filter!(choose,
+    http "tidegate" tidegate: tidegate_composite::Tidegate,
+    http "store-contract" store_contract: tidegate_store_contract::StoreContract,
+);
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use std::rc::Rc;
 use tidegate_host::connection::Guard;
-use tidegate_host::exchange::{Filter, Stream};
+use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
 /// An HTTP filter on one worker.
@@ -61,10 +61,7 @@ impl<P: Plugin> Root<P> {
 
 impl<F> Context for Http<F> {}
 
-impl<F: Filter + 'static> RootContext for Http<F>
-where
-    F::Stream: 'static,
-{
+impl<F: Filter + 'static> RootContext for Http<F> {
     fn on_configure(&mut self, size: usize) -> bool {
         self.0.configure(size, |filter, worker| {
             (worker.max_held, worker.scan) = (filter.max_held(), filter.scan())
@@ -72,14 +69,14 @@ where
     }
 
     fn on_tick(&mut self) {
-        if F::Stream::SETS_ALARMS {
+        if F::SETS_ALARMS {
             self.0.tick();
         }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let (filter, worker) = self.0.configured.as_ref()?;
-        Some(Box::new(HttpStream::new(id, filter.stream(), Rc::clone(worker))))
+        Some(Box::new(HttpStream::<F>::new(id, filter.stream(), Rc::clone(worker))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -15,7 +15,7 @@ use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
-use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::scan::Scan;
@@ -27,13 +27,13 @@ use tidegate_policy::timestamp::Timestamp;
 const CONTENT_LENGTH: &str = "content-length";
 
 /// The context that the SDK owns.
-pub struct HttpStream<S: Stream + 'static> {
-    inner: Rc<Inner<S>>,
+pub struct HttpStream<F: Filter + 'static> {
+    inner: Rc<Inner<F>>,
 }
 
-struct Inner<S> {
+struct Inner<F: Filter> {
     id: u32,
-    filter: RefCell<S>,
+    filter: RefCell<F::Stream>,
     worker: Rc<Worker>,
     protocol: Cell<Protocol>,
     dialect: Cell<Option<Dialect>>,
@@ -54,9 +54,9 @@ struct Direction {
     held_back: Cell<usize>,
 }
 
-impl<S: Stream + 'static> HttpStream<S> {
+impl<F: Filter + 'static> HttpStream<F> {
     /// For the context `id`.
-    pub fn new(id: u32, filter: S, worker: Rc<Worker>) -> Self {
+    pub fn new(id: u32, filter: F::Stream, worker: Rc<Worker>) -> Self {
         let inner = Inner {
             id,
             filter: RefCell::new(filter),
@@ -80,8 +80,8 @@ impl<S: Stream + 'static> HttpStream<S> {
         body: Body,
         size: usize,
         end: bool,
-        arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
-        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+        arrive: impl FnOnce(&mut F::Stream, &dyn Exchange, usize) -> Flow,
+        finish: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
     ) -> Action {
         if self.inner.flows_through_tunnel(body) {
             return self.inner.action(body);
@@ -100,7 +100,7 @@ impl<S: Stream + 'static> HttpStream<S> {
         action
     }
 
-    fn trailers(&self, body: Body, finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
+    fn trailers(&self, body: Body, finish: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow) -> Action {
         if self.inner.flows_through_tunnel(body) {
             return self.inner.action(body);
         }
@@ -111,12 +111,12 @@ impl<S: Stream + 'static> HttpStream<S> {
     }
 }
 
-impl<S: Stream + 'static> Inner<S> {
+impl<F: Filter + 'static> Inner<F> {
     fn ask(
         self: &Rc<Self>,
         side: Body,
         callback: Callback,
-        question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+        question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
         let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
@@ -124,16 +124,19 @@ impl<S: Stream + 'static> Inner<S> {
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
         {
-            if S::SCANS && side == Body::Request {
+            if F::SCANS && side == Body::Request {
                 let scan = self.read(&exchange, &mut filter);
                 exchange.show(scan);
             }
             let flow = question(&mut filter, &exchange);
             self.dialect.set(exchange.known_dialect());
-            let flow = if S::REWRITES { self.change(&exchange, flow) } else { flow };
+            let flow = if F::REWRITES { self.change(&exchange, flow) } else { flow };
+            if let Flow::HoldUntil(at) = flow {
+                alarm.set(Some(at));
+            }
             self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
-            if S::SCANS {
+            if F::SCANS {
                 self.scan.set(exchange.into_scan());
             }
         }
@@ -161,7 +164,7 @@ impl<S: Stream + 'static> Inner<S> {
     }
 
     /// What has been read of the request's body, with what this callback brings of it.
-    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut S) -> Option<Box<Scan>> {
+    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut F::Stream) -> Option<Box<Scan>> {
         let needs = self.worker.scan?;
         if !exchange.is_about_request_body() {
             return self.scan.take();
@@ -197,7 +200,7 @@ impl<S: Stream + 'static> Inner<S> {
         match flow {
             Flow::Keep => {}
             Flow::Continue => self.hold(side, false),
-            Flow::Hold => self.hold(side, true),
+            Flow::Hold | Flow::HoldUntil(_) => self.hold(side, true),
             Flow::Reply(reply) => {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
@@ -225,7 +228,7 @@ impl<S: Stream + 'static> Inner<S> {
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
-        if !S::SETS_ALARMS || at == self.alarm.get() {
+        if !F::SETS_ALARMS || at == self.alarm.get() {
             return;
         }
         if let Some(before) = self.alarm.replace(at) {
@@ -237,7 +240,7 @@ impl<S: Stream + 'static> Inner<S> {
     }
 }
 
-impl<S: Stream + 'static> Sleeper for Inner<S> {
+impl<F: Filter + 'static> Sleeper for Inner<F> {
     fn wake(self: Rc<Self>, now: Timestamp) {
         self.alarm.set(None);
         if !hostcalls::act_for(self.id) {
@@ -269,9 +272,9 @@ fn unchangeable() -> Reply {
         .with("x-should-retry", "false".to_owned())
 }
 
-impl<S: Stream + 'static> Context for HttpStream<S> {}
+impl<F: Filter + 'static> Context for HttpStream<F> where F::Stream: 'static {}
 
-impl<S: Stream + 'static> HttpContext for HttpStream<S> {
+impl<F: Filter + 'static> HttpContext for HttpStream<F> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let headers = (!end).then(|| hostcalls::headers(MapType::HttpRequestHeaders));
         if let Some(headers) = &headers {
@@ -287,11 +290,11 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.body(Body::Request, size, end, S::on_request_body, S::on_request_end)
+        self.body(Body::Request, size, end, F::Stream::on_request_body, F::Stream::on_request_end)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Request, S::on_request_end)
+        self.trailers(Body::Request, F::Stream::on_request_end)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
@@ -302,7 +305,7 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
         }
         let headers = headers.map(|headers| (Body::Response, headers));
         let callback = Callback { goes_on: !end, headers, ..Callback::default() };
-        let ask = |filter: &mut S, exchange: &dyn Exchange| filter.on_response_headers(exchange);
+        let ask = |filter: &mut F::Stream, exchange: &dyn Exchange| filter.on_response_headers(exchange);
         let action = self.inner.ask(Body::Response, callback, ask);
         if !tunnel.get().is_open() {
             return action;
@@ -312,15 +315,15 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        self.body(Body::Response, size, end, S::on_response_body, S::on_response_end)
+        self.body(Body::Response, size, end, F::Stream::on_response_body, F::Stream::on_response_end)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Response, S::on_response_end)
+        self.trailers(Body::Response, F::Stream::on_response_end)
     }
 }
 
-impl<S: Stream + 'static> Drop for HttpStream<S> {
+impl<F: Filter + 'static> Drop for HttpStream<F> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = ROOT / "envoy"
 sys.path.insert(0, str(SHIPPED))
 
-CHAIN = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"]
+FILTERS = json.loads((ROOT / "filters/chain/filters.json").read_text())
+CHAIN = [one["root_id"] for one in FILTERS if one["kind"] == "http"]
 
 
 def documents(path):

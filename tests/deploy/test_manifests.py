@@ -12,7 +12,7 @@ import kubernetes_validate
 import yaml
 
 from envoy import bootstrap, complaint
-from shipped import CHAIN, ROOT, SHIPPED, documents, manifests, module, plugins, wasm_filter
+from shipped import CHAIN, FILTERS, ROOT, SHIPPED, documents, manifests, module, plugins, wasm_filter
 
 KUBERNETES = "1.37"
 SCHEMAS = yaml.safe_load((Path(__file__).parent / "schemas.yaml").read_text())["kinds"]
@@ -214,7 +214,7 @@ class Configurations(unittest.TestCase):
         self.assertEqual(config["vm_config"]["vm_id"], "tidegate")
         document = json.loads(config["configuration"]["value"])
         (composite,) = plugins("composite.yaml")
-        for holding in ("slow_client", "input_limit", "degradation"):
+        for holding in (one["key"] for one in FILTERS if one["holds_headers"]):
             self.assertTrue(document[holding].pop("hold_headers"))
         self.assertEqual(document, composite["pluginConfig"])
         # As Istio's agent rewrites it; a filter that takes any document stands in for a composite that is not built.

@@ -21,6 +21,7 @@ mod internal;
 mod limits;
 mod memory;
 mod model;
+mod ninth;
 mod ordinary;
 mod overflow;
 mod reference;

@@ -5,10 +5,6 @@ use serde_json::{Value, json};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The filters that the composite module holds.
-const COMPOSITE: [&str; 6] =
-    ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"];
-
 /// What listens, and what it does with a request.
 #[derive(Clone)]
 pub struct Listener {
@@ -32,11 +28,17 @@ pub fn checkout() -> PathBuf {
 /// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter
 /// in the composite module.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         let document = format!("{{\"{}\": {configuration}}}", root_id.replace('-', "_"));
         return wasm("http", "tidegate.wasm", "tidegate", &document);
     }
     wasm("http", product, root_id, configuration)
+}
+
+/// Whether `COMPOSITE` in the environment has this filter run in the composite module.
+fn is_in_composite(root_id: &str) -> bool {
+    env::var_os("COMPOSITE").is_some()
+        && tidegate_chain::http_filters().any(|filter| filter.root_id == root_id)
 }
 
 /// These filters as one chain in their order and one in the opposite order. With `COMPOSITE` in the environment, all in
@@ -55,7 +57,7 @@ pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
 
 /// How Envoy's log begins to say that `root_id` has refused a configuration, for this reason.
 pub fn refusal(root_id: &str, reason: &str) -> String {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         return format!("tidegate configuration refused: {}.{reason}", root_id.replace('-', "_"));
     }
     format!("{root_id} configuration refused: {reason}")

@@ -1,4 +1,4 @@
-//! The modules that can be checked, one line each.
+//! The modules that can be checked.
 
 use crate::trial::{Trial, connections, requests};
 use schemars::Schema;
@@ -8,17 +8,15 @@ use tidegate_host::describe::{Describe, Description};
 use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
-/// In the order in which a request meets them.
-pub const MODULES: [Module; 8] = [
-    network::<tidegate_connection_guard::ConnectionGuard>(),
-    http::<tidegate_header_limit::HeaderLimit>(),
-    http::<tidegate_rate_limit::RateLimit>(),
-    http::<tidegate_slow_client::SlowClient>(),
-    http::<tidegate_input_limit::InputLimit>(),
-    http::<tidegate_retry_budget::RetryBudget>(),
-    http::<tidegate_degradation::Degradation>(),
-    http::<tidegate_composite::Tidegate>(),
-];
+macro_rules! modules {
+    ($($kind:ident $root_id:literal $key:ident: $plugin:path,)+) => {
+        /// In the order in which a request meets them, and the composite.
+        pub const MODULES: [Module; [$($root_id),+].len() + 1] =
+            [$($kind::<$plugin>()),+, http::<tidegate_composite::Tidegate>()];
+    };
+}
+
+tidegate_chain::each_filter!(modules);
 
 /// One module.
 #[derive(Clone, Copy, Debug)]

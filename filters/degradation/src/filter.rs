@@ -15,7 +15,7 @@ use crate::worker::{Worker, count};
 use std::rc::Rc;
 use tidegate_host::attempt::{RetryHeaders, Return};
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
@@ -108,6 +108,10 @@ impl Plugin for Degradation {
 
 impl Filter for Degradation {
     type Stream = DegradationStream;
+    const STAGE: Stage = Stage::Effect;
+    const SCANS: bool = true;
+    const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn max_held(&self) -> usize {
         self.worker.config.max_held
@@ -143,10 +147,6 @@ impl Filter for Degradation {
 }
 
 impl Stream for DegradationStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if exchange.protocol() == Protocol::Tunnel {
             return Flow::Continue;

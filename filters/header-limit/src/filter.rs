@@ -4,7 +4,7 @@ use crate::answer::refusal;
 use crate::config::{Answer, Config};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 
 const ADMITTED: usize = 0;
@@ -41,6 +41,7 @@ impl Plugin for HeaderLimit {
 
 impl Filter for HeaderLimit {
     type Stream = HeaderLimitStream;
+    const STAGE: Stage = Stage::Judge;
 
     fn stream(&self) -> HeaderLimitStream {
         HeaderLimitStream { config: Rc::clone(&self.config) }

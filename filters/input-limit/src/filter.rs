@@ -7,7 +7,7 @@ use crate::config::{Config, Limits, place_of};
 use crate::rewrite::{CHANGED, Mended, Tokens, mend};
 use std::rc::Rc;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::{Scan, ScanNeeds};
@@ -71,6 +71,10 @@ impl Plugin for InputLimit {
 
 impl Filter for InputLimit {
     type Stream = InputLimitStream;
+    const STAGE: Stage = Stage::Judge;
+    const SCANS: bool = true;
+    const HEARS_TEXT: bool = true;
+    const REWRITES: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         let Config { max_depth, exact_names, .. } = *self.config;
@@ -91,9 +95,6 @@ impl Filter for InputLimit {
 }
 
 impl Stream for InputLimitStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             return Flow::Continue;

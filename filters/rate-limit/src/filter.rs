@@ -19,7 +19,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use tidegate_host::attempt::{Return, cost_no_work};
 use tidegate_host::config::{ConfigError, FailureMode};
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
@@ -101,6 +101,9 @@ impl Plugin for RateLimit {
 
 impl Filter for RateLimit {
     type Stream = RateLimitStream;
+    const STAGE: Stage = Stage::Charge;
+    const SCANS: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         let needed = self.worker.config.limits.iter().any(|limit| limit.needs_model);
@@ -123,9 +126,6 @@ impl Filter for RateLimit {
 }
 
 impl Stream for RateLimitStream {
-    const SCANS: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let due = self.worker.config.due(exchange);
         self.later = due.later;
@@ -245,7 +245,11 @@ impl RateLimitStream {
 
     fn go_on(&self) -> Flow {
         let waits = !self.later.is_empty() && self.worker.config.hold_headers;
-        if self.delayed_until.is_some() || waits { Flow::Hold } else { Flow::Continue }
+        match self.delayed_until {
+            Some(until) => Flow::HoldUntil(until),
+            None if waits => Flow::Hold,
+            None => Flow::Continue,
+        }
     }
 
     fn give_back(&self, exchange: &dyn Exchange) {
@@ -258,7 +262,6 @@ impl RateLimitStream {
             self.worker.delayed.update(|count| count.saturating_add(1));
         }
         self.delayed_until = self.delayed_until.max(Some(until));
-        exchange.set_alarm(self.delayed_until);
     }
 
     fn end_delay(&mut self) {

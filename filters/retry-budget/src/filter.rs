@@ -14,7 +14,7 @@ use core::cell::Cell;
 use std::rc::Rc;
 use tidegate_host::attempt;
 use tidegate_host::config::{ConfigError, FailureMode};
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
@@ -100,6 +100,8 @@ impl Plugin for RetryBudget {
 
 impl Filter for RetryBudget {
     type Stream = RetryBudgetStream;
+    const STAGE: Stage = Stage::Effect;
+    const SCANS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         self.worker.config.silent_retries.map(|_| ScanNeeds {
@@ -123,8 +125,6 @@ impl Filter for RetryBudget {
 }
 
 impl Stream for RetryBudgetStream {
-    const SCANS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = Rc::clone(&self.worker);
         let (config, headers) = (&worker.config, exchange.request_headers());

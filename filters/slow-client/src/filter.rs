@@ -4,7 +4,7 @@
 
 use crate::config::Config;
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
@@ -42,6 +42,8 @@ impl Plugin for SlowClient {
 
 impl Filter for SlowClient {
     type Stream = SlowClientStream;
+    const STAGE: Stage = Stage::Watch;
+    const SETS_ALARMS: bool = true;
 
     fn stream(&self) -> SlowClientStream {
         SlowClientStream { config: self.config, watch: None }
@@ -49,8 +51,6 @@ impl Filter for SlowClient {
 }
 
 impl Stream for SlowClientStream {
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() || is_call(exchange) {
             return Flow::Continue;

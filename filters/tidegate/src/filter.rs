@@ -1,4 +1,5 @@
-//! The plugin: one document that holds each filter's own, keyed by its name. A filter whose key is absent is off.
+//! The composite as a plugin. Its document holds the document of each filter under the filter's key; a filter whose key is
+//! absent is off.
 
 use crate::own::Own;
 use crate::parts::{Filters, PARTS};
@@ -8,22 +9,29 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::rc::Rc;
 use tidegate_host::config::{ConfigError, parse};
-use tidegate_host::exchange::Filter;
+use tidegate_host::exchange::{Filter, Stage};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::scan::ScanNeeds;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    header_limit: Option<Box<RawValue>>,
-    rate_limit: Option<Box<RawValue>>,
-    slow_client: Option<Box<RawValue>>,
-    input_limit: Option<Box<RawValue>>,
-    retry_budget: Option<Box<RawValue>>,
-    degradation: Option<Box<RawValue>>,
+macro_rules! raw {
+    ($($key:ident: $filter:path,)+) => {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            $($key: Option<Box<RawValue>>,)+
+        }
+
+        impl Raw {
+            fn documents(&self) -> [Option<&[u8]>; PARTS] {
+                [$(&self.$key),+].map(|document| document.as_ref().map(|raw| raw.get().as_bytes()))
+            }
+        }
+    };
 }
 
-/// All HTTP filters in one.
+tidegate_chain::each_http_filter!(raw);
+
+/// Every HTTP filter in one plugin.
 #[derive(Debug)]
 pub struct Tidegate {
     pub(crate) filters: Filters,
@@ -35,16 +43,14 @@ impl Plugin for Tidegate {
     const ROOT_ID: &'static str = "tidegate";
 
     fn configure(document: &[u8]) -> Result<Self, ConfigError> {
-        let Raw { header_limit, rate_limit, slow_client, input_limit, retry_budget, degradation } =
-            parse(document)?;
-        let documents = [&header_limit, &rate_limit, &slow_client, &input_limit, &retry_budget, &degradation];
+        let raw: Raw = parse(document)?;
+        let documents = raw.documents();
         if documents.iter().all(|document| document.is_none()) {
             return Err(ConfigError::new(
                 "",
                 "found no filter, accepted is at least one, such as rate_limit",
             ));
         }
-        let documents = documents.map(|document| document.as_ref().map(|raw| raw.get().as_bytes()));
         let filters = Filters::configure(documents)?;
         let names = filters.names();
         let mut next = (0_usize, 0_usize);
@@ -69,6 +75,10 @@ impl Plugin for Tidegate {
 
 impl Filter for Tidegate {
     type Stream = TidegateStream;
+    const STAGE: Stage = Stage::Judge;
+    const SCANS: bool = true;
+    const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         self.filters.scan()

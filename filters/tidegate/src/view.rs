@@ -1,4 +1,4 @@
-//! What one filter sees of an exchange that it shares: the same facts, and alarms and counters of its own.
+//! An exchange as one filter of the composite sees it: the facts are shared, its alarm and its metrics are its own.
 
 use crate::own::Own;
 use core::cell::{Cell, RefCell};
@@ -14,17 +14,17 @@ use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One filter's view.
+/// The view of one filter.
 pub struct View<'a> {
-    /// What all share.
+    /// The exchange that all filters share.
     pub whole: &'a dyn Exchange,
-    /// What it has for itself.
+    /// The filter's own part of the worker.
     pub own: &'a Own,
-    /// Its alarm.
+    /// The filter's alarm.
     pub alarm: &'a Cell<Option<Timestamp>>,
-    /// Whether more of the request is to come, as it has been told.
+    /// True if the filter has yet to see the end of the request.
     pub request_goes_on: bool,
-    /// What is to be changed in the request's body, by all of them.
+    /// The edits of the request's body, by all filters.
     pub edits: &'a RefCell<Vec<Edit>>,
 }
 

@@ -5,7 +5,7 @@
 //! counted.
 
 use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::reply::Reply;
 use tidegate_host::store::contract;
@@ -31,6 +31,8 @@ impl Plugin for StoreContract {
 
 impl Filter for StoreContract {
     type Stream = Self;
+    const STAGE: Stage = Stage::Judge;
+    const SETS_ALARMS: bool = true;
 
     fn stream(&self) -> Self {
         Self
@@ -38,8 +40,6 @@ impl Filter for StoreContract {
 }
 
 impl Stream for StoreContract {
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if exchange.request_headers().only(b":path") == Some(b"/held") {
             return Flow::Continue;
