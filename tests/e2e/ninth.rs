@@ -11,7 +11,9 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::get;
 
 /// Every file that names each filter.
-const NAMING: [&str; 16] = [
+const NAMING: [&str; 18] = [
+    "README.md",
+    "docs/index.md",
     "filters/chain/filters.json",
     "module/Cargo.toml",
     "filters/tidegate/Cargo.toml",

@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use tidegate_check::catalogue::MODULES;
 
 fn text(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
@@ -35,19 +34,6 @@ fn first_cells(page: &str, heading: &str) -> BTreeSet<String> {
 fn the_readme_is_read_in_one_sitting() {
     let lines = text("README.md").lines().count();
     assert!(lines <= 150, "{lines} lines");
-}
-
-#[test]
-fn every_filter_is_in_the_readme_and_in_the_index_in_the_order_of_the_chain() {
-    let page = text("README.md");
-    let shown: Vec<String> =
-        rows(&page, "## Filters").into_iter().skip(2).map(|row| row[0].clone()).collect();
-    let listed = MODULES.map(|module| format!("[`{0}`](docs/filters/{0}.md)", module.root_id));
-    assert_eq!(shown, listed);
-    let index = text("docs/index.md");
-    for module in MODULES {
-        assert!(index.contains(&format!("[`{0}`](filters/{0}.md)", module.root_id)), "{}", module.root_id);
-    }
 }
 
 #[test]
