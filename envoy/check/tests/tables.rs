@@ -86,6 +86,51 @@ fn the_versions_that_are_promised_are_those_that_the_tests_pin() {
     }
 }
 
+/// The texts of code that stand between `before` and the next quotation mark.
+fn quoted<'a>(code: &'a str, before: &str) -> impl Iterator<Item = &'a str> {
+    code.split(before).skip(1).filter_map(|rest| rest.split('"').next())
+}
+
+#[test]
+fn every_error_code_is_explained_and_no_other() {
+    let page = text("docs/reference/errors.md");
+    let cells = first_cells(&page, "# Errors");
+    let named =
+        |cell: &String| cell.split(", ").map(|code| code.trim_matches('`').to_owned()).collect::<Vec<_>>();
+    let explained: BTreeSet<String> =
+        cells.iter().flat_map(named).filter(|code| code.contains('_') || code == "unread").collect();
+    let mut sources = Vec::new();
+    let mut folders = ["filters", "module/src"]
+        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder))
+        .to_vec();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|known| known == "rs") && !path.ends_with("tests.rs") {
+                sources.push(read(path));
+            }
+        }
+    }
+    let code: String = sources.iter().filter_map(|source| source.split("#[cfg(test)]").next()).collect();
+    let statuses = ["400", "413", "415"].map(|status| format!("({status}, \""));
+    let befores = ["code: \"".to_owned()].into_iter().chain(statuses);
+    let mut known: BTreeSet<String> =
+        befores.flat_map(|before| quoted(&code, &before).map(str::to_owned).collect::<Vec<_>>()).collect();
+    known.retain(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+    assert!(known.len() > 6, "{known:?}");
+    let unexplained: Vec<_> = known.difference(&explained).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?} have no row in docs/reference/errors.md");
+    let reference = text("envoy/envoy.yaml");
+    let made_up: Vec<_> = explained
+        .iter()
+        .filter(|name| {
+            !code.contains(&format!("\"{name}\"")) && !reference.contains(&format!("code: {name}"))
+        })
+        .collect();
+    assert!(made_up.is_empty(), "{made_up:?} are no codes of any filter");
+}
+
 #[test]
 fn every_fuzz_target_runs_each_night() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
