@@ -45,7 +45,7 @@ compat: build ## run the smoke tests in every supported release of Envoy
 	./tests/compat/run.sh
 
 docs: rust ## test what the documentation says: links, examples, tables, and what is generated from the code
-	cargo test --quiet --package tidegate-check
+	cargo test --quiet --package tidegate-check --package tidegate-generate
 
 generate: rust ## write the files that name every filter, after a change of the list or of a filter's folder
 	cargo run --quiet --package tidegate-generate
