@@ -1,5 +1,5 @@
-//! From a configuration document to something that can be enforced, or to a sentence that says where it is
-//! wrong, what was found and what is accepted.
+//! Turns a configuration document into something that can be enforced, or into a sentence that says where it is wrong, what
+//! was found and what is accepted.
 
 use core::fmt;
 use serde::Deserialize;

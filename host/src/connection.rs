@@ -1,5 +1,5 @@
-//! What a network filter is: it stands before the proxy's HTTP codec, sees a connection's bytes as they come, and
-//! may close it. It never holds bytes back.
+//! The contract of a network filter. It stands before the proxy's HTTP codec, sees the bytes of a connection as they arrive, and
+//! may close the connection. It never holds bytes back.
 
 use crate::plugin::{Plugin, Proxy};
 

@@ -1,5 +1,5 @@
-//! How far a tunnel is that a request asked for. Until the server has opened it, it is a request and its answer; from then on
-//! bytes flow that are nobody's body. What the client sends before is shown to nobody either: the proxy keeps it back.
+//! The state of a tunnel that a request asked for. Until the server has opened it, it is a request and its response; from then on
+//! the bytes belong to no body. Bytes that the client sends before are shown to no filter: the proxy keeps them back.
 
 use crate::headers::HeaderMap;
 use crate::protocol::Protocol;

@@ -1,7 +1,6 @@
-//! Which API a path belongs to, by the words that it ends in, whatever stands before them (`/v1`, `/openai/v1`,
-//! `/api/v3`). Inference is what a cluster is judged by, and what may be answered from kept answers; what creates,
-//! lists or administers something is neither. A path that is not known is inference of a kind of its own: it is judged,
-//! and its answers are not kept.
+//! Classifies a path by the words at its end, whatever precedes them (`/v1`, `/openai/v1`, `/api/v3`). Inference is what a
+//! cluster's health is measured by, and what cached responses may serve; paths that create, list or administer something are
+//! neither. An unknown path counts as inference of its own kind: it is measured, and its responses are not cached.
 //!
 //! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini and Ollama, and the routes that vLLM, SGLang, TGI, TEI
 //! and llama.cpp's server register.

@@ -1,10 +1,9 @@
-//! Which attempt a request is, as it says itself: a number in a header, of which the SDKs send
-//! `x-stainless-retry-count` (0, 1, 2), others one that begins at 1. What is no number says nothing. Where several
-//! numbers are found (a header twice, joined by a comma, or several headers) the highest counts: saying less than
-//! the truth is what a client could gain from. So nothing but 0 or silence makes a first attempt, and who lies with
-//! that spends a budget of its own.
+//! The attempt number of a request, as its headers state it: the SDKs send `x-stainless-retry-count` (0, 1, 2), other clients a
+//! number that begins at 1. A value that is not a number is ignored. If there are several numbers (a header twice, joined by a
+//! comma, or several headers) the highest counts, since a client could only gain by stating less. So only 0 or silence makes a
+//! first attempt, and a client that lies spends a budget of its own.
 //!
-//! For those who say nothing: [`FailureSet`].
+//! For clients that state nothing: [`FailureSet`].
 
 pub use failures::{Failure, FailureSet, SET_BYTES};
 

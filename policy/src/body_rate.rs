@@ -1,13 +1,11 @@
-//! When a request body is too slow, however it is slowed: by silence, by a drip, or by never ending.
+//! Decides when a request body is too slow, however that is done: by silence, by a trickle, or by never ending.
 //!
-//! A body has a due time, at first `grace` after it began. Each byte moves it on by what a byte takes at the minimum
-//! rate, but never further than `grace` from now, so nobody saves up by sending fast first and then trickles. A body
-//! whose due time has come is too slow; so is one that is not complete at its deadline. One that arrives in tiny chunks
-//! costs a worker as much for a few bytes as others for thousands, and is told apart by the average of each
-//! `window` of chunks.
+//! A body has a due time, initially `grace` after it began. Each byte moves the due time on by what a byte takes at the minimum
+//! rate, but never further than `grace` from now, so nobody saves up by sending fast first and then trickling. A body
+//! whose due time has come is too slow; so is one that is not complete at its deadline. Tiny chunks cost a worker as much for a
+//! few bytes as other chunks for thousands; they are recognised by the average of each `window` of chunks.
 //!
-//! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, turned round: it bounds a rate
-//! from below.
+//! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, inverted: it bounds a rate from below.
 
 use crate::timestamp::Timestamp;
 

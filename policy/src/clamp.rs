@@ -1,5 +1,5 @@
-//! Completion tokens beyond a limit are made fewer, and with them what must not be more than they are: a thinking budget
-//! and a minimum. Where no number fits all of them, nothing is changed.
+//! Reduces completion tokens to a limit, and with them the values that must not exceed them: a thinking budget and a minimum.
+//! If no number fits all of them, nothing is changed.
 //!
 //! Sources: Anthropic's extended thinking (a budget is at least 1,024 and below `max_tokens`), vLLM's `SamplingParams`
 //! (`min_tokens` is at most `max_tokens`).

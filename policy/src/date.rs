@@ -1,6 +1,6 @@
-//! Instants as HTTP and JSON APIs write them, in nanoseconds since 1970 by UTC. Only what is unmistakable is read: a date
-//! of HTTP in UTC, in any of the three forms that RFC 9110 has recipients accept, and a date-time of RFC 3339. Leap
-//! seconds count as the second after them, times after 2554 as the last one before.
+//! Parses instants as HTTP and JSON APIs write them, into nanoseconds since 1970 UTC. Only unambiguous dates are read: an HTTP date
+//! in UTC, in any of the three forms that RFC 9110 has recipients accept, and a date-time of RFC 3339. A leap second counts as
+//! the second after it, a time after 2554 as the last one before.
 //!
 //! Source: RFC 9110 section 5.6.7; RFC 3339 section 5.6; days from Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 

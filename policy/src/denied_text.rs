@@ -1,10 +1,10 @@
-//! What no text may say: regular expressions of an operator, looked for in a text that comes in pieces.
+//! Finds phrases that no text may contain: regular expressions of an operator, matched against a text that arrives in pieces.
 //!
-//! Each is looked for in the text as decoded, and in a normalised copy made on the fly: without the characters that no
-//! one sees, in NFKC, every run of white space one space. So full-width letters, joiners between letters, line breaks
-//! and no-break spaces do not hide a phrase. All rules are one deterministic automaton, and a copy of a text is one
-//! state of it: linear time, constant memory, and no text is kept but the few characters that the next may still
-//! change. Most text is its own normal form, and wherever copies are in the same state, one walk serves for all.
+//! Each expression is matched against the decoded text, and against a copy that is normalised on the fly: without invisible
+//! characters, in NFKC, with every run of white space as one space. So full-width letters, joiners between letters, line breaks
+//! and no-break spaces do not hide a phrase. All rules are one deterministic automaton, and a copy of a text is one state of it:
+//! linear time, constant memory, and nothing of a text is kept but the few characters that the next may still change. Most text is
+//! its own normal form, and copies that are in the same state are walked together.
 //!
 //! Sources: UAX #15 (NFKC); [`regex_automata`].
 

@@ -1,5 +1,5 @@
-//! How a name is kept without keeping it: a keyed 128-bit hash (SipHash-1-3) under a key that is random and
-//! made once per process. Nobody outside can choose two names that collide, nor read a name back.
+//! Names are stored as fingerprints only: a keyed 128-bit hash (SipHash-1-3) under a random key that is made once per process.
+//! Nobody outside can choose two names that collide, nor read a name back.
 //!
 //! Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).
 

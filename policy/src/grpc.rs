@@ -1,6 +1,6 @@
-//! The messages of a gRPC stream as they come, by what stands before each: a byte of flags and four of length, big-endian.
-//! A stream is no body: it may flow for hours in both directions, so what is limited of it is each of its messages, at the
-//! first byte that tells its length. Nothing of a message is kept or looked at.
+//! Finds the messages of a gRPC stream by the prefix of each: a byte of flags and four of length, big-endian. A stream may flow for
+//! hours in both directions, so it is not limited as a body; each of its messages is, at the first byte that states its length.
+//! Nothing of a message is kept or inspected.
 //!
 //! Source: gRPC over HTTP2, "Length-Prefixed-Message".
 

@@ -1,12 +1,12 @@
-//! What the headers of one request may be. Rules are asked in the order in which they stand; the first that is
-//! enforced and broken refuses, those in shadow before it are only reported.
+//! The limits on the headers of one request. Rules are checked in their order; the first that is enforced and broken refuses the
+//! request. Those in shadow mode before it are only reported.
 //!
-//! A header's size is that of its name and value. Pseudo-headers do not count, nor `host`, which is one in HTTP/2,
-//! but a limit on values holds for them too. What Envoy itself adds breaks no limit on number and size.
+//! A header's size is that of its name and value. Pseudo-headers are not counted, nor is `host`, which is one in HTTP/2,
+//! but a limit on values applies to them too. What Envoy itself adds breaks no limit on number and size.
 //!
 //! Envoy joins two `host` (over HTTP/1; over HTTP/2 it drops what is beside `:authority`), two `authorization` and
-//! two `content-type` with a comma before a filter sees them. So these also occur twice where a comma stands that
-//! neither quotes nor the parameters of one credential explain. Two `content-length` it refuses itself.
+//! two `content-type` with a comma before a filter sees them. So a comma that neither quotes nor the parameters of one credential
+//! explain also counts as a repetition. Two `content-length` are refused by Envoy itself.
 
 use crate::pattern::Pattern;
 

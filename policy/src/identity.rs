@@ -1,10 +1,9 @@
-//! Who a client is: the credential that it presents, or the address that it comes from.
+//! Identifies a client: by the credential that it presents, or by its address.
 //!
-//! A credential is taken in the form its upstream would read it, so that rewriting it (another case of
-//! `Bearer`, more spaces, a second header) does not make another client of the same key. What no upstream
-//! reads in one way only is no credential at all. A client that proves a secret without sending it (SigV4, Digest) is
-//! known by the name that the proof is for, which others may know too. An address counts by its network: an IPv6
-//! subscriber commonly holds a /64 whole.
+//! A credential is read as its upstream reads it, so that rewriting it (another case of `Bearer`, more spaces, a second header)
+//! does not make another client of the same key. A value that upstreams could read in two ways is not a credential. A client that
+//! proves a secret without sending it (SigV4, Digest) is known by the name that the proof is for, which others may know too. An
+//! address counts by its network: an IPv6 subscriber commonly has a whole /64.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,10 +1,10 @@
-//! What a request asks of a model, read from its body while that streams in: one pass, no tree, constant memory.
+//! What a request asks of a model, read from its body while that arrives: one pass, no tree, constant memory.
 //!
-//! It knows every name by which a model server reads a text or a number, and tells APIs apart by their members alone, so a
-//! request cannot be scanned as the wrong one. [`Member`] lists what is read of the request, and of what holds the rest of
-//! one; [`Key`] what is not text below it. Whatever else is a string there counts as text that reaches the model: a
-//! server's template may write it out. So does a string under a name that nobody is known to read, unless it is encoded,
-//! and a role, a type or an id that is longer than any real one.
+//! It knows every name by which a model server reads a text or a number, and recognises APIs by their members alone, so a
+//! request cannot be scanned as one of the wrong API. [`Member`] lists what is read at the top of a request, and in objects that
+//! contain the rest of one; [`Key`] what below it is not text. Every other string there counts as text that reaches the model: a
+//! server's template may print it. So does a string under an unknown name, unless it is encoded, and a role, a type or an id that
+//! is longer than any real one.
 
 mod characters;
 mod context;

@@ -1,9 +1,9 @@
-//! JSON as it streams in: a push lexer over raw bytes in chunks of any size. It is strict (RFC 8259), copies no text but
-//! what a chunk's border or an escape cuts, keeps one bit per open container, and never looks back, so its memory is
-//! constant and its time linear whatever the body.
+//! A push lexer for JSON in chunks of any size, over raw bytes. It is strict (RFC 8259), copies only text that an escape or the
+//! border of a chunk cuts, keeps one bit per open container, and never looks back, so its memory is constant and its time linear
+//! whatever the body.
 //!
-//! It accepts what serde_json accepts for a `Value`, but for three things: a byte-order mark before it is skipped, a number may be of any magnitude (`1e999`), since
-//! the grammar sets no bound, and how deep containers may nest is the caller's choice.
+//! It accepts what serde_json accepts for a `Value`, with three exceptions: a byte-order mark before it is skipped, a number may be
+//! of any magnitude (`1e999`), since the grammar sets no bound, and the caller chooses how deep containers may nest.
 
 mod lexer;
 mod number;

@@ -1,5 +1,5 @@
-//! A path as the server behind will most likely read it, so that another spelling of it dodges no limit: without
-//! query and fragment, percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
+//! A path as the server will most likely read it, so that another spelling of it escapes no limit: without query and fragment,
+//! percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
 //!
 //! Source: RFC 3986, sections 6.2.2.2 and 5.2.4.
 

@@ -1,7 +1,7 @@
-//! Regular expressions on raw bytes, for rules that an operator writes and a client tries to break. Time is
-//! linear in the bytes looked at, whatever the pattern: each is one table, made whole when it is read, and of
-//! bounded size. Text is not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and
-//! `(?i)` know ASCII, and any other byte is written `\xFF`. That also leaves Unicode's tables out of the modules.
+//! Regular expressions on raw bytes, for rules that an operator writes and a client tries to break. Time is linear in the bytes
+//! inspected, whatever the pattern: each is one table of bounded size, which is complete when the pattern has been read. Text is
+//! not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and `(?i)` know ASCII, and any other byte is written `\xFF`.
+//! That also keeps Unicode's tables out of the modules.
 
 use core::fmt;
 use regex_automata::Input;

@@ -1,8 +1,8 @@
-//! What a prompt may be, judged while it streams in: how much of it there may be, in all, in one message and for one
-//! role; which characters it may hold; what work it may ask for. A rule is broken once, at the first character or value
-//! that breaks it, and what broke it is named by its place and its size, never by its text.
+//! Limits on a prompt, checked while it arrives: its size in total, in one message and for one role; the characters that it may
+//! contain; the work that it may ask for. A rule is broken once, at the first character or value that breaks it, and the breach is
+//! reported by place and size, never by its text.
 //!
-//! A message whose role comes behind its content counts for every role until then: nobody gains by writing it so.
+//! A message whose role comes after its content counts for every role until then, so nobody gains by that order.
 
 mod watched;
 

@@ -1,4 +1,4 @@
-//! A part of a whole, in millionths, so that it is compared without rounding.
+//! A ratio in millionths, so that it is compared without rounding.
 
 const WHOLE: u32 = 1_000_000;
 

@@ -1,17 +1,17 @@
-//! A retry budget: retries are paid for by first attempts, so that a failing cluster is not beaten while it is down.
-//! A first attempt deposits `ratio` of a retry, which lasts for `ttl`; a reserve makes `min_retries_per_second`, one at
+//! A retry budget: first attempts pay for retries, so that retries do not keep a failing cluster down.
+//! A first attempt deposits `ratio` of a retry, which lasts for `ttl`; a reserve adds `min_retries_per_second`, one at
 //! a time, for clients that send little. In any window of t seconds there are at most ratio * first attempts +
 //! min_retries_per_second * t + 1 retries, counting the first attempts of the window and of the ttl before it; whenever
 //! deposits pay for a retry, those of the ttl that ends there are enough for all retries in it.
 //!
 //! Where a cluster has a budget beside those of its clients, a client draws on it at most its share
 //! ([`Budget::withdraw_share`]): what its own first attempts pay for, and of the reserve a part as large as its part of
-//! the first attempts, at least a quarter. Whoever has made no first attempt draws nothing, but for one that was told to
-//! come back when that would be past the ttl ([`Budget::expect`]).
+//! the first attempts, at least a quarter. A client without a first attempt draws nothing, except one that was told to come back
+//! at a time past the ttl ([`Budget::expect`]).
 //!
-//! Retries that are known only once they are made (Envoy's own) may overdraw it. That debt is paid by what the budget
-//! earns before anything else is admitted, and remembered up to what six ttl earn: traffic that has become less is
-//! not held for long to a debt that more had made.
+//! Retries that are known only afterwards (Envoy's own) may overdraw it. The debt is paid from what the budget earns before
+//! anything else is admitted, and is remembered up to the earnings of six ttl: traffic that has become less does not pay for long
+//! for a debt that more traffic has made.
 //!
 //! Source: Finagle's `RetryBudget` (deposit, withdraw, ttl, reserve), with exact fractions; the reserve is GCRA.
 

@@ -1,4 +1,4 @@
-//! A body with some of its parts replaced, and every other byte as it was.
+//! Replaces parts of a body and keeps every other byte.
 
 use core::cmp::Reverse;
 use core::ops::Range;

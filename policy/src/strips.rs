@@ -1,7 +1,7 @@
-//! The characters that are taken out of a request: any number of them, at eight bytes each, however they are scattered.
+//! The characters that are removed from a request: any number of them, at eight bytes each, however they are scattered.
 //!
-//! A few are an edit each. Many are one edit for each value of a member that holds them: no other edit lies within a
-//! member that is text, but for one that replaces it as a whole.
+//! A few are an edit each. Many are one edit for each value of a member that contains them: a member that is text has no other edit
+//! inside it, except one that replaces it as a whole.
 
 use crate::inference::{Class, Place, Suspect};
 use crate::rewrite::Edit;

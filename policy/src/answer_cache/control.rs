@@ -1,7 +1,7 @@
-//! What HTTP says about keeping an answer and giving it again. A cache that cannot ask whether an answer still holds
-//! takes every word for it at its strictest: `no-cache` keeps nothing, a time that cannot be read is over, and an answer
-//! whose own time is over is given only where the server (`stale-if-error`) or the client (`max-stale`) said that it may
-//! be. Directives that are not known are ignored, as are those within quotes.
+//! What HTTP says about storing a response and serving it again. This cache never revalidates, so it reads every directive at its
+//! strictest: `no-cache` stores nothing, a time that cannot be parsed has expired, and an expired response is served only
+//! where the server (`stale-if-error`) or the client (`max-stale`) allows it. Unknown directives, and those within quotes, are
+//! ignored.
 //!
 //! Source: RFC 9111, sections 3, 3.5, 4.2, 5.1 to 5.4; RFC 5861, section 4.
 

@@ -1,7 +1,6 @@
-//! Which headers of the request an answer depends on (`vary`). Most are part of every question, and what is left is one
-//! of a few that servers name by habit, such as `origin`: those are hashed apart, and tell answers apart only where the
-//! answer names them. An answer that depends on any other header, or on anything (`*`), is not kept, since the request's
-//! headers are gone when it comes.
+//! The request headers on which a response depends (`vary`). Most are part of every question. A few more that servers name by
+//! habit, such as `origin`, are hashed separately and distinguish responses only where the response names them. A response that
+//! depends on any other header, or on anything (`*`), is not stored: the request's headers are gone when it arrives.
 //!
 //! Source: RFC 9111, section 4.1.
 

@@ -1,5 +1,5 @@
-//! A limit of completion tokens where a request asks for no number of them, and its server would go on to the end of the
-//! context: where an API reads one, and what writes it there. An API that is not known gets none.
+//! Inserts a limit of completion tokens into a request that has none, whose server would generate to the end of the context:
+//! where its API reads the number, and the text that writes it there. A request of an unknown API gets none.
 //!
 //! Sources: as [`Member`] has them, and for what llama.cpp's server prefers of several (`n_predict`, then `max_tokens`) its
 //! `server-schema.cpp`.

@@ -1,7 +1,7 @@
-//! All rules as one table, and how a byte takes it from state to state.
+//! All rules as one table, and the transition of a byte.
 //!
-//! The table is made whole when the rules are configured: a state is then a number that stays valid, however many
-//! texts are watched at a time and in whatever order their pieces come.
+//! The table is complete when the rules have been configured, so a state is a number that stays valid, however many texts are
+//! watched at a time and in whatever order their pieces arrive.
 
 use super::Rules;
 use regex_automata::MatchKind;

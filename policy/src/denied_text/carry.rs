@@ -1,7 +1,7 @@
 //! The last characters of a text, which the next one may still change: a letter and the marks on it.
 //!
-//! No language sets more than a few marks on a letter. Past the bound the others stand as they are until a character comes
-//! that joins nothing, so that endless marks cost constant memory and no more time than other characters.
+//! No language puts more than a few marks on a letter. Beyond the bound, marks are passed on unchanged until a character arrives
+//! that joins nothing, so endless marks cost constant memory and no more time than other characters.
 
 /// At most so many characters.
 const MAX: usize = 16;

@@ -1,7 +1,6 @@
-//! Texts that are JSON themselves, such as the arguments of a tool call: many templates decode them and print what they
-//! say. Such a text is watched as it stands, and once more with its escapes decoded, in a second watch that lives from
-//! an escape until both are in the same state; mostly they are right behind it, and then there is none. What is no JSON
-//! does no harm: an escape that is none stands as it is.
+//! Texts that are JSON themselves, such as the arguments of a tool call: many templates decode them and print the result. Such a
+//! text is watched as it stands, and once more with its escapes decoded. The second watch exists from an escape until both are in
+//! the same state, which is usually right after it. Text that is not JSON does no harm: an invalid escape is read as it stands.
 
 use super::lanes::Lane;
 use super::walk::Walk;

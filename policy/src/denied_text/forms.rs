@@ -1,6 +1,6 @@
-//! What normalising does to each character, looked up once: of the characters that clients may choose some are hundred
-//! times as dear to normalise as others, and a table makes all alike. It is made when the first rules are configured,
-//! and takes some 300 KiB.
+//! A table of what normalisation does to each character. Some characters are a hundred times as expensive to normalise as others,
+//! and clients choose them; a table makes all cost the same. It is made when the first rules are configured, and takes about
+//! 300 KiB.
 
 use super::kind::{Kind, is_common};
 use core::iter::once;

@@ -1,8 +1,8 @@
-//! How the texts of a prompt may be joined, and where each way has led.
+//! How the texts of a prompt may be joined, and the state that each way of joining has reached.
 //!
-//! A server joins the parts of a message with a line feed or with nothing, and so it may join messages of one role that
-//! follow each other, or leave them apart. Each way is one more state of the automaton, and ways that are in the same
-//! state are one: they part at a joint, and most have met again a few characters later.
+//! A server joins the parts of a message with a line feed or with nothing, and it may join consecutive messages of one role in
+//! these ways or leave them apart. Each way is one more state of the automaton, and ways in the same state are walked as one: they
+//! part at a joint, and most have met again a few characters later.
 
 use super::{Carry, Watch};
 use regex_automata::util::primitives::StateID;

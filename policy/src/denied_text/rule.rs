@@ -1,4 +1,4 @@
-//! From the texts of rules to their automaton, or to what is wrong with the first that is wrong.
+//! Compiles the texts of rules into their automaton, or reports the first error.
 
 use super::Rules;
 use super::automaton::Automaton;

@@ -1,5 +1,5 @@
-//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state, and as many
-//! more as there are lanes in others.
+//! Takes a text and its normalised copy through the automaton: in one walk while they are in the same state, and in one more for
+//! each lane that is in another.
 
 use super::automaton::Automaton;
 use super::forms::Forms;

@@ -1,7 +1,7 @@
-//! What one request says about the cluster that it went to. Only what the cluster did, or failed to do, counts: an
-//! answer of Envoy's own is read from its response code details, so that a refusal by a filter, a missing route
-//! or a client that left says nothing. 429, Anthropic's 529 and Envoy's connection limits are load, not failure. A request
-//! that was wrong says nothing either: many of them must not hide that the right ones fail.
+//! What one request says about the cluster that served it. Only what the cluster did, or failed to do, counts. A response that
+//! Envoy generated is recognised by its response code details, so a refusal by a filter, a missing route or a client that left
+//! says nothing. 429, Anthropic's 529 and Envoy's connection limits are overload, not failure. An invalid request says nothing
+//! either: many of them must not hide that valid ones fail.
 //!
 //! Where a reply was replaced, the details are gone and the response flags decide; without either nothing is known.
 //!

@@ -1,7 +1,7 @@
-//! Whether a suspicious character harms where it stands. Joiners, soft hyphens, marks of direction and tags are how
-//! languages and emoji are written; the same characters hide text where nothing calls for them, and above all in runs.
-//! One that harms may be taken out, so what stands around it is judged as if it was not there: nothing that is left
-//! harms where it stands then.
+//! Decides whether a suspicious character harms where it stands. Languages and emoji need joiners, soft hyphens, marks of
+//! direction and tags; the same characters hide text where nothing around them needs them, and above all in runs.
+//! A harmful character may be removed, so its neighbours are judged as if it were absent: nothing that is left harms in its new
+//! place.
 //!
 //! Source: UAX #9 (overrides change how a text reads, isolates and marks do not), UAX #31 (joiners in scripts that need
 //! them), UTS #51 (sequences of emoji, flags spelt in tags), UAX #14 (U+200B between words of scripts without spaces).

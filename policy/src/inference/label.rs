@@ -1,4 +1,4 @@
-//! A short string that is kept whole to be compared: a key, a role, a type.
+//! A short string that is kept whole in order to be compared: a key, a role, a type.
 
 use super::Class;
 

@@ -1,6 +1,6 @@
-//! The members that a model server reads, at the top of a request and of what holds the rest of one: its `parameters`,
-//! `options`, `sampling_params`, or each of its `requests`. All names of all servers are one table, since a server behind
-//! is not known, and what another would read costs a request nothing.
+//! The members that a model server reads, at the top of a request and in objects that contain the rest of one: its `parameters`,
+//! `options`, `sampling_params`, or each of its `requests`. The names of all servers are one table, since the server is not
+//! known, and a name that only another server reads costs a request nothing.
 //!
 //! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini, Bedrock and Ollama, A2A and MCP; of vLLM the `protocol`
 //! modules of its entrypoints, of SGLang `io_struct.py` and `sampling_params.py`, of llama.cpp's server `server-task.cpp`

@@ -1,6 +1,6 @@
-//! A table of names, found in whatever letters they are written: as they are, or as Go's `encoding/json` folds them,
-//! which knows a name in any letter case, and the long s and the Kelvin sign for letters. A search costs the same
-//! whether the name is known or not, so that nobody makes it dear with names that are nearly known.
+//! A table of names that are found in any spelling: as written, or as Go's `encoding/json` folds them, which knows a name in any
+//! letter case, with the long s and the Kelvin sign for letters. A search costs the same whether the name is known or not, so
+//! nobody makes it expensive with names that are nearly known.
 
 /// The longest name, in bytes.
 const LONGEST: usize = 24;

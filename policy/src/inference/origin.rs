@@ -1,5 +1,5 @@
-//! Whose a text is, by its place and its message's role. What cannot be told apart is everybody's: a role that is not
-//! known, or not said yet, and members that no rule here names.
+//! The role that a text belongs to, by its place and its message's role. A text that cannot be assigned belongs to all roles: an
+//! unknown role, a role that has not arrived yet, and members that no rule here names.
 
 use super::member::Elements;
 use super::{Key, Member, Place, Role};

@@ -1,6 +1,6 @@
-//! How many pixels a picture has, from the head of its data in base64: a few hundred bytes can ask a server to hold
-//! gigabytes of them. What is no picture is known after a few characters, and of a picture no more is read than its head;
-//! what comes before the size in a JPEG is skipped and not decoded.
+//! The number of pixels of a picture, from the header of its data in base64: a few hundred bytes can make a server allocate
+//! gigabytes. Data that is not a picture is recognised after a few characters, and of a picture only the header is read;
+//! segments before the size in a JPEG are skipped and not decoded.
 //!
 //! Sources: PNG (third edition) 11.2.1, GIF89a 18, RFC 9649 (WebP) 2, ITU-T T.81 B.2 (JPEG), BITMAPINFOHEADER (BMP).
 

@@ -1,10 +1,10 @@
-//! A request's fingerprint: the same however its members are ordered, its strings escaped and its white space laid. A
-//! number is its digits as written, so `1` and `1.0` differ: unlike prints of like requests cost a second look, like
-//! prints of unlike requests would cost far more.
+//! A request's fingerprint. It does not depend on the order of members, the escapes of strings or white space. A number is its
+//! digits as written, so `1` and `1.0` differ: different fingerprints of equal requests cost a second look, equal
+//! fingerprints of different requests would cost far more.
 //!
-//! Each member is hashed under the key, and an object is the sum of its members' hashes modulo 2^128; all else is
+//! Each member is hashed under the key, and an object is the sum of its members' hashes modulo 2^128; everything else is
 //! hashed in order. A sum forgets which of two members with one key came last, so a member is hashed with its position
-//! when its key has been seen in its object, or when it can no longer be known: behind the object's 64th member, or
+//! if its key has been seen in its object, or if that can no longer be known: after the object's 64th member, or
 //! with 256 keys of open objects remembered. Source: Bellare and Micciancio, "A New Paradigm for Collision-Free
 //! Hashing" (1997), AdHash, here with a secret key.
 

@@ -1,4 +1,4 @@
-//! What the parts of a body mean: where each stands, and so whether it is text, a fact, or neither.
+//! The meaning of the parts of a body: the place of each decides whether it is text, a fact, or neither.
 
 use super::context::Context;
 use super::facts::{Facts, Model, Part, Seen, Value};

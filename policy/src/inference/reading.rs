@@ -1,4 +1,4 @@
-//! How a value is read, as its name has it, and what it begins with.
+//! How the value of a member is read, by its name and its first byte.
 
 use super::Key;
 use crate::json::Container;

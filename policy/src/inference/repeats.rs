@@ -1,6 +1,6 @@
-//! How often the innermost part of an expression may be repeated, since repetitions in repetitions multiply: a server
-//! that compiles `((a{1,1000}){1,1000}){1,1000}` holds a billion copies of `a`. Read as it comes, without a parse: groups,
-//! classes and escapes are told apart, and whatever is not a counted repetition repeats nothing.
+//! How often the innermost part of an expression may be repeated, since nested repetitions multiply: a server that compiles
+//! `((a{1,1000}){1,1000}){1,1000}` has a billion copies of `a`. The expression is read as it arrives, without parsing it: groups,
+//! classes and escapes are recognised, and only a counted repetition repeats.
 //!
 //! Sources: the syntax of Python's `re` and Rust's `regex`, and of llama.cpp's GBNF, which count alike.
 

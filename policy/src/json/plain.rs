@@ -1,5 +1,5 @@
-//! How far text is text: the run of bytes before a string's next quote, escape or control character, eight bytes at a
-//! time, and 32 while nothing is in the way, which a compiler turns into vector instructions where it has them.
+//! Finds the end of a run of plain text: the next quote, escape or control character of a string. It looks at eight bytes at a
+//! time, and at 32 while nothing is found, which a compiler turns into vector instructions where it has them.
 //!
 //! Source: the exact zero-byte test of Warren, "Hacker's Delight" (6-1), on bytes whose high bit is set aside.
 

@@ -1,4 +1,4 @@
-//! The inside of a string: runs of text, escapes, and what a chunk's border cuts of either.
+//! The inside of a string: runs of text, escapes, and either of them cut by the border of a chunk.
 
 use super::plain;
 use super::{Events, Fault, Invalid};

@@ -1,11 +1,11 @@
-//! Which texts of a prompt `deny` reads as one, and for whom a match counts.
+//! Which texts of a prompt `deny` reads as one, and to which roles a match applies.
 //!
-//! The parts of a message are one text, as they are to the model: with a line feed between two of them or with nothing,
-//! as templates join them. So are messages of one role that follow each other, since servers that do not mark where a
-//! message begins read on: from the begin of each, the ones before it are remembered for a bounded stretch. What stands
-//! beside what is said (arguments, results, names) is joined to its own kind, and does not part the rest.
+//! The parts of a message are one text, as they are to the model: joined with a line feed or with nothing, as templates do. So are
+//! consecutive messages of one role, since servers that do not mark where a message begins read on: from the beginning of each, the
+//! ones before it are remembered for a bounded number of bytes. Texts beside the content (arguments, results, names) are joined to
+//! their own kind, and do not interrupt the rest.
 //!
-//! A role may come behind its content: a match that counts for some roles only waits until the message is complete.
+//! A role may come after its content: a match that applies to some roles only waits until the message is complete.
 
 use crate::denied_text::{Escapes, Found, Joint, Rules, Watch};
 use crate::inference::{Origins, Place, Role, Strand};

@@ -1,8 +1,8 @@
-//! One HTTP/2 connection, frame by frame: nothing but the nine bytes before each payload is looked at. A head
+//! Follows one HTTP/2 connection, frame by frame: only the nine bytes before each payload are inspected. A head
 //! lasts from the first byte of a HEADERS frame to the end of the frame with END_HEADERS.
 //!
-//! What no client may send (another frame between HEADERS and CONTINUATION, a frame longer than allowed) Envoy
-//! answers by closing; here it only counts.
+//! Envoy closes a connection with frames that no client may send (another frame between HEADERS and CONTINUATION, a frame longer
+//! than allowed); here they are only counted.
 //!
 //! Source: RFC 9113, sections 3.4, 4.1, 6.2 and 6.10.
 

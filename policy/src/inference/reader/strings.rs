@@ -1,4 +1,4 @@
-//! What a string is, and what is done with its pieces.
+//! Classifies a string, and processes its pieces.
 
 use super::super::facts::{Part, Value};
 use super::super::place::Role;
