@@ -15,7 +15,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// At `path`.
+    /// An error in the value at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
@@ -35,10 +35,10 @@ impl fmt::Display for ConfigError {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FailureMode {
-    /// It is refused.
+    /// What cannot be decided is refused.
     #[default]
     Deny,
-    /// It goes on.
+    /// What cannot be decided passes.
     Allow,
 }
 

@@ -7,14 +7,14 @@ use crate::protocol::Protocol;
 /// How far a tunnel is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tunnel {
-    /// It is none.
+    /// The request asks for no tunnel.
     #[default]
     None,
     /// An upgrade was asked for, which 101 grants.
     Upgrade,
     /// CONNECT was, which any 2xx grants.
     Connect,
-    /// Bytes flow.
+    /// The server has opened the tunnel, and bytes flow.
     Open,
 }
 

@@ -29,7 +29,7 @@ pub struct BodyRule {
 pub struct TinyChunks {
     /// Over how many chunks, at least 1.
     pub window: u32,
-    /// Bytes.
+    /// The least size of a chunk on average, in bytes.
     pub min_average: u32,
 }
 

@@ -19,7 +19,7 @@ pub const LEAST_BUDGET: u64 = 1_024;
 /// What is changed, and how a header says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clamped {
-    /// In the body.
+    /// The changes to the body.
     pub edits: Vec<Edit>,
     /// Such as `max_tokens=8192->4096`, each with a `;` before it.
     pub note: String,

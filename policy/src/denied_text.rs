@@ -31,7 +31,7 @@ use lanes::Lanes;
 use regex_automata::util::primitives::StateID;
 use walk::Walk;
 
-/// Rules, compiled.
+/// Compiled rules.
 #[derive(Clone, Debug)]
 pub struct Rules(Automaton);
 
@@ -61,7 +61,7 @@ pub struct Watch {
 }
 
 impl Rules {
-    /// The most rules.
+    /// The maximum number of rules.
     pub const MAX: usize = 64;
     /// The longest text of a rule, in bytes.
     pub const MAX_LENGTH: usize = 1_024;
@@ -133,7 +133,7 @@ impl Rules {
 }
 
 impl Found {
-    /// Whether nothing is.
+    /// Whether no rule has matched.
     pub const fn is_empty(self) -> bool {
         self.alone | self.run == 0
     }

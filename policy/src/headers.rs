@@ -13,7 +13,7 @@ use crate::pattern::Pattern;
 /// Envoy's own additions are shorter; what is longer came from a client.
 const LONGEST_ADDED: usize = 64;
 
-/// One rule.
+/// A limit, and whether it is enforced.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// What it forbids.
@@ -31,7 +31,7 @@ pub enum Check {
     Total(usize),
     /// A longer value than this, in a field that is not named.
     Value {
-        /// In bytes.
+        /// The maximum size in bytes.
         max: usize,
         /// The fields that have limits of their own.
         except: Vec<Vec<u8>>,
@@ -40,7 +40,7 @@ pub enum Check {
     Field {
         /// The field's name.
         name: Vec<u8>,
-        /// In bytes.
+        /// The maximum size in bytes.
         max: usize,
     },
     /// One of these names twice.
@@ -71,16 +71,16 @@ pub struct Verdict<'a> {
 /// A rule and what broke it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breach<'a> {
-    /// The rule's place.
+    /// The index of the rule in its list.
     pub rule: usize,
-    /// What was found.
+    /// The part of the headers that breaks it.
     pub found: Found<'a>,
 }
 
 /// What broke a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// So many headers.
+    /// The number of headers.
     Count(usize),
     /// So many bytes of names and values.
     Total(usize),
@@ -88,7 +88,7 @@ pub enum Found<'a> {
     Value {
         /// The field's name.
         name: &'a [u8],
-        /// Bytes.
+        /// The size of its value in bytes.
         size: usize,
     },
     /// A second field of this name.
@@ -100,7 +100,7 @@ pub enum Found<'a> {
         /// The byte.
         byte: u8,
     },
-    /// A match.
+    /// The name of a header whose value matches.
     Match(&'a [u8]),
 }
 
@@ -112,7 +112,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// In this order.
+    /// Rules that are checked in the order of `list`.
     pub fn new(list: Vec<Rule>) -> Self {
         let singletons = list.iter().fold(0, |bits, rule| match &rule.check {
             Check::Repeated(names) => names.iter().fold(bits, |bits, name| bits | name_bit(name)),
@@ -121,7 +121,7 @@ impl Rules {
         Self { list, singletons }
     }
 
-    /// As they stand.
+    /// The rules in their order.
     pub fn list(&self) -> &[Rule] {
         &self.list
     }

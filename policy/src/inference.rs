@@ -51,7 +51,7 @@ pub trait TextSink {
     fn unheard(&mut self, _place: &Place, _characters: u64) {}
 }
 
-/// Hears nothing.
+/// Ignores every text.
 impl TextSink for () {
     fn piece(&mut self, _: &Place, _: &str) {}
     fn end_of_text(&mut self, _: &Place) {}

@@ -23,7 +23,7 @@ impl Pattern {
     /// The longest text of a pattern, in bytes.
     pub const MAX_LENGTH: usize = 1_024;
 
-    /// From its text.
+    /// Compiles the text of a pattern.
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
         if text.len() > Self::MAX_LENGTH {
             let (found, accepted) = (text.len(), Self::MAX_LENGTH);

@@ -18,7 +18,7 @@ use watched::{Broken, Watched};
 /// What to do with characters of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// Leave them.
+    /// Leaves such characters in the text.
     Allow,
     /// Take out those that harm.
     Strip,
@@ -31,7 +31,7 @@ pub enum Treatment {
 pub struct PromptLimits {
     /// Unicode scalar values in all texts together.
     pub characters: Option<u64>,
-    /// In one message.
+    /// The maximum number of characters in one message.
     pub message_characters: Option<u64>,
     /// In all messages of a role.
     pub role_characters: Vec<(Role, u64)>,
@@ -78,7 +78,7 @@ pub struct PromptLimits {
 pub enum Rule {
     /// Too many characters.
     Characters,
-    /// In one message.
+    /// Too many characters in one message.
     MessageCharacters,
     /// In one role; its place in the list.
     RoleCharacters(usize),
@@ -125,7 +125,7 @@ pub enum Rule {
 /// That a rule is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// Which one.
+    /// The rule that was broken.
     pub rule: Rule,
     /// Where, if it is in a text.
     pub place: Option<Place>,

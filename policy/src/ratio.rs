@@ -23,7 +23,7 @@ impl Ratio {
         if millionths <= WHOLE { Some(Self { millionths }) } else { None }
     }
 
-    /// So many millionths.
+    /// The ratio in millionths.
     pub const fn millionths(self) -> u32 {
         self.millionths
     }

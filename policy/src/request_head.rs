@@ -76,7 +76,7 @@ enum Protocol {
 /// Where in a connection the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// In a head.
+    /// A head is in progress.
     Head,
     /// In the few bytes that frame a body, or nowhere that can be told.
     Frame,
@@ -88,7 +88,7 @@ enum Stage {
 enum Need {
     /// Show at most so many.
     Bytes(usize),
-    /// Count so many.
+    /// The number of bytes to pass over.
     Skip(u64),
     /// Nothing more is to be known.
     Nothing,

@@ -31,7 +31,7 @@ impl Calls {
         self.made.get()
     }
 
-    /// Makes one.
+    /// Counts a host call.
     pub fn make(&self) {
         self.made.set(self.made.get().saturating_add(1));
     }

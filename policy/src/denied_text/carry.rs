@@ -12,7 +12,7 @@ pub(super) struct Carry {
     length: usize,
     /// It is one character that is its own normal form.
     same: bool,
-    /// There were more.
+    /// Whether marks beyond the bound were passed on.
     spent: bool,
 }
 
@@ -47,7 +47,6 @@ impl Carry {
         if self.same { Some(first) } else { None }
     }
 
-    /// Its one character.
     #[inline]
     pub(super) const fn lone(&self) -> Option<char> {
         let [first, ..] = self.characters;

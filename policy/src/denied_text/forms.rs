@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Characters from here on are rare, and their own normal forms.
 const END: u32 = 0x3_0000;
 const PAGE: usize = 128;
-/// Of [`Kind::Other`].
+/// The longest normal form of a character of [`Kind::Other`].
 const LONGEST: usize = 4;
 
 /// A character alone.

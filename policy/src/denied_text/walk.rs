@@ -15,7 +15,7 @@ use unicode_normalization::char::compose;
 const STEP: usize = 8;
 const LONGEST_STEP: usize = 64;
 
-/// Over one piece.
+/// A walk over one piece of a text.
 pub(super) struct Walk<'a> {
     automaton: &'a Automaton,
     forms: &'static Forms,

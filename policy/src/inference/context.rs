@@ -28,7 +28,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// A string begins.
+    /// Begins a string.
     #[inline]
     pub(super) fn begin(&mut self) {
         if self.last.is_some() || self.beside.is_some() || self.pending.is_some() {
@@ -124,7 +124,7 @@ impl Context {
     }
 }
 
-/// Wherever it stands.
+/// Whether a character harms wherever it stands.
 const fn always_harms(character: char) -> bool {
     matches!(Class::of(character), Some(Class::Control | Class::PrivateUse))
         || matches!(character, '\u{202D}' | '\u{202E}')

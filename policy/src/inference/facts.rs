@@ -8,7 +8,7 @@ use core::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub(super) model: Option<Model>,
-    /// Each member once.
+    /// The members that were found, each once.
     pub(super) members: Vec<(Member, Seen)>,
     /// What holds the rest of the request, and where its members begin.
     pub(super) holders: Vec<(Member, u64)>,
@@ -59,14 +59,14 @@ pub struct Facts {
 pub struct Model {
     /// Its first 256 bytes, at most.
     pub name: String,
-    /// There was more.
+    /// Whether the name was longer and has been cut.
     pub is_cut: bool,
 }
 
 /// A member of the top level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// What it is.
+    /// The value of the member.
     pub value: Value,
     /// Where its key begins, the quote included.
     pub key_at: u64,
@@ -91,16 +91,16 @@ pub enum Value {
     Integer(u64),
     /// A negative whole number: some servers take it for no limit, and others refuse it.
     Negative,
-    /// Any other.
+    /// Any other value, such as a fraction, a text or a list.
     Other,
 }
 
 /// The first suspicious character of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct First {
-    /// Which one.
+    /// The character.
     pub suspect: Suspect,
-    /// In which text.
+    /// The place of its text.
     pub place: Place,
 }
 

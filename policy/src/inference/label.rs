@@ -33,7 +33,7 @@ impl Label {
         self.length = self.bytes.iter_mut().zip(kept).map(|(place, byte)| *place = *byte).count();
     }
 
-    /// What it holds.
+    /// The string so far.
     pub(super) fn text(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()
     }

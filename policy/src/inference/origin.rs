@@ -23,7 +23,7 @@ pub enum Origin {
     Other,
 }
 
-/// Some of them.
+/// A set of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origins(u8);
 
@@ -69,7 +69,7 @@ impl Origins {
     /// Every origin.
     pub const ALL: Self = Self(0x7F);
 
-    /// These.
+    /// The set of these origins.
     pub fn of(origins: impl IntoIterator<Item = Origin>) -> Self {
         Self(origins.into_iter().fold(0, |bits, origin| bits | origin.bit()))
     }

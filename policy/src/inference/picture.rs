@@ -36,7 +36,7 @@ impl Picture {
     pub(super) const NONE: Self =
         Self { state: State::Known(0), bits: 0, sextets: 0, head: [0; HEAD], length: 0 };
 
-    /// A string begins.
+    /// Begins a string.
     #[inline]
     pub(super) const fn begin(&mut self) {
         (self.state, self.bits, self.sextets, self.length) = (State::Start, 0, 0, 0);

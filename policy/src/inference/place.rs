@@ -5,7 +5,7 @@ use core::fmt;
 
 const STEPS: usize = 10;
 
-/// Who speaks.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Role {
@@ -109,13 +109,13 @@ impl Place {
         if usize::from(self.depth) > STEPS { Some(None) } else { self.keys().last() }
     }
 
-    /// Into a container.
+    /// Enters a container.
     pub(super) fn descend(&mut self) {
         self.depth = self.depth.saturating_add(1);
         self.at(Step::Unknown);
     }
 
-    /// Out of one.
+    /// Leaves a container.
     pub(super) const fn ascend(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }

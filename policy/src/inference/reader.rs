@@ -176,7 +176,7 @@ impl Reader {
         self.reading
     }
 
-    /// A number begins.
+    /// Begins a number.
     #[inline]
     pub(super) fn digits(&mut self) {
         self.digits = match self.place.below_top() {

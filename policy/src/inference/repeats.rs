@@ -40,7 +40,7 @@ impl Repeats {
     pub(super) const NONE: Self =
         Self { state: State::Part, groups: [1; DEEPEST], depth: 0, last: 1, most: 1 };
 
-    /// An expression begins.
+    /// Begins an expression.
     #[inline]
     pub(super) const fn begin(&mut self) {
         (self.state, self.depth, self.last) = (State::Part, 0, 1);
@@ -52,7 +52,7 @@ impl Repeats {
         self.most
     }
 
-    /// More of it.
+    /// Reads a further piece of the expression.
     pub(super) fn feed(&mut self, text: &str) {
         text.bytes().for_each(|byte| self.byte(byte));
     }
