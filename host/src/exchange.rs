@@ -1,5 +1,55 @@
 //! What an HTTP filter is, what it may ask while it looks at one exchange of request and response, and what it may
 //! answer. Every question that costs a host call says so; the adapter asks each at most once a callback.
+//!
+//! A whole filter, and how it is tried without a proxy (with the feature `fake`):
+//!
+#![cfg_attr(feature = "fake", doc = "```")]
+#![cfg_attr(not(feature = "fake"), doc = "```ignore")]
+//! use tidegate_host::config::ConfigError;
+//! use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+//! use tidegate_host::fake::FakeProxy;
+//! use tidegate_host::plugin::Plugin;
+//!
+//! /// Marks requests that come without a key.
+//! struct Anonymous;
+//! struct Request;
+//!
+//! impl Plugin for Anonymous {
+//!     const ROOT_ID: &'static str = "anonymous";
+//!
+//!     fn configure(_document: &[u8]) -> Result<Self, ConfigError> {
+//!         Ok(Self)
+//!     }
+//!
+//!     fn metrics(&self) -> Vec<String> {
+//!         vec!["tidegate.anonymous.marked".to_owned()]
+//!     }
+//! }
+//!
+//! impl Filter for Anonymous {
+//!     type Stream = Request;
+//!
+//!     fn stream(&self) -> Request {
+//!         Request
+//!     }
+//! }
+//!
+//! impl Stream for Request {
+//!     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+//!         if exchange.request_headers().only(b"authorization").is_none() {
+//!             exchange.set_request_header("x-anonymous", b"1");
+//!             exchange.count(0, 1);
+//!         }
+//!         Flow::Continue
+//!     }
+//! }
+//!
+//! let proxy = FakeProxy::running(&Anonymous);
+//! let exchange = proxy.exchange(&[(":method", "GET"), (":path", "/v1/models")]);
+//! assert_eq!(Anonymous.stream().on_request_headers(&exchange), Flow::Continue);
+//! assert_eq!(exchange.request_header("x-anonymous"), Some(Some(b"1".to_vec())));
+//! assert_eq!(proxy.counter("tidegate.anonymous.marked"), 1);
+//! ```
 
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};

@@ -16,7 +16,7 @@ use tidegate_tests::http2::Connection;
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::{reference, wait_for};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = tidegate_tests::PATIENCE;
 const NO_SETTINGS: [u8; 0] = [];
 /// `SETTINGS_INITIAL_WINDOW_SIZE` of 0: not a byte of any answer.
 const CLOSED_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];

@@ -59,7 +59,7 @@ fn each_model_has_a_bucket_and_a_refused_request_reaches_no_upstream_and_costs_n
         let answered = upstream.seen();
         assert_eq!(answered.iter().filter(|seen| !seen.body.is_empty()).count(), 6);
         assert!(!hold || answered.len() == 6, "{} reached the upstream", answered.len());
-        assert_eq!((envoy.counter("admitted"), envoy.counter("throttled")), (6, 4));
+        assert_eq!((envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.throttled")), (6, 4));
         envoy.assert_no_vm_restarted();
     }
 }
@@ -187,7 +187,7 @@ fn a_request_is_delayed_by_a_limit_on_its_model_and_its_body_arrives_whole() {
         });
         assert!(waits[1] >= 500 && waits[2] >= 1_000, "{waits:?}");
         assert!(upstream.seen()[before..].iter().all(|seen| seen.body == chat("r1")));
-        assert_eq!((envoy.counter("admitted"), envoy.counter("delayed")), (3, 2));
+        assert_eq!((envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.delayed")), (3, 2));
         envoy.assert_no_vm_restarted();
     }
 }

@@ -5,6 +5,17 @@ use serde_json::{Value, json};
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// Whether the filters are tried in the composite module, each as the only one in it, rather than each in its own: so says
+/// the variable `COMPOSITE` of the environment, and nothing else asks for that.
+pub fn tries_composite() -> bool {
+    env::var_os("COMPOSITE").is_some()
+}
+
+/// Whether `root_id` is one of the filters that the composite module holds, and is tried there.
+fn is_in_composite(root_id: &str) -> bool {
+    tries_composite() && tidegate_chain::http_filters().any(|filter| filter.root_id == root_id)
+}
+
 /// What listens, and what it does with a request.
 #[derive(Clone)]
 pub struct Listener {
@@ -25,8 +36,12 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-/// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter
-/// in the composite module.
+/// The root ids of all modules: one for each filter of the list, and the composite.
+pub fn root_ids() -> impl Iterator<Item = &'static str> {
+    tidegate_chain::FILTERS.into_iter().map(|filter| filter.root_id).chain(["tidegate"])
+}
+
+/// A module as an HTTP filter: `product` is its path below `dist/`. Where the composite is tried, the same filter in that.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
     if is_in_composite(root_id) {
         let document = format!("{{\"{}\": {configuration}}}", root_id.replace('-', "_"));
@@ -35,16 +50,10 @@ pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
     wasm("http", product, root_id, configuration)
 }
 
-/// Whether `COMPOSITE` in the environment has this filter run in the composite module.
-fn is_in_composite(root_id: &str) -> bool {
-    env::var_os("COMPOSITE").is_some()
-        && tidegate_chain::http_filters().any(|filter| filter.root_id == root_id)
-}
-
-/// These filters as one chain in their order and one in the opposite order. With `COMPOSITE` in the environment, all in
-/// the composite module, which has an order of its own.
+/// These filters as one chain in their order and one in the opposite order. Where the composite is tried, all in that, which
+/// has an order of its own.
 pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
-    if env::var_os("COMPOSITE").is_some() {
+    if tries_composite() {
         let documents = filters.iter().map(|(name, document)| (name.replace('-', "_"), document.clone()));
         let document = Value::Object(documents.collect());
         return vec![vec![wasm("http", "tidegate.wasm", "tidegate", &document.to_string())]];

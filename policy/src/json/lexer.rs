@@ -5,6 +5,46 @@ use super::string::{self, Cut, Input};
 use super::{Container, Events, Fault, Invalid, Literal};
 
 /// Reads one JSON text that comes in chunks.
+///
+/// ```
+/// use core::ops::Range;
+/// use tidegate_policy::json::{Container, Events, Fault, Lexer, Literal};
+///
+/// /// Hears the strings and nothing else.
+/// #[derive(Default)]
+/// struct Strings(Vec<String>);
+///
+/// impl Events for Strings {
+///     fn string(&mut self, _key: bool, _at: u64) {
+///         self.0.push(String::new());
+///     }
+///     fn raw(&mut self, text: &str, _at: u64, _plain: bool) {
+///         self.0.last_mut().expect("begun").push_str(text);
+///     }
+///     fn decoded(&mut self, text: &str) {
+///         self.0.last_mut().expect("begun").push_str(text);
+///     }
+///     fn open(&mut self, _: Container, _at: u64) {}
+///     fn close(&mut self, _: Container, _end: u64) {}
+///     fn escaped(&mut self, _: char, _: Range<u64>) {}
+///     fn string_end(&mut self, _end: u64) {}
+///     fn number(&mut self, _at: u64) {}
+///     fn digits(&mut self, _: &str) {}
+///     fn number_end(&mut self, _end: u64) {}
+///     fn literal(&mut self, _: Literal, _: Range<u64>) {}
+/// }
+///
+/// let (mut lexer, mut heard) = (Lexer::new(32), Strings::default());
+/// // Wherever a network cuts the body, in the middle of an escape too, it is the same text.
+/// for chunk in [r#"{"content":"low ti"#, r"\u00", r#"64e"}"#] {
+///     lexer.feed(chunk.as_bytes(), &mut heard).expect("so far it is JSON");
+/// }
+/// lexer.finish(&mut heard).expect("it is whole");
+/// assert_eq!(heard.0, ["content", "low tide"]);
+///
+/// let unbalanced = Lexer::new(32).feed(b"[1, 2}", &mut heard).expect_err("no JSON");
+/// assert_eq!((unbalanced.at, unbalanced.what), (5, Fault::Unexpected));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lexer {
     state: State,
