@@ -63,11 +63,12 @@ fn a_ninth_filter_is_three_places_and_appears_in_all_others() {
     let dependency = "tidegate-host = { path = \"host\" }";
     insert_behind(&copy.join("Cargo.toml"), dependency, "\ntidegate-ninth = { path = \"filters/ninth\" }");
 
-    let shared = format!("export CARGO_TARGET_DIR='{}'", checkout().join("target").display());
-    run(copy, &format!("{shared}; cargo run --offline --quiet --package tidegate-generate"));
+    // Cargo would take what it built of the copy for what it builds of the checkout: their packages have the same names.
+    let apart = format!("export CARGO_TARGET_DIR='{}'", checkout().join("target/ninth-tools").display());
+    run(copy, &format!("{apart}; cargo run --offline --quiet --package tidegate-generate"));
     run(
         copy,
-        &format!("{shared}; cargo run --offline --quiet --package tidegate-check -- schema envoy/schema"),
+        &format!("{apart}; cargo run --offline --quiet --package tidegate-check -- schema envoy/schema"),
     );
     for file in NAMING {
         let text = fs::read_to_string(copy.join(file)).expect(file);
@@ -75,7 +76,7 @@ fn a_ninth_filter_is_three_places_and_appears_in_all_others() {
     }
     fs::write(copy.join("all.json"), r#"{ "ninth": { "refuse": true } }"#).expect("it can be written");
     let checked =
-        format!("{shared}; cargo run --offline --quiet --package tidegate-check -- all.json tidegate");
+        format!("{apart}; cargo run --offline --quiet --package tidegate-check -- all.json tidegate");
     assert!(run(copy, &checked).contains("ninth: every request gets 403"));
 
     run(copy, "env -u CARGO_TARGET_DIR ./module/build.sh ninth");
