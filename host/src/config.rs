@@ -1,5 +1,5 @@
-//! Turns a configuration document into something that can be enforced, or into a sentence that says where it is wrong, what
-//! was found and what is accepted.
+//! From a configuration document to something that can be enforced, or to a sentence that says where it is
+//! wrong, what was found and what is accepted.
 
 use core::fmt;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error in the value at `path`.
+    /// At `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
@@ -35,10 +35,10 @@ impl fmt::Display for ConfigError {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FailureMode {
-    /// What cannot be decided is refused.
+    /// It is refused.
     #[default]
     Deny,
-    /// What cannot be decided passes.
+    /// It goes on.
     Allow,
 }
 
