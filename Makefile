@@ -1,8 +1,8 @@
 # Everything a newcomer or CI runs. Each target installs what it needs, or says in one sentence how to get it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build generate check test unit e2e composite platforms dashboard lint demo bench growth compat attack storm outage blame real fuzz \
-	package clean rust
+.PHONY: help build generate size check test unit e2e composite platforms dashboard docs lint demo bench growth compat attack storm outage \
+	blame real fuzz package clean rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,10 @@ rust:
 
 build: ## leave dist/<root_id>.wasm
 	./module/build.sh
+
+size: build ## fail if a module is larger than its budget: 1 MiB for a filter, 1.75 MiB for all in one
+	@! find dist -maxdepth 1 -name '*.wasm' \( -name tidegate.wasm -size +1792k -o ! -name tidegate.wasm -size +1024k \) \
+		-printf '%p has %s bytes, more than its budget\n' | grep .
 
 check: rust ## tell what is wrong with CONFIG=file, or what it will do (MODULE=root_id for a document alone, FORMAT=json)
 	@test -n "$(CONFIG)" || { echo "make check CONFIG=file [MODULE=root_id] [FORMAT=json]" >&2; exit 2; }
@@ -40,6 +44,9 @@ dashboard: build ## draw the Grafana dashboard from a real Prometheus' data
 compat: build ## run the smoke tests in every supported release of Envoy
 	./tests/compat/run.sh
 
+docs: rust ## test what the documentation says: links, examples, tables, and what is generated from the code
+	cargo test --quiet --package tidegate-check --package tidegate-generate
+
 generate: rust ## write the files that name every filter, the schemas and the reference, after a change of the list or of a filter
 	cargo run --quiet --package tidegate-generate
 	cargo run --quiet --package tidegate-check -- schema envoy/schema
@@ -62,7 +69,7 @@ bench: build ## what every filter costs, side by side with Envoy alone, its own 
 growth: build ## how that cost grows with clients, limits, bodies and workers
 	./tests/lab/run.sh bench.growth
 
-attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see
+attack: build ## slow attacks against Envoy's defaults, Envoy's best settings and Tidegate, and what honest clients see (QUICK=--quick)
 	./tests/lab/run.sh attack $(QUICK)
 
 package: build ## leave an OCI image of each module in target/oci/ (REGISTRY=host/path to push them, too)

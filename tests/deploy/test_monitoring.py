@@ -14,6 +14,7 @@ from tests.deploy.crowd import Crowd
 from tests.deploy.picture import drawn
 from tests.deploy.running import gateway
 from tests.deploy.shipped import SHIPPED, documents, panels, plugins
+from tests.lab import ROOT
 from tests.lab.process import Children, get, poll, printed
 
 HERE = Path(__file__).parent
@@ -165,12 +166,14 @@ class Measured(unittest.TestCase):
                     self.assertTrue(metric(expression) in quiet or any(value > 0 for value in had), "always 0")
             for rule in rules():
                 prometheus.query(rule["expr"])
-            runbook = (SHIPPED / "runbook.md").read_text()
-            for expression in re.findall(r"Q '([^']+)'", runbook):
-                with self.subTest(runbook=expression):
+            pages = "".join(page.read_text() for page in sorted((ROOT / "docs/operate").glob("*.md")))
+            asked = re.findall(r"Q '([^']+)'", pages)
+            self.assertGreater(len(asked), 8)
+            for expression in asked:
+                with self.subTest(page=expression):
                     self.assertTrue(prometheus.query(expression))
-            for path in re.findall(r'curl -s "?\$A(/[^"\n|;]+?)(?:"| \||\n)', runbook):
-                with self.subTest(runbook=path):
+            for path in re.findall(r'curl -s "?\$A(/[^"\n|;]+?)(?:"| \||\n)', pages):
+                with self.subTest(page=path):
                     self.assertTrue(envoy.ask(path.replace("|", "%7C")).strip())
             for rule in (
                 'tidegate_rate_limit_throttled{module="rate_limit",rule="per-client"}',

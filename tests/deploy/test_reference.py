@@ -127,14 +127,14 @@ class Reference(unittest.TestCase):
                         self.assertEqual("tracing" in traced, bool(blocks))
 
     def test_envoy_takes_what_the_first_steps_make_of_it(self):
-        steps = (SHIPPED / "README.md").read_text()
+        steps = (ROOT / "docs/quickstart.md").read_text()
         (command,) = re.findall(r"(?m)^sed (?:.*\\\n)+ *envoy/envoy\.yaml", steps)
         made = subprocess.run(["bash", "-c", command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
         self.assertEqual(made.count("address: 127.0.0.1, port_value: 8000"), 1)
         self.assertEqual(complaint(yaml.safe_load(made)), "")
 
-    def test_a_limit_on_trial_is_met_by_the_part_of_the_requests_that_the_runbook_says(self):
-        (block,) = re.findall(r"(?s)```yaml\n(.+?)```", (SHIPPED / "runbook.md").read_text())
+    def test_a_limit_on_trial_is_met_by_the_part_of_the_requests_that_the_rollout_page_says(self):
+        (block,) = re.findall(r"(?s)```yaml\n(.+?)```", (ROOT / "docs/operate/rollout.md").read_text())
         limit = {"name": "trial", "per": [], "requests": {"rate": "1/h", "burst": 1}}
         trial = wasm("rate-limit", {"limits": [limit]}, name="rate-limit-trial")
 

@@ -24,6 +24,7 @@ mod model;
 mod ninth;
 mod ordinary;
 mod overflow;
+mod quickstart;
 mod reference;
 mod reload;
 mod resumed;

@@ -11,7 +11,9 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::get;
 
 /// Every file that names each filter.
-const NAMING: [&str; 18] = [
+const NAMING: [&str; 20] = [
+    "README.md",
+    "docs/index.md",
     "filters/chain/filters.json",
     "module/Cargo.toml",
     "filters/tidegate/Cargo.toml",
@@ -63,10 +65,11 @@ fn a_ninth_filter_is_three_places_and_appears_in_all_others() {
     let dependency = "tidegate-host = { path = \"host\" }";
     insert_behind(&copy.join("Cargo.toml"), dependency, "\ntidegate-ninth = { path = \"filters/ninth\" }");
 
-    let shared = format!("export CARGO_TARGET_DIR='{}'", checkout().join("target").display());
-    run(copy, &format!("{shared}; cargo run --offline --quiet --package tidegate-generate"));
+    // Cargo would take what it built of the copy for what it builds of the checkout: their packages have the same names.
+    let apart = format!("export CARGO_TARGET_DIR='{}'", checkout().join("target/ninth-tools").display());
+    run(copy, &format!("{apart}; cargo run --offline --quiet --package tidegate-generate"));
     for made in ["schema envoy/schema", "reference docs/reference"] {
-        run(copy, &format!("{shared}; cargo run --offline --quiet --package tidegate-check -- {made}"));
+        run(copy, &format!("{apart}; cargo run --offline --quiet --package tidegate-check -- {made}"));
     }
     for file in NAMING {
         let text = fs::read_to_string(copy.join(file)).expect(file);
@@ -74,7 +77,7 @@ fn a_ninth_filter_is_three_places_and_appears_in_all_others() {
     }
     fs::write(copy.join("all.json"), r#"{ "ninth": { "refuse": true } }"#).expect("it can be written");
     let checked =
-        format!("{shared}; cargo run --offline --quiet --package tidegate-check -- all.json tidegate");
+        format!("{apart}; cargo run --offline --quiet --package tidegate-check -- all.json tidegate");
     assert!(run(copy, &checked).contains("ninth: every request gets 403"));
 
     run(copy, "env -u CARGO_TARGET_DIR ./module/build.sh ninth");

@@ -232,7 +232,7 @@ fn what_a_client_sends_before_its_tunnel_is_open_reaches_no_server() {
     assert!(envoy.stat("cluster.upstream.upstream_cx_tx_bytes_total") < 2_000);
 }
 
-/// As shipped, but for the lines that `hardening.md` says to write.
+/// As shipped, but for the lines that `docs/operate/hardening.md` says to write.
 fn reference_with_websockets(changes: &[(&str, &str)]) -> Envoy {
     let [upgrades, allowed] = reference::block("envoy.yaml", "upgrade_configs:");
     let [no_route, route] = reference::block("envoy.yaml", "- match: { path: /v1/realtime }");

@@ -20,6 +20,10 @@ pub struct Filter {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shipped {
+    /// What it stops, for the tables of filters; no sentence.
+    pub stops: String,
+    /// What a client gets whom it stops, likewise.
+    pub client_gets: String,
     /// A comment in front of the filter in the reference configuration.
     pub before: Option<String>,
     /// Why it holds headers until the body has come, as a comment; absent where it does not.

@@ -11,6 +11,7 @@ pub mod envoy;
 pub mod filter;
 pub mod kubernetes;
 pub mod mesh;
+pub mod pages;
 pub mod prometheus;
 pub mod region;
 pub mod surfaces;
@@ -51,6 +52,8 @@ pub fn files(root: &Path) -> Result<Vec<(&'static str, String)>, Error> {
     let more = [
         ("envoy/prometheus/prometheus.yml", prometheus::relabelling(&filters)),
         ("docs/reference/host-calls.md", surfaces::table(root, &filters)?),
+        ("README.md", pages::filters(&filters, "docs/filters")),
+        ("docs/index.md", pages::filters(&filters, "filters")),
     ];
     for (path, regions) in with_regions.into_iter().chain(more) {
         made.push((path, region::replace(&read(root, path)?, path, &regions)?));

@@ -1,10 +1,8 @@
 use super::*;
-use crate::find::documents;
 use crate::reference::PAGES;
 use jsonschema::Validator;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tidegate_config::range::{ANY, ByteRate, Fraction, GIB, LONGEST, ONE, Size, Span};
@@ -28,83 +26,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
-}
-
-/// The blocks of YAML and JSON in a text of Markdown; a document alone, or a `value`, is for the module that its section
-/// is named after.
-fn blocks(text: &str) -> Vec<String> {
-    let (mut section, mut blocks) = ("", Vec::new());
-    for (place, part) in text.split("```").enumerate() {
-        if place % 2 == 0 {
-            let title = |line| str::trim_start_matches(line, '#').strip_prefix(' ');
-            let named = |title: &&str| Module::named(title).is_some();
-            section = part.lines().rev().filter_map(title).find(named).unwrap_or(section);
-        } else if let Some(block) = part.strip_prefix("yaml\n").or(part.strip_prefix("json\n")) {
-            let is_alone = block.starts_with('{') && Module::named(section).is_some();
-            let block = if is_alone { format!("value: |\n{}", indented(block)) } else { block.to_owned() };
-            blocks.push(if block.starts_with("value: ") { plugin_of(section, &block) } else { block });
-        }
-    }
-    blocks
-}
-
-fn plugin_of(root_id: &str, value: &str) -> String {
-    let kind = "type.googleapis.com/google.protobuf.StringValue";
-    let value = indented(value);
-    format!("vm_config: {{}}\nroot_id: {root_id}\nconfiguration:\n  \"@type\": {kind}\n{value}\n")
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
-}
-
-/// Everything that the project shows an operator, with its file; what a script fills in is no example.
-fn examples() -> Vec<(PathBuf, String)> {
-    let folders = ["envoy", "docs"].into_iter().flat_map(|folder| files(&root().join(folder)));
-    let all = folders.chain([root().join("README.md")]);
-    let read = |path: PathBuf| (fs::read_to_string(&path).unwrap_or_default(), path);
-    let of = |extension: &str, path: &Path| path.extension().is_some_and(|known| known == extension);
-    let (mut examples, all) = (Vec::new(), all.map(read));
-    for (text, path) in all {
-        if of("md", &path) {
-            examples.extend(blocks(&text).into_iter().map(|block| (path.clone(), block)));
-        } else if of("yaml", &path) && !text.contains("${") {
-            examples.push((path, text));
-        }
-    }
-    examples
-}
-
-#[test]
-fn every_example_is_right_for_its_schema_and_its_module() {
-    let mut seen = BTreeSet::new();
-    for (path, text) in examples() {
-        let found = documents(&text, None).unwrap_or_default();
-        let is_alone = text.starts_with('{') && path.extension().is_some_and(|known| known == "md");
-        for found in found.into_iter().filter(|found| is_alone || found.set.is_some()) {
-            let place = format!("{} {}", path.display(), found.path);
-            let module =
-                Module::named(&found.root_id).unwrap_or_else(|| panic!("{place}: {}", found.root_id));
-            let document = found.document.unwrap();
-            (module.check)(&document).map_err(|error| format!("{place}: {error}")).unwrap();
-            let value: Value = serde_json::from_slice(&document).unwrap();
-            validator(module).validate(&value).map_err(|error| format!("{place}: {error}")).unwrap();
-            seen.insert((path.clone(), found.root_id));
-        }
-    }
-    let of = |file: &str| -> BTreeSet<&str> {
-        let there = seen.iter().filter(|(path, _)| path.ends_with(file));
-        there.map(|(_, root_id)| root_id.as_str()).collect()
-    };
-    let all: BTreeSet<_> = of("istio/chain.yaml").union(&of("istio/composite.yaml")).copied().collect();
-    assert_eq!(all, MODULES.map(|module| module.root_id).into());
-    assert_eq!(of("README.md"), ["tidegate"].into());
-    for shown in ["connection-guard", "degradation", "input-limit", "rate-limit", "tidegate"] {
-        assert_eq!(of(&format!("docs/filters/{shown}.md")), [shown].into());
-    }
-    assert_eq!(of("envoy/envoy-composite.yaml"), ["connection-guard", "tidegate"].into());
-    assert_eq!(of("envoy/runbook.md"), ["degradation"].into());
-    assert_eq!(of("envoy/envoy.yaml").len(), MODULES.len() - 1);
 }
 
 #[test]
