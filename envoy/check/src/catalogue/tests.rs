@@ -81,10 +81,11 @@ fn a_schema_refuses_what_is_misspelled() {
         ("rate-limit", json!({}), false),
         (
             "rate-limit",
-            json!({ "limits": [], "client": ["x-key", { "address": { "trusted_hops": 1 } }] }),
+            json!({ "limits": rate("10/s")["limits"], "client": ["x-key", { "address": { "trusted_hops": 1 } }] }),
             true,
         ),
-        ("rate-limit", json!({ "limits": [], "client": [{ "adress": {} }] }), false),
+        ("rate-limit", json!({ "limits": [] }), false),
+        ("rate-limit", json!({ "limits": rate("10/s")["limits"], "client": [{ "adress": {} }] }), false),
         ("header-limit", json!({ "shadow": ["max_count"] }), true),
         ("header-limit", json!({ "shadow": "max_count" }), false),
         ("header-limit", json!({ "max_count": 1.5 }), false),
