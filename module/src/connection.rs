@@ -2,7 +2,7 @@
 //! what is shown twice is only then shown as the filter expects it. An alarm acts through the host's effective
 //! context, as for [`crate::stream`].
 
-use crate::hostcalls;
+use crate::hostcalls::{self, network};
 use crate::proxy::WasmProxy;
 use crate::timer::Sleeper;
 use crate::worker::Worker;
@@ -54,7 +54,7 @@ impl<C: Connection + 'static> Inner<C> {
         let fate = self.guard.try_borrow_mut().map_or(Fate::Keep, |mut guard| question(&mut guard, &link));
         if fate == Fate::Close {
             self.closed.set(true);
-            hostcalls::close_downstream();
+            network::close_downstream();
         }
         self.sleep_until(alarm.get().filter(|_| fate == Fate::Keep));
         if fate == Fate::Keep { Action::Continue } else { Action::Pause }
@@ -77,7 +77,7 @@ proxy_by!(WasmLink<'_>, proxy);
 
 impl Link for WasmLink<'_> {
     fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>> {
-        Some(hostcalls::downstream_data(offset, most))
+        Some(network::downstream_data(offset, most))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
 
-use crate::hostcalls::{self, Body};
+use crate::hostcalls;
+use crate::hostcalls::http::{self, Body};
 use crate::proxy::WasmProxy;
 use crate::worker::Worker;
 use core::cell::{Cell, OnceCell, RefCell};
@@ -134,11 +135,11 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn set_request_header(&self, name: &str, value: &[u8]) {
-        hostcalls::set_header(MapType::HttpRequestHeaders, name, value);
+        http::set_header(MapType::HttpRequestHeaders, name, value);
     }
 
     fn remove_request_header(&self, name: &str) {
-        hostcalls::remove_header(MapType::HttpRequestHeaders, name);
+        http::remove_header(MapType::HttpRequestHeaders, name);
     }
 
     fn request_goes_on(&self) -> bool {
@@ -152,7 +153,7 @@ impl Exchange for WasmExchange<'_> {
     fn arrived(&self) -> &[u8] {
         self.arrived.get_or_init(|| {
             let Some((body, range)) = &self.callback.body else { return Vec::new() };
-            if range.is_empty() { Vec::new() } else { hostcalls::body(*body, range.start, range.len()) }
+            if range.is_empty() { Vec::new() } else { http::body(*body, range.start, range.len()) }
         })
     }
 
@@ -162,12 +163,12 @@ impl Exchange for WasmExchange<'_> {
 
     fn held(&self) -> Vec<u8> {
         let all = self.callback.body.as_ref().filter(|(_, range)| range.end > 0);
-        all.map(|(body, range)| hostcalls::body(*body, 0, range.end)).unwrap_or_default()
+        all.map(|(body, range)| http::body(*body, 0, range.end)).unwrap_or_default()
     }
 
     fn replace_held(&self, bytes: &[u8]) {
         if let Some((body, _)) = &self.callback.body {
-            hostcalls::replace_body(*body, bytes);
+            http::replace_body(*body, bytes);
         }
     }
 
@@ -186,7 +187,7 @@ impl Exchange for WasmExchange<'_> {
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>> {
         match self.response_headers.get() {
             Some(headers) => headers.all(name.as_bytes()).next().map(<[u8]>::to_vec),
-            None => hostcalls::header(MapType::HttpResponseHeaders, name),
+            None => http::header(MapType::HttpResponseHeaders, name),
         }
     }
 
@@ -202,11 +203,11 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn set_response_header(&self, name: &'static str, value: &str) {
-        hostcalls::set_header(MapType::HttpResponseHeaders, name, value.as_bytes());
+        http::set_header(MapType::HttpResponseHeaders, name, value.as_bytes());
     }
 
     fn remove_response_header(&self, name: &'static str) {
-        hostcalls::remove_header(MapType::HttpResponseHeaders, name);
+        http::remove_header(MapType::HttpResponseHeaders, name);
     }
 
     fn response(&self) -> Option<&Response> {

@@ -20,8 +20,10 @@ const CLOCK_REALTIME: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 
 /// The stream of a network filter's client.
+#[cfg(feature = "network")]
 const DOWNSTREAM: u32 = 2;
 
+#[allow(dead_code, reason = "a module imports those of its own adapter")]
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -93,6 +95,7 @@ pub fn headers(map: MapType) -> Vec<u8> {
 }
 
 /// The first value of a header; `None` if it is not there, or the map is not.
+#[cfg(feature = "http")]
 pub fn header(map: MapType, name: &[u8]) -> Option<Vec<u8>> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), &mut data, &mut size) };
@@ -100,6 +103,7 @@ pub fn header(map: MapType, name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Sets a header, replacing what is there. False if the map is not there.
+#[cfg(feature = "http")]
 pub fn set_header(map: MapType, name: &[u8], value: &[u8]) -> bool {
     let (name_size, value_size) = (name.len(), value.len());
     let status =
@@ -108,6 +112,7 @@ pub fn set_header(map: MapType, name: &[u8], value: &[u8]) -> bool {
 }
 
 /// Takes a header out. False if the map is not there.
+#[cfg(feature = "http")]
 pub fn remove_header(map: MapType, name: &[u8]) -> bool {
     let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     status == OK
@@ -121,6 +126,7 @@ pub fn buffer(buffer: BufferType, offset: usize, most: usize) -> Vec<u8> {
 }
 
 /// Puts `bytes` in the place of all that a buffer holds. False if it is not there.
+#[cfg(feature = "http")]
 pub fn replace_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
     let status = unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
     status == OK
@@ -148,6 +154,7 @@ pub fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> bool {
 
 /// Answers the current request; `headers` in the ABI's serialised form, `grpc_status` for a gRPC call only. False if the
 /// host would not.
+#[cfg(feature = "http")]
 pub fn send_local_response(
     status: u16,
     details: &[u8],
@@ -171,6 +178,7 @@ pub fn send_local_response(
 }
 
 /// Closes the current connection. False if it is gone.
+#[cfg(feature = "network")]
 pub fn close_downstream() -> bool {
     let status = unsafe { proxy_close_stream(DOWNSTREAM) };
     status == OK

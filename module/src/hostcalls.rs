@@ -3,6 +3,11 @@
 //! "Create if absent" is a write at version `u32::MAX`: the host writes an absent key whatever version is
 //! given, and refuses a present one at a version that is not its own, which that one never is.
 
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "network")]
+pub mod network;
+
 use crate::ffi;
 use core::net::IpAddr;
 use core::ops::Range;
@@ -11,32 +16,12 @@ use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use tidegate_host::call::{GrpcCall, HttpCall};
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::protocol::grpc_status;
-use tidegate_host::reply::Reply;
 use tidegate_host::store::{Store, Version};
 use tidegate_policy::identity;
 use tidegate_policy::timestamp::Timestamp;
 
 const ABSENT: u32 = u32::MAX;
 const HASH_KEY: &[u8] = b"tidegate-hash-key";
-
-/// One of an exchange's two bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// The request's.
-    Request,
-    /// The response's.
-    Response,
-}
-
-impl Body {
-    const fn buffer(self) -> BufferType {
-        match self {
-            Self::Request => BufferType::HttpRequestBody,
-            Self::Response => BufferType::HttpResponseBody,
-        }
-    }
-}
 
 /// Envoy's shared data.
 #[derive(Debug)]
@@ -83,43 +68,6 @@ pub fn configuration(size: usize) -> Vec<u8> {
     ffi::buffer(BufferType::PluginConfiguration, 0, size)
 }
 
-/// The headers of a request or a response.
-pub fn headers(map: MapType) -> HeaderMap {
-    let wire = ffi::headers(map);
-    let fields = fields(&wire).unwrap_or_default();
-    HeaderMap::new(wire, fields)
-}
-
-/// Whether a header is there, in a map that is.
-pub fn has_header(map: MapType, name: &str) -> bool {
-    ffi::header(map, name.as_bytes()).is_some()
-}
-
-/// The first value of a header, if it is there.
-pub fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
-    ffi::header(map, name.as_bytes())
-}
-
-/// Sets a header, replacing what is there.
-pub fn set_header(map: MapType, name: &str, value: &[u8]) {
-    ffi::set_header(map, name.as_bytes(), value);
-}
-
-/// Takes a header out.
-pub fn remove_header(map: MapType, name: &str) {
-    ffi::remove_header(map, name.as_bytes());
-}
-
-/// `most` bytes of a body from `offset`.
-pub fn body(body: Body, offset: usize, most: usize) -> Vec<u8> {
-    ffi::buffer(body.buffer(), offset, most)
-}
-
-/// Puts `bytes` in the place of all of a body that is there.
-pub fn replace_body(body: Body, bytes: &[u8]) {
-    ffi::replace_buffer(body.buffer(), bytes);
-}
-
 /// What the host knows under this path.
 pub fn property(path: &[&[u8]]) -> Option<Vec<u8>> {
     ffi::property(&path.join(&0))
@@ -128,23 +76,6 @@ pub fn property(path: &[&[u8]]) -> Option<Vec<u8>> {
 /// The address at the other end of the connection.
 pub fn peer() -> Option<IpAddr> {
     identity::address(&property(&[b"source", b"address"])?)
-}
-
-/// At most `most` bytes from `offset` of what the current connection's read buffer holds.
-pub fn downstream_data(offset: usize, most: usize) -> Vec<u8> {
-    ffi::buffer(BufferType::DownstreamData, offset, most)
-}
-
-/// Closes the current connection.
-pub fn close_downstream() {
-    ffi::close_downstream();
-}
-
-/// Answers the current request.
-pub fn reply(reply: &Reply) -> bool {
-    let Reply { status, headers, body, details, .. } = reply;
-    let headers = wire(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    ffi::send_local_response(*status, details.as_bytes(), body, &headers, grpc_status(*status))
 }
 
 /// Sends an HTTP request to a cluster; what the host calls it, or `None` if it would not. The SDK brings the answer to the
@@ -194,14 +125,6 @@ pub fn act_for(id: u32) -> bool {
     sdk::set_effective_context(id).is_ok()
 }
 
-/// Lets the paused request, or response, of the current stream go on.
-pub fn resume(side: Body) {
-    let _ = match side {
-        Body::Request => sdk::resume_http_request(),
-        Body::Response => sdk::resume_http_response(),
-    };
-}
-
 /// Asks for a tick in every `period`, zero for none.
 pub fn tick_every(period: Duration) {
     let _ = sdk::set_tick_period(period);
@@ -227,6 +150,13 @@ pub fn count(id: u32, by: u32) {
     let _: Result<(), Status> = sdk::increment_metric(id, i64::from(by));
 }
 
+/// The headers of a request or a response.
+pub fn headers(map: MapType) -> HeaderMap {
+    let wire = ffi::headers(map);
+    let fields = fields(&wire).unwrap_or_default();
+    HeaderMap::new(wire, fields)
+}
+
 fn fields(wire: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
     let (count, sizes) = length(wire)?;
     let mut at = count.checked_mul(8)?.checked_add(4)?;
@@ -249,18 +179,4 @@ fn fields(wire: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
-}
-
-fn wire<'a>(pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
-    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut wire = u32::try_from(pairs.len()).unwrap_or(0).to_le_bytes().to_vec();
-    for (name, value) in pairs.clone() {
-        wire.extend(size(name));
-        wire.extend(size(value));
-    }
-    for bytes in pairs.flat_map(|(name, value)| [name, value]) {
-        wire.extend(bytes);
-        wire.push(0);
-    }
-    wire
 }

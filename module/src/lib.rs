@@ -1,31 +1,33 @@
-//! The filters as proxy-wasm modules: the only crate that knows proxy-wasm. A Cargo feature chooses the filter
-//! that the module holds.
+//! The filters as proxy-wasm modules: the only crate that knows proxy-wasm. A Cargo feature chooses the plugin of the
+//! module, and with it the adapter: `http` or `network`.
 //!
-//! [`root`] turns a plugin into proxy-wasm contexts: [`stream`] an HTTP filter, which sees [`exchange`], and
-//! [`connection`] a network filter; [`task`] runs what it does beside both, whose [`calls`] leave the proxy and whom others
-//! [`wake`]. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
+//! [`root`] turns a plugin into proxy-wasm contexts: `stream` is an HTTP filter's, and shows it an `exchange`; `connection`
+//! is a network filter's. [`task`] runs a plugin's task, which [`calls`] upstreams and may [`wake`] other workers. [`proxy`]
+//! and [`worker`] are what all of them share, [`timer`] wakes them. [`hostcalls`] has every call to the proxy, and [`ffi`]
+//! those that the SDK does not make as they are needed here.
 
-#![allow(
-    dead_code,
-    reason = "a module holds an HTTP filter or a network filter, this crate the adapters of both"
-)]
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 
 mod calls;
+#[cfg(feature = "network")]
 mod connection;
+#[cfg(feature = "http")]
 mod exchange;
 mod ffi;
 mod hostcalls;
 mod proxy;
 mod root;
+#[cfg(feature = "http")]
 mod stream;
 mod task;
 mod timer;
 mod wake;
 mod worker;
 
-#[allow(unused_imports, reason = "one of them is chosen")]
-use root::{Http, Network};
+#[cfg(feature = "http")]
+use root::http::Http;
+#[cfg(feature = "network")]
+use root::network::Network;
 
 macro_rules! choose {
     ($($kind:ident $feature:literal $key:ident: $plugin:path,)+) => {

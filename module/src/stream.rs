@@ -8,7 +8,8 @@
 //! flows through it once the upstream has opened it.
 
 use crate::exchange::{Callback, WasmExchange};
-use crate::hostcalls::{self, Body};
+use crate::hostcalls;
+use crate::hostcalls::http::{self, Body};
 use crate::timer::Sleeper;
 use crate::worker::Worker;
 use core::cell::{Cell, RefCell};
@@ -173,7 +174,7 @@ impl<F: Filter + 'static> Inner<F> {
             return Flow::Reply(unchangeable());
         };
         exchange.replace_held(&body);
-        if hostcalls::has_header(MapType::HttpRequestHeaders, CONTENT_LENGTH) {
+        if http::has_header(MapType::HttpRequestHeaders, CONTENT_LENGTH) {
             exchange.set_request_header(CONTENT_LENGTH, body.len().to_string().as_bytes());
         }
         flow
@@ -188,9 +189,7 @@ impl<F: Filter + 'static> Inner<F> {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
                 self.replied.set(true);
-                hostcalls::reply(
-                    &reply.for_asker(self.protocol.get(), self.dialect.get().unwrap_or_default()),
-                );
+                http::reply(&reply.for_asker(self.protocol.get(), self.dialect.get().unwrap_or_default()));
             }
         }
     }
@@ -207,7 +206,7 @@ impl<F: Filter + 'static> Inner<F> {
     /// Lets what was paused go on outside of its own callbacks, with the bytes that the host held back of it.
     fn resume(&self, side: Body) {
         self.direction(side).held_back.set(0);
-        hostcalls::resume(side);
+        http::resume(side);
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {

@@ -4,6 +4,7 @@ use crate::hostcalls;
 use crate::timer::Timer;
 use core::cell::{Cell, OnceCell};
 use std::rc::{Rc, Weak};
+#[cfg(feature = "http")]
 use tidegate_host::scan::ScanNeeds;
 use tidegate_host::task::Workers;
 use tidegate_policy::fingerprint::Fingerprinter;
@@ -13,10 +14,13 @@ pub struct Worker {
     /// Its alarms.
     pub timer: Timer,
     /// How many requests it holds.
+    #[cfg(feature = "http")]
     pub held: Cell<usize>,
     /// How many it may hold.
+    #[cfg(feature = "http")]
     pub max_held: usize,
     /// What is to be read out of requests' bodies.
+    #[cfg(feature = "http")]
     pub scan: Option<ScanNeeds>,
     /// How names become keys.
     pub fingerprinter: Fingerprinter,
@@ -33,8 +37,11 @@ impl Worker {
         let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
         Ok(Self {
             timer: Timer::default(),
+            #[cfg(feature = "http")]
             held: Cell::default(),
+            #[cfg(feature = "http")]
             max_held: 0,
+            #[cfg(feature = "http")]
             scan: None,
             fingerprinter: Fingerprinter::new(key),
             counters: counters.iter().map(|name| hostcalls::define_counter(name)).collect(),

@@ -8,7 +8,7 @@ use crate::region::Regions;
 pub fn module(filters: &[Filter]) -> Regions {
     let feature = |filter: &Filter| {
         let name = filter.listed.root_id;
-        format!("{name} = [\"dep:tidegate-{name}\"]\n")
+        format!("{name} = [\"{}\", \"dep:tidegate-{name}\"]\n", filter.kind())
     };
     let dependency = |filter: &Filter| {
         format!("tidegate-{} = {{ workspace = true, optional = true }}\n", filter.listed.root_id)
