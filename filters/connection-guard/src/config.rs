@@ -3,10 +3,10 @@
 use core::net::IpAddr;
 use core::time::Duration;
 use serde::Deserialize;
-use tidegate_host::client::prefixes;
 use tidegate_host::config::{ConfigError, FailureMode, parse};
-use tidegate_host::network::Networks;
 use tidegate_host::notation::{Whole, WrittenByteRate, WrittenRate, WrittenSize, WrittenSpan};
+use tidegate_limits::client::prefixes;
+use tidegate_limits::network::Networks;
 use tidegate_policy::bucket::{Bucket, Rate};
 use tidegate_policy::connections::{Caps, SET_BYTES};
 use tidegate_policy::identity::Prefixes;

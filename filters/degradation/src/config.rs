@@ -5,9 +5,9 @@
 use core::time::Duration;
 pub use scope::Scope;
 use std::collections::BTreeSet;
-use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, parse};
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSpan};
+use tidegate_limits::client::{ClientSources, header_name};
 use tidegate_policy::answer_cache::AnswerCache;
 use tidegate_policy::breaker::{Breaker, BreakerRule, InvalidBreaker};
 use tidegate_policy::health::{HealthRule, InvalidHealth};

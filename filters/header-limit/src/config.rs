@@ -7,9 +7,9 @@ use serde::Deserialize;
 use tidegate_host::shadow::{Shadow, Shadowed};
 
 use std::collections::BTreeSet;
-use tidegate_host::client::header_name;
 use tidegate_host::config::{ConfigError, check_rule_name, parse};
 use tidegate_host::notation::{Whole, WrittenSize};
+use tidegate_limits::client::header_name;
 use tidegate_policy::headers::{Check, HOST, Rule, Rules};
 use tidegate_policy::pattern::Pattern;
 

@@ -1,11 +1,11 @@
 //! What a request is charged: what its head tells at once, and what waits for the model that its body names.
 
 use crate::config::{Config, Limit, Requests};
-use crate::model::Named;
 use sha2::{Digest, Sha256};
-use tidegate_host::client::Client;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::protocol::Protocol;
+use tidegate_limits::client::Client;
+use tidegate_limits::model::Named;
 use tidegate_policy::admission::Charge;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};

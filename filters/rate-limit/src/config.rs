@@ -1,17 +1,17 @@
 //! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be
 //! enforced is refused here, with its path, what was found and what is accepted.
 
-use crate::exempt::Exempt;
-use crate::identity::{Identity, Part};
-use crate::model::Models;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use tidegate_host::attempt::RetryHeaders;
-use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, check_rule_name, parse};
 use tidegate_host::exchange::Exchange;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::route::When;
+use tidegate_limits::attempt::RetryHeaders;
+use tidegate_limits::client::{ClientSources, header_name};
+use tidegate_limits::exempt::Exempt;
+use tidegate_limits::identity::{Identity, Part};
+use tidegate_limits::model::Models;
+use tidegate_limits::when::When;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::slots::Table;

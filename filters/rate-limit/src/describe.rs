@@ -2,9 +2,9 @@
 
 use crate::config::{self, Config, Limit};
 use crate::filter::RateLimit;
-use crate::identity::Part;
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, span_text};
+use tidegate_limits::identity::Part;
 use tidegate_policy::slots::Table;
 
 impl Describe for RateLimit {

@@ -9,20 +9,20 @@
 //! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
 //! against it.
 
-use crate::admission::{admit, refund};
 use crate::answer::{LevelHeaders, throttled, undecided};
 use crate::charges::Later;
 use crate::config::Config;
-use crate::model::Named;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
-use tidegate_host::attempt::{Return, cost_no_work};
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_limits::admission::{admit, refund};
+use tidegate_limits::attempt::{Return, cost_no_work};
+use tidegate_limits::model::Named;
 use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;

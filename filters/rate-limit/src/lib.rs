@@ -5,15 +5,11 @@
 //! request's body says that counts. [`admission`]: how buckets in several places of the shared store are charged
 //! together or not at all. [`answer`]: what a refused client is told.
 
-pub mod admission;
 pub mod answer;
 pub mod charges;
 pub mod config;
 #[cfg(feature = "describe")]
 pub mod describe;
-pub mod exempt;
 pub mod filter;
-pub mod identity;
-pub mod model;
 
 pub use filter::RateLimit;

@@ -6,10 +6,10 @@
 
 use crate::accounts::Refusal;
 use core::time::Duration;
-use tidegate_host::attempt;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::wait;
+use tidegate_limits::attempt;
 use tidegate_policy::retry_hint::{Asked, Hint};
 
 const MILLIS: &str = "retry-after-ms";

@@ -3,10 +3,10 @@
 //! proxy's own retries are left as its routes say unless `upstream` is written.
 
 use core::time::Duration;
-use tidegate_host::attempt::RetryHeaders;
-use tidegate_host::client::{ClientSources, header_name};
 use tidegate_host::config::{ConfigError, FailureMode, parse};
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
+use tidegate_limits::attempt::RetryHeaders;
+use tidegate_limits::client::{ClientSources, header_name};
 use tidegate_policy::attempt;
 use tidegate_policy::retry_budget::{self, Budget, InvalidBudget};
 use tidegate_policy::retry_hint::{Hints, InvalidHints};

@@ -3,9 +3,9 @@
 //! is complete; a request with another body, or with none, counts as a first attempt.
 
 use crate::config::SilentRetries;
-use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::store::{State, update};
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::attempt::{Failure, FailureSet};
 use tidegate_policy::fingerprint::{Fingerprint, Parts};
 use tidegate_policy::slots::{Place, Table};

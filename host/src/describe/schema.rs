@@ -1,6 +1,5 @@
 //! JSON Schemas of what is written in notations of our own, and so cannot be derived.
 
-use crate::client::{AddressSource, RawSource};
 use crate::notation::{Whole, WrittenByteRate, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
 use crate::shadow::Shadow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -52,17 +51,6 @@ written!(Shadow, "Shadow", {
     "description": "Rules that count and refuse nobody: all, none, or those of a list.",
     "anyOf": [{ "type": "boolean" }, { "type": "array", "items": { "type": "string" } }]
 });
-
-impl JsonSchema for RawSource {
-    fn schema_name() -> Cow<'static, str> {
-        "Source".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = json_schema!({ "type": "string", "description": "A header's name, or address." });
-        text_or_object(name, "address", generator.subschema_for::<AddressSource>())
-    }
-}
 
 /// What is written as a text, or as an object with one member.
 pub fn text_or_object(text: Schema, member: &str, value: Schema) -> Schema {

@@ -5,8 +5,8 @@ use super::refuse;
 use core::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use tidegate_host::client::header_name;
 use tidegate_host::config::ConfigError;
+use tidegate_limits::client::header_name;
 
 const MAX_HEADERS: usize = 8;
 

@@ -2,8 +2,8 @@
 
 use super::scope::RawScope;
 use serde::Deserialize;
-use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::notation::{Whole, WrittenRate, WrittenRatio, WrittenSize, WrittenSpan};
+use tidegate_limits::client::{AddressSource, RawSource};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

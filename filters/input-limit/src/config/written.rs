@@ -3,8 +3,8 @@
 use super::preset::Preset;
 use serde::Deserialize;
 use tidegate_host::notation::{Whole, WrittenSize};
-use tidegate_host::route::RawWhen;
 use tidegate_host::shadow::Shadow;
+use tidegate_limits::when::RawWhen;
 use tidegate_policy::inference::Origin;
 use tidegate_policy::prompt::Treatment;
 

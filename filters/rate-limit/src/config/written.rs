@@ -4,11 +4,11 @@ use core::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
-use tidegate_host::attempt::RawRetryHeader;
-use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_host::route::{RawHeader, RawNot, RawWhen};
+use tidegate_limits::attempt::RawRetryHeader;
+use tidegate_limits::client::{AddressSource, RawSource};
+use tidegate_limits::when::{RawHeader, RawNot, RawWhen};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

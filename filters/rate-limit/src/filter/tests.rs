@@ -1,16 +1,16 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
-use crate::admission::key;
 use crate::charges::MAX_KEY;
 use crate::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tidegate_host::attempt;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
+use tidegate_limits::admission::key;
+use tidegate_limits::attempt;
 
 mod model;
 

@@ -1,10 +1,10 @@
 //! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
 
 use serde::Deserialize;
-use tidegate_host::attempt::RawRetryHeader;
-use tidegate_host::client::{AddressSource, RawSource};
 use tidegate_host::config::FailureMode;
 use tidegate_host::notation::{Whole, WrittenRatio, WrittenSize, WrittenSpan};
+use tidegate_limits::attempt::RawRetryHeader;
+use tidegate_limits::client::{AddressSource, RawSource};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

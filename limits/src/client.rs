@@ -5,13 +5,13 @@
 //! others `authorization`. A client that sends both is then one client whatever it writes into the header that nobody
 //! reads.
 
-use crate::config::ConfigError;
-use crate::exchange::Exchange;
-use crate::notation::Whole;
 use core::fmt;
 use core::net::IpAddr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::Exchange;
+use tidegate_host::notation::Whole;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::identity::{self, Credential, Prefixes};
 
@@ -80,6 +80,19 @@ impl<'de> Deserialize<'de> for RawSource {
             }
         }
         from.deserialize_any(Written)
+    }
+}
+
+#[cfg(feature = "describe")]
+impl schemars::JsonSchema for RawSource {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let name =
+            schemars::json_schema!({ "type": "string", "description": "A header's name, or address." });
+        tidegate_host::describe::text_or_object(name, "address", generator.subschema_for::<AddressSource>())
     }
 }
 
@@ -286,8 +299,8 @@ pub fn header_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
-    use crate::fake::FakeProxy;
+    use tidegate_host::config::parse;
+    use tidegate_host::fake::FakeProxy;
 
     fn sources(client: &str, address: Option<u32>) -> Result<ClientSources, ConfigError> {
         let address = address.map(|trusted_hops| AddressSource {

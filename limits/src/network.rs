@@ -1,9 +1,9 @@
 //! Networks that an operator names, and whether an address is in one.
 
-use crate::config::ConfigError;
 use core::fmt;
 use core::net::IpAddr;
 use ipnet::IpNet;
+use tidegate_host::config::ConfigError;
 
 const MAX_NETWORKS: usize = 256;
 

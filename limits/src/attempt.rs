@@ -3,13 +3,13 @@
 //! All filters keep them in one table of a fixed size, under the client's name.
 
 use crate::client::{ClientSources, header_name};
-use crate::config::ConfigError;
-use crate::exchange::Exchange;
-use crate::headers::HeaderMap;
-use crate::notation::Whole;
-use crate::reply::Reply;
-use crate::store::{State, update};
 use serde::Deserialize;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::Exchange;
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::notation::Whole;
+use tidegate_host::reply::Reply;
+use tidegate_host::store::{State, update};
 use tidegate_policy::attempt;
 use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::slots::{Place, Table};
@@ -184,9 +184,9 @@ fn key(client: Fingerprint) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{FakeExchange, FakeProxy};
-    use crate::reply::ErrorObject;
     use core::time::Duration;
+    use tidegate_host::fake::{FakeExchange, FakeProxy};
+    use tidegate_host::reply::ErrorObject;
 
     fn reply(wait: u64) -> Reply {
         let error = ErrorObject { message: "m", kind: "k", param: None, code: "c" };

@@ -1,11 +1,11 @@
 //! Which requests a rule is about: by path, method, headers and address, and which of those it is not about.
 
 use crate::client::{ClientSources, header_name};
-use crate::config::ConfigError;
-use crate::exchange::Exchange;
 use crate::network::Networks;
 use core::fmt;
 use serde::Deserialize;
+use tidegate_host::config::ConfigError;
+use tidegate_host::exchange::Exchange;
 use tidegate_policy::path::{is_beneath, is_canonical};
 
 /// `when:` as written.
@@ -191,8 +191,8 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
-    use crate::fake::FakeProxy;
+    use tidegate_host::config::parse;
+    use tidegate_host::fake::FakeProxy;
 
     fn applies(when: &str, peer: &str, headers: &[(&str, &str)]) -> bool {
         let when = When::new(parse(when.as_bytes()).unwrap(), "when").unwrap();
