@@ -4,7 +4,7 @@
 //! entries that were charged before.
 
 use tidegate_host::store::{Store, look, update, update_seen};
-use tidegate_policy::admission::{Charge, Ruling, Terms, Undecided, amend, give_back, settle};
+use tidegate_policy::admission::{self, Charge, Charged, Ruling, Terms, Undecided, amend, decide, give_back};
 use tidegate_policy::slots::{Place, SlotSet};
 use tidegate_policy::timestamp::Timestamp;
 
@@ -33,7 +33,7 @@ pub fn admit(
     let mut places = charges.chunk_by(|a, b| a.place == b.place);
     let ruling = match (places.next(), places.next()) {
         (Some(only), None) => {
-            update(store, &key_of(only), |set| settle(only, set, now, terms)).unwrap_or_else(contended)
+            update(store, &key_of(only), |set| decide(only, set, now, terms)).unwrap_or_else(contended)
         }
         _ => admit_each(store, charges, now, terms),
     };
@@ -50,7 +50,7 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
     let mut looked = Vec::new();
     for charges in charges.chunk_by(|a, b| a.place == b.place) {
         let seen = look::<SlotSet>(store, &key_of(charges));
-        verdict.join(settle(charges, seen.state.clone(), now, terms).1);
+        verdict.join(decide(charges, seen.state.clone(), now, terms).1);
         looked.push((charges, seen));
     }
     if !verdict.admits(terms) {
@@ -59,7 +59,7 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
 
     let mut verdict = Ruling::default();
     for (charges, seen) in looked {
-        let settled = update_seen(store, &key_of(charges), seen, |set| settle(charges, set, now, terms));
+        let settled = update_seen(store, &key_of(charges), seen, |set| decide(charges, set, now, terms));
         verdict.join(settled.unwrap_or_else(contended));
         if !verdict.admits(terms) {
             refund(store, &core::mem::take(&mut verdict.charged));
@@ -71,9 +71,19 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
 
 /// Gives back what a [`Ruling`] charged. Losing every race here leaves a token spent: too strict for one client, never
 /// too generous.
-pub fn refund(store: &dyn Store, charged: &[Charge]) {
-    for charged in charged.chunk_by(|a, b| a.place == b.place) {
-        let _ = update(store, &key_of(charged), |set| (Some(give_back(charged, set)), ()));
+pub fn refund(store: &dyn Store, charged: &[Charged]) {
+    for charged in charged.chunk_by(|a, b| a.charge.place == b.charge.place) {
+        let Some(first) = charged.first() else { continue };
+        let _ = update(store, &key(first.charge.place), |set| (Some(give_back(charged, set)), ()));
+    }
+}
+
+/// Settles what a [`Ruling`] charged, in the order in which it charged it, when it is known how many tokens each charge
+/// has used. Losing every race leaves the bucket as it was charged.
+pub fn settle(store: &dyn Store, used: &[(Charged, u32)], now: Timestamp) {
+    for used in used.chunk_by(|(a, _), (b, _)| a.charge.place == b.charge.place) {
+        let Some((first, _)) = used.first() else { continue };
+        let _ = update(store, &key(first.charge.place), |set| (Some(admission::settle(used, set, now)), ()));
     }
 }
 
@@ -91,6 +101,7 @@ mod tests {
     use core::time::Duration;
     use tidegate_host::fake::FakeStore;
     use tidegate_host::store::ATTEMPTS;
+    use tidegate_policy::admission::Wait;
     use tidegate_policy::bucket::{Bucket, Rate};
 
     const STRICT: Terms = Terms { may_hold: false, lenient: false };
@@ -102,7 +113,7 @@ mod tests {
 
     fn charge(limit: usize, set: u32, burst: u32) -> Charge {
         let mark = u64::from(set).checked_add(1).unwrap();
-        Charge { limit, place: Place::Set(set), mark, bucket: bucket(60, burst), shadow: false }
+        Charge { limit, place: Place::Set(set), mark, bucket: bucket(60, burst), cost: 1, shadow: false }
     }
 
     fn admits(store: &FakeStore, charges: &mut [Charge]) -> bool {
@@ -191,9 +202,24 @@ mod tests {
         let mut fast = [charge(0, 1, 5), charge(1, 2, 60)];
         let refusal =
             admit(&store, &mut fast, STRICT, Timestamp::default(), Timestamp::default).refusal.unwrap();
-        assert_eq!(refusal.wait, 1_000_000_000);
-        let then = Timestamp::default().plus(refusal.wait);
+        assert_eq!(refusal.wait, Wait::For(1_000_000_000));
+        let then = Timestamp::default().plus(1_000_000_000);
         assert!(admit(&store, &mut fast, STRICT, then, || then).admits(STRICT));
+    }
+
+    #[test]
+    fn a_cost_is_settled_in_every_place_that_was_charged() {
+        let store = FakeStore::default();
+        let mut charges = [Charge { cost: 4, ..charge(0, 1, 9) }, Charge { cost: 4, ..charge(1, 2, 9) }];
+        let now = Timestamp::default();
+        let ruling = admit(&store, &mut charges, STRICT, now, || now);
+        let used: Vec<_> = ruling.charged.into_iter().zip([1, 6]).collect();
+        settle(&store, &used, now);
+        for (set, left) in [(1, 8), (2, 3)] {
+            let mark = u64::from(set).checked_add(1).unwrap();
+            let tat = SlotSet::from_bytes(&entry(&store, set)).find(mark);
+            assert_eq!(bucket(60, 9).level(tat, now).remaining, left);
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl ConnectionSet {
         if caps.connections.is_some_and(|most| record.live() >= most) {
             return Opening::TooMany;
         }
-        let Take::Now { tat } = caps.arrivals.take(Some(record.tat), now) else {
+        let Take::Now { tat } = caps.arrivals.take(Some(record.tat), now, 1) else {
             let amended = caps.arrivals.amended(record.tat, now.plus(SKEW));
             if let Some(((way, _), tat)) = found.zip(amended) {
                 self.write(way, Record { tat, ..record });
@@ -197,7 +197,7 @@ impl Record {
 
     fn is_capped(&self, caps: &Caps, now: Timestamp) -> bool {
         caps.connections.is_some_and(|most| self.live() >= most)
-            || !matches!(caps.arrivals.take(Some(self.tat), now), Take::Now { .. })
+            || !matches!(caps.arrivals.take(Some(self.tat), now, 1), Take::Now { .. })
     }
 }
 

@@ -9,11 +9,9 @@
 //! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
 //! against it.
 
-use crate::answer::{LevelHeaders, throttled, undecided};
-use crate::charges::Later;
+use crate::answer::{throttled, undecided};
 use crate::config::Config;
 use core::cell::{Cell, RefCell};
-use core::time::Duration;
 use std::rc::Rc;
 use tidegate_host::config::{ConfigError, FailureMode};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
@@ -22,8 +20,12 @@ use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
 use tidegate_limits::admission::{admit, refund};
 use tidegate_limits::attempt::{Return, cost_no_work};
+use tidegate_limits::charges::Later;
+use tidegate_limits::level::LevelHeaders;
 use tidegate_limits::model::Named;
-use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
+use tidegate_limits::rule::Rule;
+use tidegate_limits::unit::Unit;
+use tidegate_policy::admission::{Charge, Charged, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
 use tidegate_policy::slots::Place;
@@ -60,9 +62,9 @@ pub(crate) struct Worker {
 pub struct RateLimitStream {
     worker: Rc<Worker>,
     later: Vec<Later>,
-    charged: Vec<Charge>,
+    charged: Vec<Charged>,
     /// What was taken of buckets that all share, until the answer tells whether the cluster was asked.
-    shared: Vec<Charge>,
+    shared: Vec<Charged>,
     level: Option<Level>,
     body: Body,
     is_limited: bool,
@@ -91,10 +93,9 @@ impl Plugin for RateLimit {
     }
 
     fn metrics(&self) -> Vec<String> {
-        let limits = &self.worker.config.limits;
+        let rules = &self.worker.config.rules;
         let totals = TOTALS.iter().map(|what| format!("tidegate.rate_limit.{what}"));
-        let each =
-            |what| limits.iter().map(move |limit| format!("tidegate.rate_limit.{what}.{}", limit.name));
+        let each = |what| rules.iter().map(move |rule| format!("tidegate.rate_limit.{what}.{}", rule.name));
         totals.chain(each("throttled")).chain(each("shadowed")).collect()
     }
 }
@@ -103,7 +104,7 @@ impl Filter for RateLimit {
     type Stream = RateLimitStream;
 
     fn scan(&self) -> Option<ScanNeeds> {
-        let needed = self.worker.config.limits.iter().any(|limit| limit.needs_model);
+        let needed = self.worker.config.rules.need_model();
         needed.then_some(ScanNeeds { max_depth: MAX_DEPTH, exact_names: true, fingerprint: false })
     }
 
@@ -127,7 +128,7 @@ impl Stream for RateLimitStream {
     const SETS_ALARMS: bool = true;
 
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let due = self.worker.config.due(exchange);
+        let due = self.worker.config.rules.due(exchange, one);
         self.later = due.later;
         if !self.later.is_empty() {
             let coded = exchange.request_headers().is_coded();
@@ -163,7 +164,9 @@ impl Stream for RateLimitStream {
         };
         let worker = Rc::clone(&self.worker);
         let config = &worker.config;
-        let charges = later.iter().filter_map(|later| config.charge(later, &model, exchange.fingerprinter()));
+        let charges = later
+            .iter()
+            .filter_map(|later| config.rules.charge(later, &model, one, exchange.fingerprinter()));
         let charges = charges.collect();
         let flow = self.charge(exchange, charges);
         if let Flow::Reply(reply) = &flow {
@@ -190,7 +193,7 @@ impl Stream for RateLimitStream {
         }
         let config = &self.worker.config;
         if let Some(level) = self.level.filter(|_| config.headers_on_admitted) {
-            LevelHeaders { level, ietf: config.ietf_headers }.set(exchange);
+            LevelHeaders { level, unit: Unit::Requests, ietf: config.ietf_headers }.set(exchange);
         }
         Flow::Keep
     }
@@ -232,7 +235,7 @@ impl RateLimitStream {
 
     fn keep(&mut self, exchange: &dyn Exchange, ruling: Ruling, now: Timestamp) {
         let Ruling { tightest, hold, charged, .. } = ruling;
-        self.shared.extend(charged.iter().filter(|charge| matches!(charge.place, Place::Own(_))));
+        self.shared.extend(charged.iter().filter(|made| matches!(made.charge.place, Place::Own(_))));
         let level = tightest.map(|level| Level { reset: level.reset.saturating_sub(hold), ..level });
         self.level = [self.level, level].into_iter().flatten().reduce(Level::tightest);
         if !self.later.is_empty() {
@@ -274,7 +277,7 @@ impl Worker {
     }
 
     fn returning(&self, exchange: &dyn Exchange) -> Return {
-        Return::of(exchange, &self.config.clients, &self.config.retry_headers)
+        Return::of(exchange, self.config.rules.clients(), &self.config.retry_headers)
     }
 
     fn recall(&self, charges: &[Charge], now: Timestamp) -> Option<Refusal> {
@@ -288,7 +291,7 @@ impl Worker {
     fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
             exchange.count(SHADOWED, 1);
-            exchange.count(metric_of(self.config.limits.len().saturating_add(*limit)), 1);
+            exchange.count(metric_of(self.config.rules.iter().len().saturating_add(*limit)), 1);
         }
         if ruling.evicted > 0 {
             exchange.count(EVICTED, ruling.evicted);
@@ -312,19 +315,22 @@ impl Worker {
 
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
         let Refusal { charge, wait, level } = refusal;
-        let Some(limit) = self.config.limits.get(charge.limit) else { return Flow::Continue };
+        let Some(rule) = self.config.rules.of(charge) else { return Flow::Continue };
         exchange.count(THROTTLED, 1);
         exchange.count(metric_of(charge.limit), 1);
         let told = match self.refused.try_borrow_mut() {
             Ok(mut refused) => refused.remember(refusal, now, exchange.random()),
             Err(_) => *wait,
         };
-        let own = limit.overrides.values().find(|own| own.bucket == charge.bucket);
-        let text = &own.unwrap_or(&limit.requests).text;
-        let reply = throttled(&limit.name, text, Duration::from_nanos(told));
-        let headers = LevelHeaders { level: *level, ietf: self.config.ietf_headers };
+        let reply = throttled(&rule.name, &rule.amount_with(charge.bucket).text, told);
+        let headers = LevelHeaders { level: *level, unit: rule.unit, ietf: self.config.ietf_headers };
         Flow::Reply(headers.on(reply, exchange))
     }
+}
+
+/// What a request costs by a rule that counts requests.
+const fn one(_: &Rule) -> u32 {
+    1
 }
 
 /// Whether a filter behind this one has refused the request, so that the cluster did no work for it. One host call, and one

@@ -1,14 +1,11 @@
 //! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
 
-use core::fmt;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use tidegate_host::config::FailureMode;
-use tidegate_host::notation::{Whole, WrittenRate, WrittenSize, WrittenSpan};
+use tidegate_host::notation::{Whole, WrittenSize};
 use tidegate_limits::attempt::RawRetryHeader;
 use tidegate_limits::client::{AddressSource, RawSource};
-use tidegate_limits::when::{RawHeader, RawNot, RawWhen};
+use tidegate_limits::written::{Exceed, RawAmount, RawCondition, RawRule};
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -35,115 +32,35 @@ pub(super) struct Raw {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimit {
-    pub(super) name: String,
-    pub(super) per: Vec<String>,
-    pub(super) requests: RawRequests,
+    name: String,
+    per: Vec<String>,
+    requests: RawAmount,
     #[serde(default)]
-    pub(super) when: RawCondition,
+    when: RawCondition,
     #[serde(default)]
-    pub(super) exceed: Exceed,
+    exceed: Exceed,
     #[serde(default)]
-    pub(super) shadow: bool,
+    shadow: bool,
     #[serde(default)]
-    pub(super) overrides: Vec<RawOverride>,
-}
-
-#[derive(Default, Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawCondition {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
-    #[serde(default)]
-    headers: Vec<RawHeader>,
-    addresses: Option<Vec<String>>,
-    not: Option<RawNot>,
-    model: Option<RawModels>,
-}
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(untagged, expecting = "a model's name, such as \"deepseek-r1\" or \"deepseek-*\", or a list of them")]
-pub(super) enum RawModels {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl RawCondition {
-    /// What a request's head tells, and what its body does.
-    pub(super) fn parts(self) -> (RawWhen, Option<Vec<String>>) {
-        let Self { path_prefix, methods, headers, addresses, not, model } = self;
-        let names = model.map(|model| match model {
-            RawModels::One(name) => vec![name],
-            RawModels::Several(names) => names,
-        });
-        (RawWhen { path_prefix, methods, headers, addresses, not }, names)
-    }
-}
-
-#[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawRequests {
-    pub(super) rate: WrittenRate,
-    pub(super) burst: Whole,
-}
-
-#[derive(Clone, Copy, Default)]
-pub(super) enum Exceed {
-    #[default]
-    Reject,
-    Delay(WrittenSpan),
-}
-
-impl<'de> Deserialize<'de> for Exceed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Delay {
-            delay: WrittenSpan,
-        }
-        struct Written;
-        impl<'de> Visitor<'de> for Written {
-            type Value = Exceed;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"reject\" or {\"delay\": \"2s\"}")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Exceed, E> {
-                match text {
-                    "reject" => Ok(Exceed::Reject),
-                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-                }
-            }
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exceed, M::Error> {
-                Delay::deserialize(MapAccessDeserializer::new(map))
-                    .map(|written| Exceed::Delay(written.delay))
-            }
-        }
-        from.deserialize_any(Written)
-    }
+    overrides: Vec<RawOverride>,
 }
 
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOverride {
-    pub(super) sha256: String,
-    pub(super) requests: RawRequests,
+    sha256: String,
+    requests: RawAmount,
 }
 
 fn yes() -> bool {
     true
 }
 
-#[cfg(feature = "describe")]
-impl schemars::JsonSchema for Exceed {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Exceed".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let reject = schemars::json_schema!({ "const": "reject" });
-        tidegate_host::describe::text_or_object(reject, "delay", generator.subschema_for::<WrittenSpan>())
+impl From<RawLimit> for RawRule {
+    fn from(raw: RawLimit) -> Self {
+        let RawLimit { name, per, requests, when, exceed, shadow, overrides } = raw;
+        let overrides = overrides.into_iter().map(|own| (own.sha256, own.requests)).collect();
+        Self { name, per, amount: requests, when, exceed, shadow, overrides }
     }
 }

@@ -1,7 +1,6 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
-use crate::charges::MAX_KEY;
 use crate::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
 use tidegate_limits::admission::key;
 use tidegate_limits::attempt;
+use tidegate_limits::charges::MAX_KEY;
 
 mod model;
 
@@ -116,7 +116,7 @@ fn a_tighter_limit_of_the_upstream_is_left_as_it_is() {
 
 fn returns(proxy: &FakeProxy) -> usize {
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
-    let client = attempt::client(&exchange, &one(|_| {}).worker.config.clients);
+    let client = attempt::client(&exchange, one(|_| {}).worker.config.rules.clients());
     (0..100).take_while(|_| attempt::take(&exchange, client)).count()
 }
 
@@ -152,7 +152,7 @@ fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
         let filter = one(|d| d["failure_mode"] = json!(mode));
         let proxy = FakeProxy::running(&filter);
         let exchange = proxy.exchange(&[("x-api-key", "k")]);
-        let charge = filter.worker.config.due(&exchange).charges[0];
+        let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
         proxy.store.lose_swap_of(&key(charge.place), ATTEMPTS, b"");
         let flow = filter.stream().on_request_headers(&exchange);
         if admits {
@@ -172,7 +172,7 @@ fn a_lost_race_does_not_admit_twice() {
     let filter = one(|d| d["limits"][0]["requests"]["burst"] = json!(1));
     let proxy = FakeProxy::default();
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
-    let charge = filter.worker.config.due(&exchange).charges[0];
+    let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
     let spent = proxy.store.load_entry(&key(charge.place));
 
