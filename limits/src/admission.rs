@@ -103,6 +103,7 @@ mod tests {
     use tidegate_host::store::ATTEMPTS;
     use tidegate_policy::admission::Wait;
     use tidegate_policy::bucket::{Bucket, Rate};
+    use tidegate_policy::record::Record as _;
 
     const STRICT: Terms = Terms { may_hold: false, lenient: false };
     const LENIENT: Terms = Terms { lenient: true, ..STRICT };

@@ -9,7 +9,7 @@ use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::notation::Whole;
 use tidegate_host::reply::Reply;
-use tidegate_host::store::{State, update};
+use tidegate_host::store::update;
 use tidegate_policy::attempt;
 use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::slots::{Place, Table};
@@ -130,18 +130,18 @@ pub fn client(exchange: &dyn Exchange, clients: &ClientSources) -> Fingerprint {
 /// Leaves a voucher for `client`. Two host calls; losing every race leaves none.
 pub fn leave(exchange: &dyn Exchange, client: Fingerprint) {
     let now = exchange.now();
-    let _ = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+    let _ = update(exchange.store(), &key(client), |mut set: VoucherSet| {
         let left = set.leave(client.mark, now);
-        (left.then_some(Vouchers(set)), ())
+        (left.then_some(set), ())
     });
 }
 
 /// Takes one of `client`'s vouchers, if it has any: one host call, and one more if it has. Losing every race takes none.
 pub fn take(exchange: &dyn Exchange, client: Fingerprint) -> bool {
     let now = exchange.now();
-    let taken = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+    let taken = update(exchange.store(), &key(client), |mut set: VoucherSet| {
         let taken = set.take(client.mark, now);
-        (taken.then_some(Vouchers(set)), taken)
+        (taken.then_some(set), taken)
     });
     taken.unwrap_or(false)
 }
@@ -156,20 +156,6 @@ pub fn is_refusal(details: &[u8]) -> bool {
 pub fn cost_no_work(details: &[u8]) -> bool {
     let ours = details.strip_prefix(b"tidegate.".as_slice());
     ours.is_some_and(|ours| !matches!(ours, b"degradation.failure" | b"degradation.timeout"))
-}
-
-/// A set of vouchers, as the store holds it.
-#[derive(Default)]
-struct Vouchers(VoucherSet);
-
-impl State for Vouchers {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(VoucherSet::from_bytes(&bytes))
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
 }
 
 fn key(client: Fingerprint) -> Vec<u8> {

@@ -17,7 +17,7 @@
 //! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
 //! - [`voucher`]: which returns are paid for, since we refused them before.
 //! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
-//! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
+//! - [`record`]: what the store holds, as bytes. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: whether requests reach the cluster.
 //! - [`tier`]: how far answers are degraded.
@@ -44,11 +44,11 @@ pub mod health;
 pub mod identity;
 pub mod inference;
 pub mod json;
-pub mod packed;
 pub mod path;
 pub mod pattern;
 pub mod prompt;
 pub mod ratio;
+pub mod record;
 pub mod refused;
 pub mod request_head;
 pub mod retry_budget;

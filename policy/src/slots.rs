@@ -7,13 +7,16 @@
 //! is refusing its client now. When every record of a set is refusing, its newcomers share an overflow bucket: the last
 //! two records of each set are kept for that, each for one limit.
 //!
-//! A record is 20 bytes: mark (8), TAT (8), burst tolerance in 2^20 ns (4), little-endian. A set is stored whole
+//! A set is stored whole
 //! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
 //! heap.
 
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{self, Marked, Ways, bytes_of};
 use crate::timestamp::Timestamp;
 use core::ops::Range;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Records of clients in a set.
 pub const WAYS: usize = 14;
@@ -25,12 +28,10 @@ const RECORDS: usize = 16;
 
 const _: () = assert!(WAYS.saturating_add(OVERFLOWS) == RECORDS, "a set is stored as so many records");
 
-const RECORD: usize = 20;
-
 /// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
 
-const SET_COST: u64 = 320 + ENTRY_COST;
+const SET_COST: u64 = Table::SET_BYTES + ENTRY_COST;
 
 /// Which entry of the store a bucket lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +53,7 @@ impl Table {
     pub const MIN_BYTES: u64 = 64 * SET_COST;
 
     /// How large a [`SlotSet`] is, in bytes.
-    pub const SET_BYTES: u64 = 320;
+    pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, RECORDS>>();
 
     /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
     pub fn within(bytes: u64) -> Option<Self> {
@@ -110,23 +111,39 @@ pub enum Put {
 /// One set, as the bytes that the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotSet {
-    row: Row<RECORDS, RECORD>,
+    row: Ways<Stored, RECORDS>,
+}
+
+/// A bucket's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Stored {
+    mark: U64,
+    tat: U64,
+    /// In 2^20 ns.
+    tolerance: U32,
+}
+
+impl Marked for Stored {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for SlotSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 impl SlotSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// The bucket of `mark`.
     pub fn find(&self, mark: u64) -> Option<Timestamp> {
-        self.row.find(mark).map(|(_, record)| decode(record).tat)
+        self.row.find(mark).map(|(_, record)| Timestamp::from_nanos(record.tat.get()))
     }
 
     /// Puts `record` in the place of the one with its mark, else of a refilled one, else of the one that costs
@@ -145,7 +162,7 @@ impl SlotSet {
         let mut least: Option<(usize, Loss)> = None;
         let mut wait = u64::MAX;
         for (way, bytes) in self.row.iter().enumerate().filter(|(way, _)| ways.contains(way)) {
-            let old = decode(bytes);
+            let old = Record::from(bytes);
             if old.mark == record.mark {
                 self.write(way, record);
                 return Put::Stored;
@@ -170,13 +187,13 @@ impl SlotSet {
 
     /// Changes the bucket of `mark` if it is there.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
-        if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, decode(record))) {
+        if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, Record::from(record))) {
             self.write(way, Record { tat: change(record.tat), ..record });
         }
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        self.row.set(way, encode(record));
+        self.row.set(way, record.into());
     }
 }
 
@@ -207,22 +224,20 @@ impl Loss {
     }
 }
 
-fn encode(record: Record) -> [u8; RECORD] {
-    let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
-    let mut bytes = Writer::default();
-    bytes
-        .put(record.mark.to_le_bytes())
-        .put(record.tat.as_nanos().to_le_bytes())
-        .put(tolerance.to_le_bytes());
-    bytes.finish()
+impl From<Record> for Stored {
+    fn from(record: Record) -> Self {
+        let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
+        Self { mark: record.mark.into(), tat: record.tat.as_nanos().into(), tolerance: tolerance.into() }
+    }
 }
 
-fn decode(bytes: &[u8; RECORD]) -> Record {
-    let mut fields = Reader::new(bytes);
-    Record {
-        mark: fields.u64(),
-        tat: Timestamp::from_nanos(fields.u64()),
-        tolerance: u64::from(fields.u32()) << 20,
+impl From<&Stored> for Record {
+    fn from(stored: &Stored) -> Self {
+        Self {
+            mark: stored.mark.get(),
+            tat: Timestamp::from_nanos(stored.tat.get()),
+            tolerance: u64::from(stored.tolerance.get()) << 20,
+        }
     }
 }
 

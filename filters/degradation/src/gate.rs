@@ -103,7 +103,7 @@ impl Gate {
             changed |= record.is_some();
             condition.tiers = record.unwrap_or(condition.tiers);
             let turned = Some(phase).filter(|phase| *phase != before);
-            (changed.then(|| condition.packed()), (ruling, tiers, phase, turned))
+            (changed.then_some(condition), (ruling, tiers, phase, turned))
         });
         match judged {
             Ok((ruling, tiers, phase, turned)) => {
@@ -146,7 +146,7 @@ impl Gate {
             changed |= reported.is_some();
             condition.breaker = reported.unwrap_or(condition.breaker);
             let turned = Some(condition.breaker.phase()).filter(|phase| *phase != before);
-            (changed.then(|| condition.packed()), turned)
+            (changed.then_some(condition), turned)
         });
         known.looked_at = None;
         known.pending.clear();

@@ -1,6 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::record::Record as _;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -82,8 +83,8 @@ proptest! {
         let mut set = SlotSet::from_bytes(&bytes);
         set.find(mark);
         set.put(record(mark, now), at(now), &[]);
-        prop_assert_eq!(set.as_bytes().len() as u64, Table::SET_BYTES);
-        prop_assert_eq!(SlotSet::from_bytes(set.as_bytes()), set);
+        prop_assert_eq!(set.to_bytes().len() as u64, Table::SET_BYTES);
+        prop_assert_eq!(SlotSet::from_bytes(&set.to_bytes()), set);
     }
 
     #[test]
