@@ -12,10 +12,11 @@ use tidegate_host::reply::Reply;
 use tidegate_host::store::update;
 use tidegate_policy::attempt;
 use tidegate_policy::fingerprint::Fingerprint;
-use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::slot_key::{Prefix, SlotKey};
+use tidegate_policy::slots::Table;
 use tidegate_policy::voucher::{SET_BYTES, VoucherSet};
 
-const PREFIX: &[u8] = b"tidegate.rv.";
+const PREFIX: Prefix = *b"tidegate.rv.";
 const MEMORY: u64 = 1 << 20;
 const MAX_HEADERS: usize = 8;
 
@@ -158,13 +159,9 @@ pub fn cost_no_work(details: &[u8]) -> bool {
     ours.is_some_and(|ours| !matches!(ours, b"degradation.failure" | b"degradation.timeout"))
 }
 
-fn key(client: Fingerprint) -> Vec<u8> {
-    let mut key = PREFIX.to_vec();
-    let place = Table::of_sets(SET_BYTES, MEMORY).map(|table| table.set(client.place));
-    if let Some(Place::Set(index)) = place {
-        key.extend_from_slice(&index.to_le_bytes());
-    }
-    key
+fn key(client: Fingerprint) -> SlotKey {
+    let table = Table::of_sets(PREFIX, SET_BYTES, MEMORY);
+    table.map_or_else(|| SlotKey::numbered(&PREFIX, 0), |table| table.set(client.place))
 }
 
 #[cfg(test)]
@@ -227,7 +224,7 @@ mod tests {
     fn made_up_names_take_a_fixed_amount_of_memory() {
         let proxy = FakeProxy::default();
         (0..20_000).for_each(|n| refuse(&proxy, &n.to_string(), "0", &reply(1)));
-        let sets = Table::of_sets(SET_BYTES, MEMORY).expect("a table").sets();
+        let sets = Table::of_sets(PREFIX, SET_BYTES, MEMORY).expect("a table").sets();
         assert!(proxy.store.entries() <= usize::try_from(sets).expect("small"));
     }
 

@@ -15,7 +15,7 @@ use tidegate_host::protocol::Protocol;
 use tidegate_policy::admission::Charge;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
-use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::slots::Table;
 
 /// No key of a client is longer, in bytes; what is longer has no override, and costs no SHA-256.
 pub const MAX_KEY: usize = 4_096;
@@ -170,8 +170,8 @@ impl Rules {
         let print = identity.with_model(later.head, model, prints);
         Some(Charge {
             limit: later.rule,
-            place: match identity.parts.as_slice() {
-                [] => Place::Own(rule.mark),
+            key: match identity.parts.as_slice() {
+                [] => self.table.single(rule.mark),
                 _ => self.table.set(print.place ^ rule.mark),
             },
             mark: print.mark ^ rule.mark,
@@ -217,7 +217,7 @@ mod tests {
 
     fn rules(written: Vec<(RawRule, Unit)>) -> Rules {
         let clients = ClientSources::new(None, None).unwrap();
-        let table = Table::within(Table::MIN_BYTES).unwrap();
+        let table = Table::within(*b"tidegate.xx.", Table::MIN_BYTES).unwrap();
         Rules::new(written, clients, Exempt::new(None).unwrap(), table).unwrap()
     }
 

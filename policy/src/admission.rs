@@ -6,7 +6,8 @@
 //! and charged one entry after the other; what a lost race then refuses is given back.
 
 use crate::bucket::{Bucket, Level, Take, Taken};
-use crate::slots::{Place, Put, Record, SlotSet};
+use crate::slot_key::SlotKey;
+use crate::slots::{Put, Record, SlotSet};
 use crate::timestamp::Timestamp;
 
 /// What one limit charges for one request.
@@ -14,8 +15,8 @@ use crate::timestamp::Timestamp;
 pub struct Charge {
     /// Which limit, by its place in the configuration.
     pub limit: usize,
-    /// Where its bucket lives.
-    pub place: Place,
+    /// The entry that its bucket lives in.
+    pub key: SlotKey,
     /// The mark of its bucket.
     pub mark: u64,
     /// The bucket's size and rate.
@@ -46,7 +47,7 @@ pub struct Ruling {
     pub tightest: Option<Level>,
     /// The limits in shadow that would have refused.
     pub shadowed: Vec<usize>,
-    /// The charges that were made, in the order of their places: see [`give_back`] and [`settle`].
+    /// The charges that were made, in the order of their keys: see [`give_back`] and [`settle`].
     pub charged: Vec<Charged>,
     /// Clients forgotten that had spent part of their bucket.
     pub evicted: u32,
@@ -181,8 +182,8 @@ pub fn decide(
                 ruling.overflowed = ruling.overflowed.saturating_add(1);
                 match overflow(&mut set, &charge, now, terms) {
                     Ok(taken) => (tat, wait) = taken,
-                    Err(Overflow::Refused(refusal)) => {
-                        ruling.refuse(refusal);
+                    Err(Overflow::Refused { wait, level }) => {
+                        ruling.refuse(Refusal { charge, wait, level });
                         ruling.charged.clear();
                         return (None, ruling);
                     }
@@ -208,7 +209,7 @@ pub fn decide(
 
 /// Why a newcomer of a full set is not admitted.
 enum Overflow {
-    Refused(Refusal),
+    Refused { wait: Wait, level: Level },
     Full { wait: u64 },
 }
 
@@ -221,14 +222,14 @@ fn overflow(
 ) -> Result<(Timestamp, u64), Overflow> {
     let bucket = charge.bucket;
     let tat = set.find(charge.mark).map(|tat| bucket.amended(tat, now).unwrap_or(tat));
-    let refused = |wait| Refusal { charge: *charge, wait, level: bucket.level(tat, now) };
+    let refused = |wait| Overflow::Refused { wait, level: bucket.level(tat, now) };
     let (tat, wait) = match bucket.take(tat, now, charge.cost) {
         Take::Now { tat } => (tat, 0),
         Take::Later { wait, tat } if terms.may_hold => (tat, wait),
         Take::Later { wait, .. } | Take::NotYet { wait } => {
-            return Err(Overflow::Refused(refused(Wait::For(wait))));
+            return Err(refused(Wait::For(wait)));
         }
-        Take::Never => return Err(Overflow::Refused(refused(Wait::Never))),
+        Take::Never => return Err(refused(Wait::Never)),
     };
     let record = Record { mark: charge.mark, tat, tolerance: bucket.tolerance() };
     match set.put_overflow(record, now, &[]) {
@@ -240,12 +241,12 @@ fn overflow(
 /// The mark of the bucket that the newcomers of this set share, by the limit.
 fn overflow_mark(charge: &Charge) -> u64 {
     const SHARED: u64 = 0x6f76_6572_666c_6f77;
-    let Place::Set(set) = charge.place else { return SHARED };
+    let Some(set) = charge.key.number() else { return SHARED };
     let limit = u64::try_from(charge.limit).unwrap_or(u64::MAX);
     SHARED ^ (limit << 32) ^ u64::from(set)
 }
 
-/// The set with buckets as far ahead as can be in place of those that are further ahead than they can be, because a reload made them
+/// The set with buckets as far ahead as they can be in place of those that are further ahead, because a reload made them
 /// smaller or the clock stepped; none if there are none. They would refuse their clients for as long as they are
 /// ahead, since a refusal stores nothing. `now` must have been read after the set was: what another worker has
 /// stored since an earlier time is ahead of that time by right.
@@ -291,7 +292,7 @@ mod tests {
         let mark = u64::try_from(limit).unwrap() + 1;
         Charge {
             limit,
-            place: Place::Set(0),
+            key: SlotKey::numbered(b"t.", 0),
             mark,
             bucket: Bucket::new(rate, burst).unwrap(),
             cost: 1,

@@ -2,7 +2,8 @@
 //!
 //! - [`timestamp`]: the instant that every decision is given.
 //! - [`bucket`]: one token bucket as one instant (GCRA).
-//! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first.
+//! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first. [`slot_key`]: the keys of
+//!   their entries.
 //! - [`admission`]: several limits, one answer.
 //! - [`identity`]: who a client is. [`fingerprint`]: how its name is kept without keeping it.
 //! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
@@ -54,6 +55,7 @@ pub mod request_head;
 pub mod retry_budget;
 pub mod retry_hint;
 pub mod rewrite;
+pub mod slot_key;
 pub mod slots;
 pub mod strips;
 pub mod tier;

@@ -86,7 +86,7 @@ mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
     use crate::bucket::{Bucket, Level, Rate};
-    use crate::slots::Place;
+    use crate::slot_key::SlotKey;
     use core::time::Duration;
     use proptest::prelude::*;
 
@@ -94,7 +94,8 @@ mod tests {
 
     fn refusal(mark: u64, wait: u64) -> Refusal {
         let bucket = Bucket::new(Rate { requests: 100, period: Duration::from_secs(1) }, 5).unwrap();
-        let charge = Charge { limit: 0, place: Place::Set(0), mark, bucket, cost: 1, shadow: false };
+        let charge =
+            Charge { limit: 0, key: SlotKey::numbered(b"t.", 0), mark, bucket, cost: 1, shadow: false };
         Refusal {
             charge,
             wait: Wait::For(wait),

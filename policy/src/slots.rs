@@ -12,6 +12,7 @@
 //! heap.
 
 use crate::record::{self, Marked, Ways, bytes_of};
+use crate::slot_key::{Prefix, SlotKey};
 use crate::timestamp::Timestamp;
 use core::ops::Range;
 use std::borrow::Cow;
@@ -33,18 +34,10 @@ const ENTRY_COST: u64 = 140;
 
 const SET_COST: u64 = Table::SET_BYTES + ENTRY_COST;
 
-/// Which entry of the store a bucket lives in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// A set of the table, shared with other buckets.
-    Set(u32),
-    /// An entry of its own, for the few buckets that no client chooses.
-    Own(u64),
-}
-
 /// A table of as many sets as fit in a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
+    prefix: Prefix,
     sets: u32,
 }
 
@@ -56,14 +49,14 @@ impl Table {
     pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, RECORDS>>();
 
     /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
-    pub fn within(bytes: u64) -> Option<Self> {
-        Self::of_sets(Self::SET_BYTES, bytes)
+    pub fn within(prefix: Prefix, bytes: u64) -> Option<Self> {
+        Self::of_sets(prefix, Self::SET_BYTES, bytes)
     }
 
     /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
-    pub fn of_sets(size: u64, bytes: u64) -> Option<Self> {
+    pub fn of_sets(prefix: Prefix, size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
-        (sets >= 64).then_some(Self { sets })
+        (sets >= 64).then_some(Self { prefix, sets })
     }
 
     /// The most that its sets of `size` bytes take of the host's memory, in bytes.
@@ -76,10 +69,19 @@ impl Table {
         self.sets
     }
 
-    /// The set of a fingerprint's place.
-    pub fn set(&self, place: u64) -> Place {
+    /// The entry of the set that a fingerprint's place chooses.
+    pub fn set(&self, place: u64) -> SlotKey {
+        SlotKey::numbered(&self.prefix, self.set_number(place))
+    }
+
+    /// The entry of a bucket that has one of its own, since no client chooses it.
+    pub fn single(&self, mark: u64) -> SlotKey {
+        SlotKey::single(&self.prefix, mark)
+    }
+
+    fn set_number(&self, place: u64) -> u32 {
         let scaled = u128::from(place).saturating_mul(u128::from(self.sets)) >> 64;
-        Place::Set(u32::try_from(scaled).unwrap_or(0))
+        u32::try_from(scaled).unwrap_or(0)
     }
 }
 

@@ -93,7 +93,7 @@ impl Config {
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let memory = raw.memory.map_or(MEMORY, |WrittenSize(bytes)| bytes);
-        let table = Table::of_sets(SET_BYTES, memory).filter(|_| memory <= MAX_MEMORY);
+        let table = Table::of_sets(*b"tidegate.cg.", SET_BYTES, memory).filter(|_| memory <= MAX_MEMORY);
         Ok(Self {
             heads: heads(&raw.headers)?,
             caps: Caps {

@@ -8,11 +8,13 @@ use tidegate_limits::charges::Rules;
 use tidegate_limits::client::ClientSources;
 use tidegate_limits::exempt::Exempt;
 use tidegate_limits::unit::Unit;
+use tidegate_policy::slot_key::Prefix;
 use tidegate_policy::slots::Table;
 use written::{Raw, RawLimit};
 
 mod written;
 
+const PREFIX: Prefix = *b"tidegate.rl.";
 const MAX_MEMORY: u64 = 1 << 30;
 const DEFAULT_MEMORY: u64 = 16 << 20;
 const MAX_HELD: u32 = 65_536;
@@ -42,7 +44,7 @@ impl Config {
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let memory = raw.memory.map_or(DEFAULT_MEMORY, |WrittenSize(bytes)| bytes);
-        let table = Table::within(memory).filter(|_| memory <= MAX_MEMORY).ok_or_else(|| {
+        let table = Table::within(PREFIX, memory).filter(|_| memory <= MAX_MEMORY).ok_or_else(|| {
             refuse("memory", format!("found {memory}B, accepted is {}B to 1GiB", Table::MIN_BYTES))
         })?;
         let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);

@@ -28,7 +28,6 @@ use tidegate_limits::unit::Unit;
 use tidegate_policy::admission::{Charge, Charged, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
-use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
 const ADMITTED: usize = 0;
@@ -235,7 +234,7 @@ impl RateLimitStream {
 
     fn keep(&mut self, exchange: &dyn Exchange, ruling: Ruling, now: Timestamp) {
         let Ruling { tightest, hold, charged, .. } = ruling;
-        self.shared.extend(charged.iter().filter(|made| matches!(made.charge.place, Place::Own(_))));
+        self.shared.extend(charged.iter().filter(|made| made.charge.key.number().is_none()));
         let level = tightest.map(|level| Level { reset: level.reset.saturating_sub(hold), ..level });
         self.level = [self.level, level].into_iter().flatten().reduce(Level::tightest);
         if !self.later.is_empty() {

@@ -8,10 +8,9 @@ use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::store::{Contended, Seen, Store, look, update_seen};
 use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::retry_budget::{Budget, Exhausted, Ledger, LedgerSet, Withdrawal};
-use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::slot_key::SlotKey;
+use tidegate_policy::slots::Table;
 use tidegate_policy::timestamp::Timestamp;
-
-const PREFIX: &[u8] = b"tidegate.rt.";
 
 /// The budgets of one exchange, at most two.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +21,7 @@ pub struct Accounts {
 
 #[derive(Clone, Debug)]
 struct Account {
-    key: Vec<u8>,
+    key: SlotKey,
     mark: u64,
 }
 
@@ -179,11 +178,7 @@ impl Accounts {
 
 impl Account {
     fn new(print: Fingerprint, table: &Table) -> Self {
-        let mut key = PREFIX.to_vec();
-        if let Place::Set(index) = table.set(print.place) {
-            key.extend_from_slice(&index.to_le_bytes());
-        }
-        Self { key, mark: print.mark }
+        Self { key: table.set(print.place), mark: print.mark }
     }
 
     fn change(

@@ -10,6 +10,7 @@ use tidegate_limits::client::{ClientSources, header_name};
 use tidegate_policy::attempt;
 use tidegate_policy::retry_budget::{self, Budget, InvalidBudget};
 use tidegate_policy::retry_hint::{Hints, InvalidHints};
+use tidegate_policy::slot_key::Prefix;
 use tidegate_policy::slots::Table;
 use written::{Raw, RawHints, RawSilentRetries, RawUpstream};
 
@@ -117,7 +118,7 @@ impl Config {
             retry_headers: RetryHeaders::new(raw.retry_headers)?,
             silent_retries: raw.silent_retries.map(silent_retries).transpose()?,
             clients: ClientSources::new(raw.client, raw.address)?,
-            table: table(raw.memory.unwrap_or(MEMORY), retry_budget::SET_BYTES, "memory")?,
+            table: table(*b"tidegate.rt.", raw.memory.unwrap_or(MEMORY), retry_budget::SET_BYTES, "memory")?,
             failure_mode: raw.failure_mode,
             shadow: raw.shadow,
         })
@@ -193,12 +194,17 @@ fn silent_retries(raw: RawSilentRetries) -> Result<SilentRetries, ConfigError> {
         return Err(refuse("silent_retries.window", problem));
     }
     let memory = raw.memory.unwrap_or(FAILURES_MEMORY);
-    let table = table(memory, attempt::SET_BYTES, "silent_retries.memory")?;
+    let table = table(*b"tidegate.rf.", memory, attempt::SET_BYTES, "silent_retries.memory")?;
     Ok(SilentRetries { window: nanos, table, hold_headers: raw.hold_headers })
 }
 
-fn table(WrittenSize(memory): WrittenSize, set: u64, path: &str) -> Result<Table, ConfigError> {
-    let table = Table::of_sets(set, memory).filter(|_| (MIN_MEMORY..=MAX_MEMORY).contains(&memory));
+fn table(
+    prefix: Prefix,
+    WrittenSize(memory): WrittenSize,
+    set: u64,
+    path: &str,
+) -> Result<Table, ConfigError> {
+    let table = Table::of_sets(prefix, set, memory).filter(|_| (MIN_MEMORY..=MAX_MEMORY).contains(&memory));
     table.ok_or_else(|| refuse(path, format!("found {memory}B, accepted is 64KiB to 1GiB")))
 }
 

@@ -8,9 +8,6 @@ use tidegate_host::store::update;
 use tidegate_limits::client::ClientSources;
 use tidegate_policy::attempt::{Failure, FailureSet};
 use tidegate_policy::fingerprint::{Fingerprint, Parts};
-use tidegate_policy::slots::{Place, Table};
-
-const PREFIX: &[u8] = b"tidegate.rf.";
 
 /// What is known of one such request.
 #[derive(Debug, Default)]
@@ -43,7 +40,7 @@ impl Silent {
         });
         let Some(Fingerprint { place, mark }) = self.print else { return 0 };
         let now = exchange.now();
-        let taken = update(exchange.store(), &key(&silent.table, place), |mut set: FailureSet| {
+        let taken = update(exchange.store(), &silent.table.set(place), |mut set: FailureSet| {
             let attempt = set.take(mark, silent.window, now);
             (attempt.map(|_| set), attempt)
         });
@@ -54,17 +51,9 @@ impl Silent {
     pub fn remember(&self, exchange: &dyn Exchange, silent: SilentRetries, attempt: u16) {
         let Some(Fingerprint { place, mark }) = self.print else { return };
         let (window, now) = (silent.window, exchange.now());
-        let _ = update(exchange.store(), &key(&silent.table, place), |mut set: FailureSet| {
+        let _ = update(exchange.store(), &silent.table.set(place), |mut set: FailureSet| {
             set.remember(Failure { mark, attempt, window }, now);
             (Some(set), ())
         });
     }
-}
-
-fn key(table: &Table, place: u64) -> Vec<u8> {
-    let mut key = PREFIX.to_vec();
-    if let Place::Set(index) = table.set(place) {
-        key.extend_from_slice(&index.to_le_bytes());
-    }
-    key
 }

@@ -5,6 +5,7 @@ use crate::record::Record as _;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
+const PREFIX: Prefix = *b"tidegate.xx.";
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
@@ -60,11 +61,11 @@ fn what_one_request_has_just_written_is_kept() {
 
 #[test]
 fn a_table_takes_no_more_than_it_was_given() {
-    assert_eq!(Table::within(Table::MIN_BYTES - 1), None);
-    let table = Table::within(16 << 20).unwrap();
+    assert_eq!(Table::within(PREFIX, Table::MIN_BYTES - 1), None);
+    let table = Table::within(PREFIX, 16 << 20).unwrap();
     assert!(u64::from(table.sets()) * SET_COST <= 16 << 20);
-    assert_eq!(table.set(0), Place::Set(0));
-    assert_eq!(table.set(u64::MAX), Place::Set(table.sets() - 1));
+    assert_eq!(table.set(0), SlotKey::numbered(&PREFIX, 0));
+    assert_eq!(table.set(u64::MAX), SlotKey::numbered(&PREFIX, table.sets() - 1));
 }
 
 #[test]

@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
-use tidegate_limits::admission::key;
 use tidegate_limits::attempt;
 use tidegate_limits::charges::MAX_KEY;
 
@@ -153,7 +152,7 @@ fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
         let proxy = FakeProxy::running(&filter);
         let exchange = proxy.exchange(&[("x-api-key", "k")]);
         let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
-        proxy.store.lose_swap_of(&key(charge.place), ATTEMPTS, b"");
+        proxy.store.lose_swap_of(&charge.key, ATTEMPTS, b"");
         let flow = filter.stream().on_request_headers(&exchange);
         if admits {
             assert_eq!(flow, Flow::Continue);
@@ -174,10 +173,10 @@ fn a_lost_race_does_not_admit_twice() {
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
     let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
-    let spent = proxy.store.load_entry(&key(charge.place));
+    let spent = proxy.store.load_entry(&charge.key);
 
     let proxy = FakeProxy::default();
-    proxy.store.lose_swap_of(&key(charge.place), 1, &spent);
+    proxy.store.lose_swap_of(&charge.key, 1, &spent);
     assert_eq!(reply(ask(&filter, &proxy, "k")).status, 429);
 }
 
