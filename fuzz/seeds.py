@@ -21,6 +21,8 @@ def bodies():
 def streams():
     for stream in json.loads((TRAFFIC / "streams.json").read_text()):
         yield "".join(stream["events"])[:1200].encode()
+    for response in json.loads((TRAFFIC / "llama_cpp.json").read_text()):
+        yield response["body"][-1200:].encode()
 
 
 def write(target, inputs):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds dist/<root_id>.wasm; without arguments, every filter. `empty` is what the benchmark compares with
-# (dist/bench/empty.wasm), `scan` what it times the scan of a body in (dist/bench/scan.wasm), `store-contract` what the
-# tests hold Envoy's store to (dist/tests/store-contract.wasm).
-#   module/build.sh [root_id | empty | scan | store-contract]...
+# (dist/bench/empty.wasm), `scan` what it times the scan of a body in (dist/bench/scan.wasm), `store-contract` and
+# `task-contract` what the tests hold Envoy's store, calls and workers to (dist/tests/).
+#   module/build.sh [root_id | empty | scan | store-contract | task-contract]...
 # Rust's wasm32 target comes from the first of: the active toolchain, rustup, Debian's rustc-web. The last has
 # no ready-made standard library for wasm32, so -Zbuild-std makes one, which a stable compiler only does under
 # RUSTC_BOOTSTRAP; that and the linker are the only flags that depend on the way taken.
@@ -127,13 +127,13 @@ build_filter() {
     local trimmed=target/wasm/$1.wasm
     build_wasm tidegate-module none --no-default-features --features "$1"
     cargo run --quiet --package tidegate-trim -- \
-        "$(built tidegate_module)" "module/surface/$1.txt" "$trimmed"
+        "$(built tidegate_module)" "filters/$1/surface.txt" "$trimmed"
     publish "$trimmed" "dist/$1.wasm"
 }
 
-build_store_contract() {
-    build_wasm tidegate-module symbols --no-default-features --features store-contract
-    publish "$(built tidegate_module)" dist/tests/store-contract.wasm
+build_contract() {
+    build_wasm tidegate-module symbols --no-default-features --features "$1"
+    publish "$(built tidegate_module)" "dist/tests/$1.wasm"
 }
 
 build_empty() {
@@ -148,20 +148,20 @@ build_scan() {
 }
 
 if [ $# -eq 0 ]; then
-    for surface in module/surface/*.txt; do
-        set -- "$@" "$(basename "$surface" .txt)"
+    for surface in filters/*/surface.txt; do
+        set -- "$@" "$(basename "${surface%/surface.txt}")"
     done
 fi
 for name in "$@"; do
-    case $name in empty | scan | store-contract) continue ;; esac
-    [ -f "module/surface/$name.txt" ] || die "no filter '$name': there is no module/surface/$name.txt"
+    case $name in empty | scan | store-contract | task-contract) continue ;; esac
+    [ -f "filters/$name/surface.txt" ] || die "no filter '$name': there is no filters/$name/surface.txt"
 done
 choose_toolchain
 for name in "$@"; do
     case $name in
         empty) build_empty ;;
         scan) build_scan ;;
-        store-contract) build_store_contract ;;
+        store-contract | task-contract) build_contract "$name" ;;
         *) build_filter "$name" ;;
     esac
 done

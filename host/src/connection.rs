@@ -1,5 +1,5 @@
-//! What a network filter is: it stands before the proxy's HTTP codec, sees a connection's bytes as they come, and
-//! may close it. It never holds bytes back.
+//! The contract of a network filter. It stands before the proxy's HTTP codec, sees the bytes of a connection as they arrive, and
+//! may close the connection. It never holds bytes back.
 
 use crate::plugin::{Plugin, Proxy};
 
@@ -14,7 +14,7 @@ pub trait Guard: Plugin {
 
 /// What a network filter does with one downstream connection.
 pub trait Connection {
-    /// It was opened.
+    /// The connection has been opened.
     fn on_open(&mut self, link: &dyn Link) -> Fate;
 
     /// So many bytes lie in the proxy's read buffer, which may have been shown before.
@@ -30,9 +30,9 @@ pub trait Connection {
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It goes on.
+    /// The connection stays open.
     Keep,
-    /// It is closed.
+    /// The connection is closed.
     Close,
 }
 

@@ -1,13 +1,10 @@
 //! What an operator is told of a configuration before anything runs it, and what an editor knows of its document. Only
 //! for tools: no module for a proxy holds any of it.
 
+use crate::metrics::Metric;
 use crate::plugin::Plugin;
 use core::time::Duration;
 use schemars::Schema;
-
-mod schema;
-
-pub use schema::text_or_object;
 
 /// A plugin that can say what it will do.
 pub trait Describe: Plugin {
@@ -21,6 +18,16 @@ pub trait Describe: Plugin {
 
     /// The JSON Schema of its document.
     fn schema() -> Schema;
+
+    /// What it counts. The name of a counter that each rule has ends in the rule's kind: `<rule>`.
+    fn counters() -> Vec<Metric> {
+        Vec::new()
+    }
+
+    /// What it measures.
+    fn gauges() -> Vec<Metric> {
+        Vec::new()
+    }
 }
 
 /// What a configured plugin will do.

@@ -1,6 +1,58 @@
 //! What an HTTP filter is, what it may ask while it looks at one exchange of request and response, and what it may
 //! answer. Every question that costs a host call says so; the adapter asks each at most once a callback.
+//!
+//! A whole filter, and how it is tried without a proxy (with the feature `fake`):
+//!
+#![cfg_attr(feature = "fake", doc = "```")]
+#![cfg_attr(not(feature = "fake"), doc = "```ignore")]
+//! use tidegate_config::ConfigError;
+//! use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
+//! use tidegate_host::fake::FakeProxy;
+//! use tidegate_host::plugin::Plugin;
+//!
+//! /// Marks requests that come without a key.
+//! struct Anonymous;
+//! struct Request;
+//!
+//! impl Plugin for Anonymous {
+//!     const ROOT_ID: &'static str = "anonymous";
+//!
+//!     fn configure(_document: &[u8]) -> Result<Self, ConfigError> {
+//!         Ok(Self)
+//!     }
+//!
+//!     fn metrics(&self) -> Vec<String> {
+//!         vec!["tidegate.anonymous.marked".to_owned()]
+//!     }
+//! }
+//!
+//! impl Filter for Anonymous {
+//!     type Stream = Request;
+//!     const STAGE: Stage = Stage::Judge;
+//!
+//!     fn stream(&self) -> Request {
+//!         Request
+//!     }
+//! }
+//!
+//! impl Stream for Request {
+//!     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
+//!         if exchange.request_headers().only(b"authorization").is_none() {
+//!             exchange.set_request_header("x-anonymous", b"1");
+//!             exchange.count(0, 1);
+//!         }
+//!         Flow::Continue
+//!     }
+//! }
+//!
+//! let proxy = FakeProxy::running(&Anonymous);
+//! let exchange = proxy.exchange(&[(":method", "GET"), (":path", "/v1/models")]);
+//! assert_eq!(Anonymous.stream().on_request_headers(&exchange), Flow::Continue);
+//! assert_eq!(exchange.request_header("x-anonymous"), Some(Some(b"1".to_vec())));
+//! assert_eq!(proxy.counter("tidegate.anonymous.marked"), 1);
+//! ```
 
+use crate::bodies::{Response, ResponseNeeds};
 use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::protocol::Protocol;
@@ -9,11 +61,30 @@ use crate::scan::{Scan, ScanNeeds};
 use tidegate_policy::api::Dialect;
 use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
+use tidegate_policy::timestamp::Timestamp;
 
 /// One configured filter.
 pub trait Filter: Plugin {
-    /// What it keeps of one exchange.
-    type Stream: Stream;
+    /// The state of one exchange.
+    type Stream: Stream + 'static;
+
+    /// When a chain of filters in one module shows it a request.
+    const STAGE: Stage;
+
+    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
+    const SCANS: bool = false;
+
+    /// Whether it ever wants to know what a response says ([`Stream::reads_response`]).
+    const READS_RESPONSES: bool = false;
+
+    /// Whether it ever hears the texts of a request's body ([`Stream::text_sink`]). One filter of a module may.
+    const HEARS_TEXT: bool = false;
+
+    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
+    const REWRITES: bool = false;
+
+    /// Whether it ever sets an alarm, by [`Proxy::set_alarm`] or [`Flow::HoldUntil`].
+    const SETS_ALARMS: bool = false;
 
     /// How many requests one worker may hold at a time, where it asks [`Exchange::can_hold`] before.
     fn max_held(&self) -> usize {
@@ -31,15 +102,6 @@ pub trait Filter: Plugin {
 
 /// What a filter does with one exchange. Of the callbacks of the response, none comes for this filter's own [`Reply`].
 pub trait Stream {
-    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
-    const SCANS: bool = false;
-
-    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
-    const REWRITES: bool = false;
-
-    /// Whether it ever sets an alarm ([`Proxy::set_alarm`]).
-    const SETS_ALARMS: bool = false;
-
     /// The request's headers have come.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 
@@ -53,9 +115,16 @@ pub trait Stream {
         Flow::Keep
     }
 
-    /// The time that was set by [`Proxy::set_alarm`] has come. What is held goes on unless said otherwise.
+    /// The time of [`Flow::HoldUntil`], or that set by [`Proxy::set_alarm`], has come. What is held goes on unless this
+    /// says otherwise.
     fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Continue
+    }
+
+    /// A task of its worker rings it ([`Worker::ring`](crate::task::Worker::ring)). Its alarm stays as it is unless this
+    /// says otherwise.
+    fn on_ring(&mut self, _exchange: &dyn Exchange) -> Flow {
+        Flow::Keep
     }
 
     /// The response's headers are about to leave. [`Flow`] is about the response from here on.
@@ -84,7 +153,14 @@ pub trait Stream {
         None
     }
 
-    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers and the [`Fact`]s are left.
+    /// What of its response is to be read: asked before the response's headers come, and after each of its callbacks.
+    /// What was once not wanted is not read later.
+    fn reads_response(&self) -> ResponseNeeds {
+        ResponseNeeds::NONE
+    }
+
+    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers, the [`Fact`]s and what has been read of the
+    /// response are left.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 
@@ -97,8 +173,24 @@ pub enum Flow {
     Continue,
     /// It is held until a later callback says otherwise.
     Hold,
+    /// It is held until a later callback says otherwise, which is [`Stream::on_alarm`] at this time at the latest.
+    HoldUntil(Timestamp),
     /// It ends here, with this answer. For a response only before its headers have left.
     Reply(Reply),
+}
+
+/// When a filter sees a request that several filters of one module look at. As in a chain, each sees it after those before
+/// it in the list; the stage says what else has to be over by then, so that bodies are read once and at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// At once: it judges the request and has no effect beyond it.
+    Judge,
+    /// At once, and at the end of the body after those that judge, so that a refused request is not charged for.
+    Charge,
+    /// As soon as no filter that charges delays the request: it watches the pace of the client.
+    Watch,
+    /// When all filters before it have let the request go on: what it does reaches beyond the request.
+    Effect,
 }
 
 /// One exchange of request and response, and the worker that it runs on.
@@ -164,6 +256,9 @@ pub trait Exchange: Proxy {
 
     /// Takes a header out of a response whose headers have not gone on. One host call.
     fn remove_response_header(&self, name: &'static str);
+
+    /// What has been read of the response, if this filter wanted it ([`Stream::reads_response`]) or another did.
+    fn response(&self) -> Option<&Response>;
 
     /// What the proxy knows of the exchange, as text or as a number. One host call the first time.
     fn fact(&self, fact: Fact) -> Option<FactValue>;

@@ -6,20 +6,24 @@ use crate::headers::HeaderMap;
 use crate::plugin::{Plugin, Proxy};
 use crate::proxy_by;
 use crate::store::Store;
+use crate::task::{MAX_MESSAGE, StreamId, WorkerId, Workers};
 use calls::Once;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
+use worker::Post;
 
 pub use calls::Calls;
 pub use exchange::FakeExchange;
 pub use store::FakeStore;
+pub use worker::{FakeWorker, Made};
 
 mod calls;
 mod exchange;
 mod store;
+mod worker;
 
 /// One worker of a proxy.
 #[derive(Debug, Default)]
@@ -38,6 +42,13 @@ pub struct FakeProxy {
     pub calls: Calls,
     /// The alarm that was set last.
     pub alarm: Cell<Option<Timestamp>>,
+    /// The stream that its exchanges and connections are.
+    pub stream: Cell<Option<StreamId>>,
+    /// The earlier tick that was asked for, if any.
+    pub tick_by: Cell<Option<Timestamp>>,
+    /// Messages on their way between workers.
+    pub post: Post,
+    id: Cell<Option<WorkerId>>,
     names: Vec<String>,
     counts: RefCell<BTreeMap<usize, u32>>,
     gauge_names: Vec<String>,
@@ -48,6 +59,19 @@ impl FakeProxy {
     /// One that runs `plugin`.
     pub fn running<P: Plugin>(plugin: &P) -> Self {
         Self { names: plugin.metrics(), gauge_names: plugin.gauges(), ..Self::default() }
+    }
+
+    /// Another worker of the same proxy, at the same time.
+    pub fn beside(&self) -> Self {
+        Self {
+            now: self.now.clone(),
+            wall_clock: self.wall_clock.clone(),
+            store: self.store.clone(),
+            post: self.post.clone(),
+            names: self.names.clone(),
+            gauge_names: self.gauge_names.clone(),
+            ..Self::default()
+        }
     }
 
     /// A new exchange that starts with these headers.
@@ -147,6 +171,37 @@ impl Proxy for FakeProxy {
     fn set_gauge(&self, gauge: usize, value: u64) {
         self.calls.make();
         self.gauges.borrow_mut().insert(gauge, value);
+    }
+
+    fn stream(&self) -> Option<StreamId> {
+        self.stream.get()
+    }
+
+    fn workers(&self) -> &dyn Workers {
+        self
+    }
+}
+
+impl Workers for FakeProxy {
+    fn id(&self) -> Option<WorkerId> {
+        if self.id.get().is_none() {
+            self.calls.make();
+            self.calls.make();
+            self.id.set(Some(self.post.new_worker()));
+        }
+        self.id.get()
+    }
+
+    fn wake(&self, worker: WorkerId, message: &[u8]) -> bool {
+        if message.len() > MAX_MESSAGE {
+            return false;
+        }
+        self.calls.make();
+        self.post.send(worker, message)
+    }
+
+    fn tick_by(&self, at: Timestamp) {
+        self.tick_by.set(Some(self.tick_by.get().map_or(at, |before| before.min(at))));
     }
 }
 

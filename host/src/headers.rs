@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tidegate_policy::path;
 
 /// Names (lower case, pseudo-headers included) and values, in the order in which they came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderMap {
     text: Vec<u8>,
     fields: Vec<(Range<usize>, Range<usize>)>,

@@ -1,9 +1,10 @@
 //! What every plugin is, whatever it looks at, and what it may ask of the proxy it runs in. Every question that
 //! costs a host call says so.
 
-use crate::config::ConfigError;
 use crate::store::Store;
+use crate::task::{StreamId, Task, Workers};
 use core::net::IpAddr;
+use tidegate_config::ConfigError;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -11,6 +12,9 @@ use tidegate_policy::timestamp::Timestamp;
 pub trait Plugin: Sized {
     /// The name under which the proxy asks for it.
     const ROOT_ID: &'static str;
+
+    /// Whether it ever has a task ([`Plugin::task`]). What no plugin of a module has is left out of it.
+    const HAS_TASK: bool = false;
 
     /// From its configuration document, JSON. The error is for the operator.
     fn configure(document: &[u8]) -> Result<Self, ConfigError>;
@@ -21,6 +25,11 @@ pub trait Plugin: Sized {
     /// The names of its gauges, in full. [`Proxy::set_gauge`] takes their places in this list.
     fn gauges(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What it does on one worker beside its streams, if anything.
+    fn task(&self) -> Option<Box<dyn Task>> {
+        None
     }
 }
 
@@ -57,6 +66,12 @@ pub trait Proxy {
 
     /// Sets the gauge at this place of [`Plugin::gauges`]. One host call.
     fn set_gauge(&self, gauge: usize, value: u64);
+
+    /// This stream, as a task of its worker can ring it; `None` for what is no stream.
+    fn stream(&self) -> Option<StreamId>;
+
+    /// The workers of the proxy, this one among them.
+    fn workers(&self) -> &dyn Workers;
 }
 
 /// Has a type answer what a [`Proxy`](crate::plugin::Proxy) is asked by one that it holds in a field.
@@ -102,6 +117,14 @@ macro_rules! proxy_by {
 
             fn set_gauge(&self, gauge: usize, value: u64) {
                 self.$field.set_gauge(gauge, value);
+            }
+
+            fn stream(&self) -> Option<$crate::task::StreamId> {
+                self.$field.stream()
+            }
+
+            fn workers(&self) -> &dyn $crate::task::Workers {
+                self.$field.workers()
             }
         }
     };

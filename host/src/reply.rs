@@ -1,14 +1,11 @@
 //! Our own answers: errors in the shape of the API that was asked, OpenAI's unless it is another's, or for gRPC a status
-//! with its sentence, and honest about whether and when to come back. The rules follow what the SDKs do: a delay of up to 60 s is given exactly
-//! (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1); beyond that, and where no wait helps,
-//! `x-should-retry: false` stops them, since some would sleep it out.
+//! with its sentence, and honest about whether and when to come back ([`RetryAfter`]).
 
 use crate::protocol::Protocol;
-use core::time::Duration;
+use crate::retry_after::{RetryAfter, SHOULD_RETRY};
 use serde::Serialize;
 use std::borrow::Cow;
 use tidegate_policy::api::Dialect;
-use tidegate_policy::refused::MAX_RETRY;
 
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,17 +132,16 @@ impl Reply {
         says("retry-after-ms") && !says("x-should-retry")
     }
 
-    /// With the time after which to come back.
+    /// With the time after which to come back, or that this does not help.
     #[must_use]
-    pub fn retry_after(self, wait: Duration) -> Self {
-        let millis = wait.as_nanos().div_ceil(1_000_000).max(1);
-        let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
-        let told = self.with("retry-after-ms", millis.to_string()).with("retry-after", seconds.to_string());
-        if wait > Duration::from_nanos(MAX_RETRY) {
-            told.with("x-should-retry", "false".to_owned())
-        } else {
-            told
-        }
+    pub fn retry_after(self, after: impl Into<RetryAfter>) -> Self {
+        after.into().headers().fold(self, |reply, (name, value)| reply.with(name, value))
+    }
+
+    /// With word that no wait helps.
+    #[must_use]
+    pub fn never_retry(self) -> Self {
+        self.with(SHOULD_RETRY, "false".to_owned())
     }
 }
 
@@ -171,6 +167,7 @@ pub fn reset_time(nanos: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     fn error() -> Reply {
         let object = ErrorObject { message: "a \"b\"", kind: "t", code: "c", param: None };
@@ -228,27 +225,9 @@ mod tests {
         assert_eq!(header(&grpc, "content-type"), None);
         assert_eq!(header(&grpc, "retry-after-ms").as_deref(), Some("2000"));
         assert_eq!(header(&grpc, "grpc-retry-pushback-ms").as_deref(), Some("2000"));
-        let never = error().with("x-should-retry", "false".to_owned()).for_grpc();
+        let never = error().never_retry().for_grpc();
         assert_eq!(header(&never, "grpc-retry-pushback-ms").as_deref(), Some("-1"));
         assert_eq!(header(&error().for_grpc(), "grpc-retry-pushback-ms"), None);
-    }
-
-    #[test]
-    fn the_wait_is_told_in_both_headers_rounded_up_and_never_zero() {
-        let reply = error().retry_after(Duration::from_micros(1_200_001));
-        assert_eq!(header(&reply, "retry-after-ms").as_deref(), Some("1201"));
-        assert_eq!(header(&reply, "retry-after").as_deref(), Some("2"));
-        let reply = error().retry_after(Duration::ZERO);
-        assert_eq!(header(&reply, "retry-after-ms").as_deref(), Some("1"));
-        assert_eq!(header(&reply, "retry-after").as_deref(), Some("1"));
-    }
-
-    #[test]
-    fn beyond_60_seconds_clients_are_told_to_stop() {
-        assert_eq!(header(&error().retry_after(Duration::from_secs(60)), "x-should-retry"), None);
-        let long = error().retry_after(Duration::from_millis(60_001));
-        assert_eq!(header(&long, "x-should-retry").as_deref(), Some("false"));
-        assert_eq!(header(&long, "retry-after").as_deref(), Some("61"));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The scan of a request's body, made once for all filters that ask for it, by whoever hands them the body: before
-//! each of their callbacks it has read what that callback is about.
+//! The scan of a request's body, made once for all filters that ask for it (see [`bodies`](crate::bodies)).
 
 use core::fmt;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};

@@ -1,5 +1,5 @@
-//! How far a tunnel is that a request asked for. Until the server has opened it, it is a request and its answer; from then on
-//! bytes flow that are nobody's body. What the client sends before is shown to nobody either: the proxy keeps it back.
+//! The state of a tunnel that a request asked for. Until the server has opened it, it is a request and its response; from then on
+//! the bytes belong to no body. Bytes that the client sends before are shown to no filter: the proxy keeps them back.
 
 use crate::headers::HeaderMap;
 use crate::protocol::Protocol;
@@ -7,14 +7,14 @@ use crate::protocol::Protocol;
 /// How far a tunnel is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tunnel {
-    /// It is none.
+    /// The request asks for no tunnel.
     #[default]
     None,
     /// An upgrade was asked for, which 101 grants.
     Upgrade,
     /// CONNECT was, which any 2xx grants.
     Connect,
-    /// Bytes flow.
+    /// The server has opened the tunnel, and bytes flow.
     Open,
 }
 

@@ -2,12 +2,14 @@
 //! attempt and tells it to come back leaves a voucher, by which the budget of retries knows the return for what it is.
 //! All filters keep them in one table of a fixed size, under the client's name.
 
-use crate::client::{ClientSources, header_name};
+use crate::client::ClientSources;
 use serde::Deserialize;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
+use tidegate_config::list::List;
+use tidegate_config::range::Count;
+use tidegate_config::text::HeaderName;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::notation::Whole;
 use tidegate_host::reply::Reply;
 use tidegate_host::store::update;
 use tidegate_policy::attempt;
@@ -30,10 +32,15 @@ const REFUSALS: [&[u8]; 3] =
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawRetryHeader {
-    name: String,
+    /// The name of the header, once in the list.
+    name: HeaderName,
+    /// What clients write into it for their first attempt.
     #[serde(default)]
-    first: Whole,
+    first: Count<0, 1, 0>,
 }
+
+/// `retry_headers` as written.
+pub type RawRetryHeaders = List<RawRetryHeader, 0, MAX_HEADERS>;
 
 /// A header in which clients count their attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,25 +63,16 @@ impl Default for RetryHeaders {
 
 impl RetryHeaders {
     /// As written under `retry_headers`: by default the header of the SDKs.
-    pub fn new(written: Option<Vec<RawRetryHeader>>) -> Result<Self, ConfigError> {
+    pub fn new(written: Option<RawRetryHeaders>) -> Result<Self, ConfigError> {
         let Some(written) = written else { return Ok(Self::default()) };
-        if written.len() > MAX_HEADERS {
-            let problem = format!("found {} headers, accepted are at most {MAX_HEADERS}", written.len());
-            return Err(ConfigError::new("retry_headers", problem));
-        }
         let mut headers: Vec<RetryHeader> = Vec::with_capacity(written.len());
         for (index, raw) in written.into_iter().enumerate() {
-            let path = format!("retry_headers[{index}]");
-            let name = header_name(&raw.name, &format!("{path}.name"))?;
+            let name = raw.name.in_lower_case();
             if headers.iter().any(|known| known.name == name) {
                 let problem = format!("found {:?} a second time, accepted is each once", raw.name);
-                return Err(ConfigError::new(format!("{path}.name"), problem));
+                return Err(ConfigError::new(format!("retry_headers[{index}].name"), problem));
             }
-            let first = u16::try_from(raw.first.0).ok().filter(|first| *first <= 1).ok_or_else(|| {
-                let problem = format!("found {}, accepted is 0 or 1", raw.first.0);
-                ConfigError::new(format!("{path}.first"), problem)
-            })?;
-            headers.push(RetryHeader { name, first });
+            headers.push(RetryHeader { name, first: u16::try_from(raw.first.get()).unwrap_or_default() });
         }
         Ok(Self(headers))
     }
@@ -205,7 +203,7 @@ mod tests {
     fn what_is_told_to_stop_or_is_a_retry_or_says_nothing_pays_for_none_and_costs_nothing() {
         let proxy = FakeProxy::default();
         refuse(&proxy, "a", "0", &reply(61));
-        refuse(&proxy, "a", "0", &reply(1).with("x-should-retry", "false".to_owned()));
+        refuse(&proxy, "a", "0", &reply(1).never_retry());
         refuse(&proxy, "a", "1", &reply(1));
         refuse(&proxy, "a", "", &reply(1));
         assert_eq!((proxy.store.loads(), proxy.store.swaps()), (0, 0));

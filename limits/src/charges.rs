@@ -9,7 +9,7 @@ use crate::rule::Rule;
 use crate::unit::Unit;
 use crate::written::RawRule;
 use sha2::{Digest, Sha256};
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::protocol::Protocol;
 use tidegate_policy::admission::Charge;
@@ -20,7 +20,8 @@ use tidegate_policy::slots::Table;
 /// No key of a client is longer, in bytes; what is longer has no override, and costs no SHA-256.
 pub const MAX_KEY: usize = 4_096;
 
-const MAX_RULES: usize = 256;
+/// The most rules of a filter.
+pub const MAX_RULES: usize = 256;
 
 /// All rules of a filter, and whom and what they know.
 #[derive(Debug)]
@@ -55,20 +56,16 @@ pub struct Later {
 impl Rules {
     /// From `limits` as written, each with what it counts. The buckets live in `table`.
     pub fn new(
-        written: Vec<(RawRule, Unit)>,
+        written: impl ExactSizeIterator<Item = (RawRule, Unit)>,
         clients: ClientSources,
         exempt: Exempt,
         table: Table,
     ) -> Result<Self, ConfigError> {
-        if written.is_empty() || written.len() > MAX_RULES {
-            let problem = format!("found {} limits, accepted are 1 to {MAX_RULES}", written.len());
-            return Err(ConfigError::new("limits", problem));
-        }
         let mut all =
             Self { rules: Vec::with_capacity(written.len()), identities: Vec::new(), clients, exempt, table };
-        for (index, (raw, unit)) in written.into_iter().enumerate() {
+        for (index, (raw, unit)) in written.enumerate() {
             let path = format!("limits[{index}]");
-            if all.rules.iter().any(|known| known.name == raw.name) {
+            if all.rules.iter().any(|known| known.name == raw.name.as_str()) {
                 let problem = format!("found {:?} a second time, accepted is each name once", raw.name);
                 return Err(ConfigError::new(format!("{path}.name"), problem));
             }
@@ -194,6 +191,7 @@ mod tests {
     use super::*;
     use crate::written::{Exceed, RawAmount, RawCondition};
     use serde_json::json;
+    use tidegate_config::text::RuleName;
     use tidegate_host::fake::FakeProxy;
     use tidegate_host::plugin::Proxy;
 
@@ -204,7 +202,7 @@ mod tests {
     fn rule(name: &str, unit: Unit, when: serde_json::Value) -> (RawRule, Unit) {
         let when: RawCondition = serde_json::from_value(when).unwrap();
         let raw = RawRule {
-            name: name.to_owned(),
+            name: RuleName::new(name).unwrap(),
             per: vec!["client".to_owned()],
             amount: amount("1000/s", 500),
             when,
@@ -218,7 +216,7 @@ mod tests {
     fn rules(written: Vec<(RawRule, Unit)>) -> Rules {
         let clients = ClientSources::new(None, None).unwrap();
         let table = Table::within(*b"tidegate.xx.", Table::MIN_BYTES).unwrap();
-        Rules::new(written, clients, Exempt::new(None).unwrap(), table).unwrap()
+        Rules::new(written.into_iter(), clients, Exempt::new(None).unwrap(), table).unwrap()
     }
 
     fn price(rule: &Rule) -> u32 {
@@ -266,7 +264,7 @@ mod tests {
         let known = rules(vec![rule("a", Unit::Tokens, json!({}))]);
         assert_eq!(known.iter().next().unwrap().amount.text, "1000 tokens per second, bursts of 500");
         let (mut wrong, unit) = rule("a", Unit::Tokens, json!({}));
-        wrong.amount = amount("1/s", 0);
+        wrong.amount = amount("1/d", 32);
         let mut identities = Vec::new();
         let clients = ClientSources::new(None, None).unwrap();
         let error = Rule::new(wrong, unit, "limits[0]", &clients, &mut identities).unwrap_err();

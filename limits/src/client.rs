@@ -9,9 +9,9 @@ use core::fmt;
 use core::net::IpAddr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
+use tidegate_config::range::{ANY, Count};
 use tidegate_host::exchange::Exchange;
-use tidegate_host::notation::Whole;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::identity::{self, Credential, Prefixes};
 
@@ -21,33 +21,24 @@ const API_KEY: &[u8] = b"x-api-key";
 /// Where an address is taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct AddressSource {
-    /// 0: the other end of the connection; N: the Nth address of `x-forwarded-for` from the right, and the
-    /// other end of the connection if there is none.
-    #[serde(default)]
-    pub trusted_hops: Whole,
-    /// By how many leading bits an IPv4 address counts, 8 to 32; by default 32.
-    pub ipv4_prefix: Option<Whole>,
-    /// By how many leading bits an IPv6 address counts, 16 to 128; by default 64.
-    pub ipv6_prefix: Option<Whole>,
+    /// 0: the address that Envoy takes for the client's. N: the Nth address of `x-forwarded-for` from the right, or as for 0
+    /// if there is none. Set `use_remote_address: true` in Envoy: then the other end of the connection is 0, Envoy
+    /// appends it to `x-forwarded-for` as 1, and the client in front of one trusted proxy is 2. Without it, clients write
+    /// the header themselves.
+    pub trusted_hops: Count<0, ANY, 0>,
+    /// The number of leading bits by which an IPv4 address counts; also of one in IPv6 (mapped, NAT64, 6to4).
+    pub ipv4_prefix: Count<8, 32, 32>,
+    /// The number of leading bits by which an IPv6 address counts. A client commonly holds a whole /64.
+    pub ipv6_prefix: Count<16, 128, 64>,
 }
 
-/// The prefixes as written at `path`.
-pub fn prefixes(ipv4: Option<Whole>, ipv6: Option<Whole>, path: &str) -> Result<Prefixes, ConfigError> {
-    let usual = Prefixes::default();
-    let bits = |written: Option<Whole>, usual: u8, least: u8, most: u8, name: &str| {
-        let found = written.map_or(u32::from(usual), |Whole(bits)| bits);
-        let accepted = u8::try_from(found).ok().filter(|bits| (least..=most).contains(bits));
-        accepted.ok_or_else(|| {
-            let problem = format!("found {found}, accepted is {least} to {most}");
-            ConfigError::new(format!("{path}.{name}"), problem)
-        })
-    };
-    Ok(Prefixes {
-        ipv4: bits(ipv4, usual.ipv4, 8, 32, "ipv4_prefix")?,
-        ipv6: bits(ipv6, usual.ipv6, 16, 128, "ipv6_prefix")?,
-    })
+impl AddressSource {
+    fn prefixes(self) -> Prefixes {
+        let bits = |written: u32| u8::try_from(written).unwrap_or(u8::MAX);
+        Prefixes { ipv4: bits(self.ipv4_prefix.number()), ipv6: bits(self.ipv6_prefix.number()) }
+    }
 }
 
 /// One source as written: a header's name, `address`, or `{address: {trusted_hops: N}}`.
@@ -90,9 +81,17 @@ impl schemars::JsonSchema for RawSource {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let name =
-            schemars::json_schema!({ "type": "string", "description": "A header's name, or address." });
-        tidegate_host::describe::text_or_object(name, "address", generator.subschema_for::<AddressSource>())
+        let name = schemars::json_schema!({
+            "type": "string",
+            "pattern": <tidegate_config::text::Header as tidegate_config::text::Kind>::PATTERN,
+            "examples": ["x-api-key", "address"]
+        });
+        let mut address = generator.subschema_for::<AddressSource>();
+        address.insert(
+            "description".to_owned(),
+            "Which address is a client's, and how much of it counts.".into(),
+        );
+        tidegate_config::schema::text_or_object(name, "address", address)
     }
 }
 
@@ -142,9 +141,8 @@ impl ClientSources {
     pub fn new(client: Option<Vec<RawSource>>, address: Option<AddressSource>) -> Result<Self, ConfigError> {
         let mut address = address;
         let sources = client.map(|written| sources(written, &mut address)).transpose()?;
-        let AddressSource { trusted_hops, ipv4_prefix, ipv6_prefix } = address.unwrap_or_default();
-        let prefixes = prefixes(ipv4_prefix, ipv6_prefix, "address")?;
-        Ok(Self { sources, trusted_hops: trusted_hops.0, prefixes })
+        let address = address.unwrap_or_default();
+        Ok(Self { sources, trusted_hops: address.trusted_hops.number(), prefixes: address.prefixes() })
     }
 
     /// Who sent this request: the first source that is present. One that is present but could mean several clients
@@ -299,14 +297,11 @@ pub fn header_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_host::config::parse;
+    use tidegate_config::parse;
     use tidegate_host::fake::FakeProxy;
 
     fn sources(client: &str, address: Option<u32>) -> Result<ClientSources, ConfigError> {
-        let address = address.map(|trusted_hops| AddressSource {
-            trusted_hops: Whole(trusted_hops),
-            ..AddressSource::default()
-        });
+        let address = address.map(|hops| parse(format!("{{\"trusted_hops\":{hops}}}").as_bytes()).unwrap());
         ClientSources::new(parse(client.as_bytes()).unwrap(), address)
     }
 
@@ -355,17 +350,24 @@ mod tests {
         assert_eq!(client(&written, &[&both[..], &[messages]].concat()), "a");
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "only read")]
+    struct Document {
+        client: Vec<RawSource>,
+    }
+
     #[test]
     fn addresses_count_by_the_prefixes_that_are_written() {
         let wide = sources(r#"[{"address":{"ipv4_prefix":8}}]"#, None).unwrap();
         assert_eq!(client(&wide, &[]), "10.0.0.0");
         for (written, path, accepted) in [
-            (r#"{"ipv4_prefix":7}"#, "address.ipv4_prefix", "8 to 32"),
-            (r#"{"ipv4_prefix":33}"#, "address.ipv4_prefix", "8 to 32"),
-            (r#"{"ipv6_prefix":15}"#, "address.ipv6_prefix", "16 to 128"),
-            (r#"{"ipv6_prefix":300}"#, "address.ipv6_prefix", "16 to 128"),
+            (r#"{"ipv4_prefix":7}"#, "client[0].address.ipv4_prefix", "8 to 32"),
+            (r#"{"ipv4_prefix":33}"#, "client[0].address.ipv4_prefix", "8 to 32"),
+            (r#"{"ipv6_prefix":15}"#, "client[0].address.ipv6_prefix", "16 to 128"),
+            (r#"{"ipv6_prefix":300}"#, "client[0].address.ipv6_prefix", "16 to 128"),
         ] {
-            let error = ClientSources::new(None, Some(parse(written.as_bytes()).unwrap())).unwrap_err();
+            let document = format!("{{\"client\":[{{\"address\":{written}}}]}}");
+            let error = parse::<Document>(document.as_bytes()).unwrap_err();
             assert!(error.path == path && error.problem.contains(accepted), "{error}");
         }
     }

@@ -5,7 +5,7 @@
 use crate::client::ClientSources;
 use crate::network::Networks;
 use core::fmt;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
 use tidegate_policy::path::is_canonical;

@@ -3,7 +3,7 @@
 //! server, so it is counted by every limit on models. A path that names one decides alone: the APIs that have such paths
 //! do not look for a model in the body, where a client could write any.
 
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::scan::Scan;
 use tidegate_policy::api;

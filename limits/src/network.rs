@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 use ipnet::IpNet;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
 
 const MAX_NETWORKS: usize = 256;
 

@@ -9,13 +9,10 @@ use crate::when::When;
 use crate::written::{Exceed, RawAmount, RawRule};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use tidegate_host::config::{ConfigError, check_rule_name};
+use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
-use tidegate_host::notation::{Whole, WrittenRate, WrittenSpan};
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
-
-const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// One rule.
 #[derive(Debug)]
@@ -59,7 +56,6 @@ impl Rule {
         clients: &ClientSources,
         identities: &mut Vec<Identity>,
     ) -> Result<Self, ConfigError> {
-        check_rule_name(&raw.name, &format!("{path}.name"))?;
         let identity = identity(&raw.per, path)?;
         let per_model = identity.parts.contains(&Part::Model);
         let by_key = identity.parts.contains(&Part::Client) && clients.have_keys();
@@ -70,7 +66,10 @@ impl Rule {
             );
             return Err(ConfigError::new(format!("{path}.overrides"), problem));
         }
-        let promised = promised(raw.exceed, path)?;
+        let promised = match raw.exceed {
+            Exceed::Reject => Duration::ZERO,
+            Exceed::Delay(delay) => delay.duration(),
+        };
         let amount = |written, path: &str| Amount::new(written, unit, promised, path);
         let mut overrides = BTreeMap::new();
         for (index, (hash, written)) in raw.overrides.iter().enumerate() {
@@ -91,14 +90,14 @@ impl Rule {
         Ok(Self {
             unit,
             identity: place,
-            mark: Fingerprinter::new([0; 16]).of([raw.name.as_bytes()]).mark,
+            mark: Fingerprinter::new([0; 16]).of([raw.name.as_str().as_bytes()]).mark,
             amount: amount(raw.amount, path)?,
             overrides,
             shadow: raw.shadow,
             needs_model: per_model || models.is_some(),
             models: models.map(|names| Models::new(&names, &format!("{when_path}.model"))).transpose()?,
             when: When::new(when, &when_path)?,
-            name: raw.name,
+            name: raw.name.into_string(),
         })
     }
 
@@ -125,7 +124,7 @@ impl Rule {
 
 impl Amount {
     fn new(raw: RawAmount, unit: Unit, promised: Duration, path: &str) -> Result<Self, ConfigError> {
-        let (WrittenRate(rate), Whole(burst)) = (raw.rate, raw.burst);
+        let (rate, burst) = (raw.rate.get(), raw.burst.number());
         let per = match rate.period.as_secs() {
             1 => "second",
             60 => "minute",
@@ -139,17 +138,6 @@ impl Amount {
         let counted = if rate.requests == 1 { unit.singular() } else { unit.plural() };
         let text = format!("{} {counted} per {per}, bursts of {burst}", rate.requests);
         Ok(Self { bucket: bucket.promising(promised), text })
-    }
-}
-
-fn promised(exceed: Exceed, path: &str) -> Result<Duration, ConfigError> {
-    match exceed {
-        Exceed::Reject => Ok(Duration::ZERO),
-        Exceed::Delay(WrittenSpan(delay)) if !delay.is_zero() && delay <= MAX_DELAY => Ok(delay),
-        Exceed::Delay(WrittenSpan(delay)) => {
-            let problem = format!("found {delay:?}, accepted is 1ms to {}s", MAX_DELAY.as_secs());
-            Err(ConfigError::new(format!("{path}.exceed.delay"), problem))
-        }
     }
 }
 

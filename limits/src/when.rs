@@ -1,49 +1,62 @@
 //! Which requests a rule is about: by path, method, headers and address, and which of those it is not about.
 
-use crate::client::{ClientSources, header_name};
+use crate::client::ClientSources;
 use crate::network::Networks;
 use core::fmt;
 use serde::Deserialize;
-use tidegate_host::config::ConfigError;
+use tidegate_config::ConfigError;
+use tidegate_config::list::List;
+use tidegate_config::text::{HeaderName, Method, PathPrefix};
 use tidegate_host::exchange::Exchange;
-use tidegate_policy::path::{is_beneath, is_canonical};
+use tidegate_policy::path::is_beneath;
+
+/// The most entries of a list.
+const MAX_LIST: usize = 256;
 
 /// `when:` as written.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RawWhen {
-    /// Canonical, starts with `/`.
-    pub path_prefix: Option<String>,
-    /// In capitals.
-    pub methods: Option<Vec<String>>,
-    /// All of which must be there.
-    #[serde(default)]
+    /// Applies to requests on and beneath this path, without percent-encoding, dot segments or repeated slashes: `/v1` is
+    /// `/v1` and `/v1/…`, not `/v10`. By default to all.
+    pub path_prefix: Option<PathPrefix>,
+    /// Applies to requests of these methods, in capitals. By default to all.
+    pub methods: Option<Methods>,
+    /// Applies to requests that have all of these headers.
     pub headers: Vec<RawHeader>,
-    /// Networks, or addresses, one of which it must come from.
+    /// Applies to requests from these networks (`10.0.0.0/8`, `::1`), at most 256. By default from all.
     pub addresses: Option<Vec<String>>,
-    /// What it must not be as well.
+    /// Does not apply to requests of which all that is written here is true.
     pub not: Option<RawNot>,
 }
+
+/// Methods as written.
+pub type Methods = List<Method, 1, MAX_LIST>;
 
 /// `when.not` as written: all that it says must be true of what a rule is not about.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RawNot {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
-    #[serde(default)]
+    /// Not to requests on and beneath this path.
+    path_prefix: Option<PathPrefix>,
+    /// Not to requests of these methods.
+    methods: Option<Methods>,
+    /// Not to requests that have all of these headers.
     headers: Vec<RawHeader>,
+    /// Not to requests from these networks, at most 256.
     addresses: Option<Vec<String>>,
 }
 
 /// A header, and its value if one is asked for, as written.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 pub struct RawHeader {
-    name: String,
+    /// The name of the header.
+    name: HeaderName,
+    /// The value that it must have. By default any.
     value: Option<String>,
 }
 
@@ -95,38 +108,17 @@ impl When {
 
 impl Condition {
     fn new(raw: RawNot, path: &str) -> Result<Self, ConfigError> {
-        let unmatchable = |prefix: &&String| !prefix.starts_with('/') || !is_canonical(prefix.as_bytes());
-        if let Some(prefix) = raw.path_prefix.as_ref().filter(unmatchable) {
-            let problem = format!(
-                "found {prefix:?}, accepted is a prefix that starts with / and holds no %, ?, #, // or dot segment: \
-             requests are matched in that spelling"
-            );
-            return Err(ConfigError::new(format!("{path}.path_prefix"), problem));
-        }
-        for (index, method) in raw.methods.iter().flatten().enumerate() {
-            if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
-                let problem = format!("found {method:?}, accepted is a method in capitals such as POST");
-                return Err(ConfigError::new(format!("{path}.methods[{index}]"), problem));
-            }
-        }
-        if raw.methods.as_ref().is_some_and(Vec::is_empty) {
-            let problem = "found an empty list, accepted is at least one method, or no list for all";
-            return Err(ConfigError::new(format!("{path}.methods"), problem));
-        }
-        let mut headers = Vec::with_capacity(raw.headers.len());
-        for (index, header) in raw.headers.into_iter().enumerate() {
-            let name = header_name(&header.name, &format!("{path}.headers[{index}].name"))?;
-            headers.push((name, header.value.map(String::into_bytes)));
-        }
         let at = format!("{path}.addresses");
         if raw.addresses.as_ref().is_some_and(Vec::is_empty) {
             let problem = "found an empty list, accepted is at least one network, or no list for all";
             return Err(ConfigError::new(at, problem));
         }
+        let header = |header: RawHeader| (header.name.in_lower_case(), header.value.map(String::into_bytes));
+        let methods = |methods: Methods| methods.into_iter().map(|method| method.into_bytes()).collect();
         Ok(Self {
-            path_prefix: raw.path_prefix.map(String::into_bytes),
-            methods: raw.methods.map(|methods| methods.into_iter().map(String::into_bytes).collect()),
-            headers,
+            path_prefix: raw.path_prefix.map(|prefix| prefix.into_bytes()),
+            methods: raw.methods.map(methods),
+            headers: raw.headers.into_iter().map(header).collect(),
             addresses: raw.addresses.map(|written| Networks::new(&written, &at)).transpose()?,
         })
     }
@@ -191,7 +183,7 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_host::config::parse;
+    use tidegate_config::parse;
     use tidegate_host::fake::FakeProxy;
 
     fn applies(when: &str, peer: &str, headers: &[(&str, &str)]) -> bool {
@@ -225,13 +217,21 @@ mod tests {
     fn exceptions_and_networks_that_make_no_sense_are_refused() {
         for (text, path) in [
             (r#"{"not":{}}"#, "when.not"),
-            (r#"{"not":{"path_prefix":"v1"}}"#, "when.not.path_prefix"),
             (r#"{"addresses":[]}"#, "when.addresses"),
             (r#"{"addresses":["10.0.0.0/8","ten"]}"#, "when.addresses[1]"),
             (r#"{"not":{"addresses":["::/200"]}}"#, "when.not.addresses[0]"),
         ] {
             let raw = parse(text.as_bytes()).unwrap();
             assert_eq!(When::new(raw, "when").unwrap_err().path, path, "{text}");
+        }
+        for (text, path) in [
+            (r#"{"not":{"path_prefix":"v1"}}"#, "not.path_prefix"),
+            (r#"{"path_prefix":"/v1/../x"}"#, "path_prefix"),
+            (r#"{"methods":["post"]}"#, "methods[0]"),
+            (r#"{"methods":[]}"#, "methods"),
+            (r#"{"headers":[{"name":"a b"}]}"#, "headers[0].name"),
+        ] {
+            assert_eq!(parse::<RawWhen>(text.as_bytes()).map(|_| ()).unwrap_err().path, path, "{text}");
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The parts of a rule as an operator writes them. That they have this shape does not say that they can be enforced.
 
-use crate::when::{RawHeader, RawNot, RawWhen};
+use crate::when::{Methods, RawHeader, RawNot, RawWhen};
 use core::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
-use tidegate_host::notation::{Whole, WrittenRate, WrittenSpan};
+use tidegate_config::range::{ANY, Count, SECOND, Span};
+use tidegate_config::rate::Rate;
+use tidegate_config::text::{PathPrefix, RuleName};
 
 /// A rule as written, whatever it counts.
 pub struct RawRule {
     /// Its name.
-    pub name: String,
+    pub name: RuleName,
     /// What it counts by.
     pub per: Vec<String>,
     /// The bucket of a client that has none of its own.
@@ -28,25 +30,30 @@ pub struct RawRule {
 /// `when:` as written, where a rule can apply to models too.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RawCondition {
-    path_prefix: Option<String>,
-    methods: Option<Vec<String>>,
-    #[serde(default)]
+    /// Applies to requests on and beneath this path, without percent-encoding, dot segments or repeated slashes: `/v1` is
+    /// `/v1` and `/v1/…`, not `/v10`. By default to all.
+    path_prefix: Option<PathPrefix>,
+    /// Applies to requests of these methods, in capitals. By default to all.
+    methods: Option<Methods>,
+    /// Applies to requests that have all of these headers.
     headers: Vec<RawHeader>,
+    /// Applies to requests from these networks (`10.0.0.0/8`, `::1`), at most 256, as `address` tells where they come from.
+    /// By default from all.
     addresses: Option<Vec<String>>,
+    /// Does not apply to requests of which all that is written here is true.
     not: Option<RawNot>,
+    /// Applies to requests whose path or body names such a model: one name, or a list of up to 256. A `*` at its end stands
+    /// for any end; the empty name is that of a request that names none. By default to all.
     model: Option<RawModels>,
 }
 
-/// One model's name, or several.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a model's name, such as \"deepseek-r1\" or \"deepseek-*\", or a list of them")]
-pub enum RawModels {
-    /// One.
+enum RawModels {
     One(String),
-    /// Several.
     Several(Vec<String>),
 }
 
@@ -62,14 +69,19 @@ impl RawCondition {
     }
 }
 
-/// How much is admitted.
+/// The size of a bucket.
 #[derive(Clone, Copy, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawAmount {
-    pub(crate) rate: WrittenRate,
-    pub(crate) burst: Whole,
+    /// How fast the bucket refills.
+    pub(crate) rate: Rate<1_000_000>,
+    /// How much the bucket holds. It must refill within 31 days.
+    pub(crate) burst: Count<1, ANY>,
 }
+
+/// How long a request may be held.
+pub type Delay = Span<1, { 60 * SECOND }>;
 
 /// What happens to a request that is too much.
 #[derive(Clone, Copy, Default)]
@@ -78,15 +90,15 @@ pub enum Exceed {
     #[default]
     Reject,
     /// It is held until its turn, if that comes within so long.
-    Delay(WrittenSpan),
+    Delay(Delay),
 }
 
 impl<'de> Deserialize<'de> for Exceed {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Delay {
-            delay: WrittenSpan,
+        struct Own {
+            delay: Delay,
         }
         struct Written;
         impl<'de> Visitor<'de> for Written {
@@ -101,8 +113,7 @@ impl<'de> Deserialize<'de> for Exceed {
                 }
             }
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Exceed, M::Error> {
-                Delay::deserialize(MapAccessDeserializer::new(map))
-                    .map(|written| Exceed::Delay(written.delay))
+                Own::deserialize(MapAccessDeserializer::new(map)).map(|written| Exceed::Delay(written.delay))
             }
         }
         from.deserialize_any(Written)
@@ -116,7 +127,12 @@ impl schemars::JsonSchema for Exceed {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut delay = generator.subschema_for::<Delay>();
+        delay.insert(
+            "description".to_owned(),
+            "How long a request may be held. Those held go on in order.".into(),
+        );
         let reject = schemars::json_schema!({ "const": "reject" });
-        tidegate_host::describe::text_or_object(reject, "delay", generator.subschema_for::<WrittenSpan>())
+        tidegate_config::schema::text_or_object(reject, "delay", delay)
     }
 }

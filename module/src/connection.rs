@@ -12,6 +12,7 @@ use proxy_wasm::types::Action;
 use std::rc::Rc;
 use tidegate_host::connection::{Connection, Fate, Link};
 use tidegate_host::proxy_by;
+use tidegate_host::task::StreamId;
 use tidegate_policy::timestamp::Timestamp;
 
 /// The context that the SDK owns.
@@ -49,7 +50,7 @@ impl<C: Connection + 'static> Inner<C> {
             return Action::Pause;
         }
         let alarm = Cell::new(self.alarm.get());
-        let link = WasmLink { proxy: WasmProxy::new(&self.worker, &alarm, now) };
+        let link = WasmLink { proxy: WasmProxy::new(&self.worker, Some(StreamId(self.id)), &alarm, now) };
         let fate = self.guard.try_borrow_mut().map_or(Fate::Keep, |mut guard| question(&mut guard, &link));
         if fate == Fate::Close {
             self.closed.set(true);
@@ -104,7 +105,9 @@ impl<C: Connection + 'static> StreamContext for NetworkStream<C> {
 impl<C: Connection + 'static> Drop for NetworkStream<C> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
-        let link = WasmLink { proxy: WasmProxy::new(&self.inner.worker, &no_alarm, None) };
+        let link = WasmLink {
+            proxy: WasmProxy::new(&self.inner.worker, Some(StreamId(self.inner.id)), &no_alarm, None),
+        };
         if let Ok(mut guard) = self.inner.guard.try_borrow_mut() {
             guard.on_close(&link);
         }

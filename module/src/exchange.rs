@@ -6,11 +6,13 @@ use crate::worker::Worker;
 use core::cell::{Cell, OnceCell, RefCell};
 use core::ops::Range;
 use proxy_wasm::types::MapType;
-use tidegate_host::exchange::{Exchange, Fact, FactValue, Stream};
+use tidegate_host::bodies::{Bodies, Response};
+use tidegate_host::exchange::{Exchange, Fact, FactValue, Filter};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::proxy_by;
 use tidegate_host::scan::Scan;
+use tidegate_host::task::StreamId;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
@@ -18,6 +20,8 @@ use tidegate_policy::timestamp::Timestamp;
 /// What a callback is about.
 #[derive(Default)]
 pub struct Callback {
+    /// Of which stream it is.
+    pub stream: Option<StreamId>,
     /// What the exchange is.
     pub protocol: Protocol,
     /// In whose words its API speaks, if that is known.
@@ -28,6 +32,8 @@ pub struct Callback {
     pub now: Option<Timestamp>,
     /// Whether more of the request, or of its response, is to come.
     pub goes_on: bool,
+    /// Whether it is about the response's headers.
+    pub begins_response: bool,
     /// Whether trailers have come.
     pub has_trailers: bool,
     /// The body that it is about, and where in it the bytes are that have arrived.
@@ -42,7 +48,7 @@ pub struct WasmExchange<'a> {
     response_headers: OnceCell<HeaderMap>,
     response_trailers: OnceCell<HeaderMap>,
     arrived: OnceCell<Vec<u8>>,
-    scan: Option<Box<Scan>>,
+    bodies: Option<&'a Bodies>,
     edits: RefCell<Vec<Edit>>,
     facts: RefCell<Vec<(Fact, Option<FactValue>)>>,
 }
@@ -56,37 +62,49 @@ impl<'a> WasmExchange<'a> {
             None => (OnceCell::new(), OnceCell::new()),
         };
         Self {
-            proxy: WasmProxy::new(worker, alarm, callback.now),
+            proxy: WasmProxy::new(worker, callback.stream, alarm, callback.now),
             callback,
             request_headers,
             response_headers,
             response_trailers: OnceCell::new(),
             arrived: OnceCell::new(),
-            scan: None,
+            bodies: None,
             edits: RefCell::new(Vec::new()),
             facts: RefCell::new(Vec::new()),
         }
     }
 
-    /// Has `scan` read what has arrived of the request's body, and the end if there is one.
-    pub fn read(&self, scan: &mut Scan, stream: &mut impl Stream) {
-        if scan.goes_on() {
-            scan.feed(self.arrived(), stream.text_sink());
+    /// Has `bodies` read what this callback is about.
+    pub fn read<F: Filter>(&self, bodies: &mut Bodies, stream: &mut F::Stream) {
+        let is_last = !self.callback.goes_on;
+        match &self.callback.body {
+            Some((Body::Request, _)) if F::SCANS => {
+                let worker = self.proxy.worker;
+                let needs = (worker.scan, worker.fingerprinter);
+                bodies.read_request(needs, stream, || self.arrived(), is_last);
+            }
+            Some((Body::Response, range)) if F::READS_RESPONSES => {
+                bodies.read_response(range.len(), || self.arrived(), is_last);
+                if self.callback.has_trailers {
+                    bodies.end_response(|| self.response_trailers());
+                }
+            }
+            None if self.callback.begins_response && (F::SCANS || F::READS_RESPONSES) => {
+                bodies.begin_response(stream, self.callback.protocol, || self.response_headers());
+            }
+            _ => {}
         }
-        if !self.callback.goes_on {
-            scan.finish(stream.text_sink());
-        }
+    }
+
+    /// Lets the filter see what has been read.
+    pub fn lend(self, bodies: &'a Bodies) -> Self {
+        Self { bodies: Some(bodies), ..self }
     }
 
     /// In whose words the API speaks that is asked, as far as what has been read tells.
     pub fn known_dialect(&self) -> Option<Dialect> {
         let by_path = || self.request_headers.get().map(|headers| Dialect::of(&headers.path()));
         self.callback.dialect.or_else(by_path)
-    }
-
-    /// Lets the filter see what has been read.
-    pub fn show(&mut self, scan: Option<Box<Scan>>) {
-        self.scan = scan;
     }
 
     /// Whether this callback is about the request's body.
@@ -97,11 +115,6 @@ impl<'a> WasmExchange<'a> {
     /// What is to be changed in the request's body.
     pub fn take_edits(&self) -> Vec<Edit> {
         self.edits.take()
-    }
-
-    /// The scan, to go on with in the next callback.
-    pub fn into_scan(self) -> Option<Box<Scan>> {
-        self.scan
     }
 }
 
@@ -144,7 +157,7 @@ impl Exchange for WasmExchange<'_> {
     }
 
     fn scan(&self) -> Option<&Scan> {
-        self.scan.as_deref()
+        self.bodies.and_then(Bodies::scan)
     }
 
     fn held(&self) -> Vec<u8> {
@@ -194,6 +207,10 @@ impl Exchange for WasmExchange<'_> {
 
     fn remove_response_header(&self, name: &'static str) {
         hostcalls::remove_header(MapType::HttpResponseHeaders, name);
+    }
+
+    fn response(&self) -> Option<&Response> {
+        self.bodies.and_then(Bodies::response)
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

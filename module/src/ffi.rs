@@ -74,6 +74,9 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, name_size: usize, queue: *mut u32) -> u32;
+    fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -171,6 +174,26 @@ pub fn send_local_response(
 pub fn close_downstream() -> bool {
     let status = unsafe { proxy_close_stream(DOWNSTREAM) };
     status == OK
+}
+
+/// The queue of this name, made if there is none, whose messages come to this thread. `None` if the host has no queues.
+pub fn register_queue(name: &[u8]) -> Option<u32> {
+    let mut queue = 0;
+    let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut queue) };
+    (status == OK).then_some(queue)
+}
+
+/// Puts a message into a queue. False if there is no such queue.
+pub fn enqueue(queue: u32, message: &[u8]) -> bool {
+    let status = unsafe { proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) };
+    status == OK
+}
+
+/// Takes the oldest message out of a queue; `None` if it is empty or not there.
+pub fn dequeue(queue: u32) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = unsafe { proxy_dequeue_shared_queue(queue, &mut data, &mut size) };
+    (status == OK).then(|| unsafe { take(data, size) })
 }
 
 /// 16 random bytes; `None` if the host has none.

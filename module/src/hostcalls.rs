@@ -9,6 +9,7 @@ use core::ops::Range;
 use core::time::Duration;
 use proxy_wasm::hostcalls as sdk;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+use tidegate_host::call::{GrpcCall, HttpCall};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::grpc_status;
 use tidegate_host::reply::Reply;
@@ -144,6 +145,48 @@ pub fn reply(reply: &Reply) -> bool {
     let Reply { status, headers, body, details, .. } = reply;
     let headers = wire(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     ffi::send_local_response(*status, details.as_bytes(), body, &headers, grpc_status(*status))
+}
+
+/// Sends an HTTP request to a cluster; what the host calls it, or `None` if it would not. The SDK brings the answer to the
+/// root whose callback this is.
+pub fn call_http(call: &HttpCall<'_>) -> Option<u32> {
+    let pseudo = [(":method", call.method), (":authority", call.authority), (":path", call.path)];
+    let headers = pseudo.iter().chain(call.headers).copied().collect();
+    let body = (!call.body.is_empty()).then_some(call.body);
+    let timeout = Duration::from_millis(u64::from(call.deadline.millis()));
+    sdk::dispatch_http_call(call.cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// Sends a gRPC message to a cluster; as [`call_http`].
+pub fn call_grpc(call: &GrpcCall<'_>) -> Option<u32> {
+    let timeout = Duration::from_millis(u64::from(call.deadline.millis()));
+    let upstream = call.upstream.as_str();
+    sdk::dispatch_grpc_call(upstream, call.service, call.method, Vec::new(), Some(call.message), timeout).ok()
+}
+
+/// At most `most` bytes of the body that answers an HTTP call.
+pub fn http_answer(most: usize) -> Vec<u8> {
+    ffi::buffer(BufferType::HttpCallResponseBody, 0, most)
+}
+
+/// At most `most` bytes of the message that answers a gRPC call.
+pub fn grpc_answer(most: usize) -> Vec<u8> {
+    ffi::buffer(BufferType::GrpcReceiveBuffer, 0, most)
+}
+
+/// A queue whose messages come to this thread, under a name that nobody can know.
+pub fn new_queue() -> Option<u32> {
+    ffi::register_queue(&[b"tidegate-".as_slice(), &ffi::random_bytes()?].concat())
+}
+
+/// Puts a message into a queue. False if there is no such queue.
+pub fn enqueue(queue: u32, message: &[u8]) -> bool {
+    ffi::enqueue(queue, message)
+}
+
+/// Takes the oldest message out of a queue.
+pub fn dequeue(queue: u32) -> Option<Vec<u8>> {
+    ffi::dequeue(queue)
 }
 
 /// Makes the stream of the context `id` the one that calls are about. False if it is gone.

@@ -2,8 +2,8 @@
 //! that the module holds.
 //!
 //! [`root`] turns a plugin into proxy-wasm contexts: [`stream`] an HTTP filter, which sees [`exchange`], and
-//! [`connection`] a network filter. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds
-//! every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
+//! [`connection`] a network filter; [`task`] runs what it does beside both, whose [`calls`] leave the proxy and whom others
+//! [`wake`]. [`proxy`] and [`worker`] are what they share, [`timer`] wakes them; [`hostcalls`] holds every call to the proxy, and [`ffi`] those that the SDK does not make as they are needed here.
 
 #![allow(
     dead_code,
@@ -11,6 +11,7 @@
 )]
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 
+mod calls;
 mod connection;
 mod exchange;
 mod ffi;
@@ -18,20 +19,24 @@ mod hostcalls;
 mod proxy;
 mod root;
 mod stream;
+mod task;
 mod timer;
+mod wake;
 mod worker;
 
 #[allow(unused_imports, reason = "one of them is chosen")]
 use root::{Http, Network};
 
 macro_rules! choose {
-    ($($feature:literal: $root:ty,)+) => {
+    ($($kind:ident $feature:literal $key:ident: $plugin:path,)+) => {
         $(#[cfg(feature = $feature)]
-        type Chosen = $root;)+
+        type Chosen = choose!($kind $plugin);)+
         #[cfg(not(any($(feature = $feature),+)))]
         compile_error!(concat!("choose the filter by a feature:" $(, " ", $feature)+));
         choose!(one of $($feature)+);
     };
+    (network $guard:path) => { Network<$guard> };
+    (http $filter:path) => { Http<$filter> };
     (one of $first:literal $($other:literal)*) => {
         $(#[cfg(all(feature = $first, feature = $other))]
         compile_error!(concat!("choose one filter, not both ", $first, " and ", $other));)*
@@ -40,17 +45,11 @@ macro_rules! choose {
     (one of) => {};
 }
 
-choose! {
-    "connection-guard": Network<tidegate_connection_guard::ConnectionGuard>,
-    "degradation": Http<tidegate_degradation::Degradation>,
-    "header-limit": Http<tidegate_header_limit::HeaderLimit>,
-    "input-limit": Http<tidegate_input_limit::InputLimit>,
-    "rate-limit": Http<tidegate_rate_limit::RateLimit>,
-    "retry-budget": Http<tidegate_retry_budget::RetryBudget>,
-    "slow-client": Http<tidegate_slow_client::SlowClient>,
-    "tidegate": Http<tidegate_composite::Tidegate>,
-    "store-contract": Http<tidegate_store_contract::StoreContract>,
-}
+tidegate_chain::each_filter!(choose,
+    http "tidegate" tidegate: tidegate_composite::Tidegate,
+    http "store-contract" store_contract: tidegate_store_contract::StoreContract,
+    http "task-contract" task_contract: tidegate_task_contract::TaskContract,
+);
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -4,8 +4,10 @@ use crate::hostcalls::{self, SharedData};
 use crate::worker::Worker;
 use core::cell::{Cell, OnceCell};
 use core::net::IpAddr;
+use std::rc::Rc;
 use tidegate_host::plugin::Proxy;
 use tidegate_host::store::Store;
+use tidegate_host::task::{Alone, StreamId, Workers};
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -13,16 +15,24 @@ use tidegate_policy::timestamp::Timestamp;
 pub struct WasmProxy<'a> {
     /// Which one.
     pub worker: &'a Worker,
+    stream: Option<StreamId>,
     alarm: &'a Cell<Option<Timestamp>>,
     now: OnceCell<Timestamp>,
     peer: OnceCell<Option<IpAddr>>,
+    workers: OnceCell<Option<Rc<dyn Workers>>>,
 }
 
 impl<'a> WasmProxy<'a> {
-    /// On this worker; `alarm` holds the alarm that is set, `now` when the callback began, if that is known.
-    pub fn new(worker: &'a Worker, alarm: &'a Cell<Option<Timestamp>>, now: Option<Timestamp>) -> Self {
+    /// On this worker, of this stream, or of none; `alarm` holds the alarm that is set, `now` when the callback began, if that
+    /// is known.
+    pub fn new(
+        worker: &'a Worker,
+        stream: Option<StreamId>,
+        alarm: &'a Cell<Option<Timestamp>>,
+        now: Option<Timestamp>,
+    ) -> Self {
         let now = now.map_or_else(OnceCell::new, OnceCell::from);
-        Self { worker, alarm, now, peer: OnceCell::new() }
+        Self { worker, stream, alarm, now, peer: OnceCell::new(), workers: OnceCell::new() }
     }
 }
 
@@ -52,7 +62,7 @@ impl Proxy for WasmProxy<'_> {
     }
 
     fn peer(&self) -> Option<IpAddr> {
-        *self.peer.get_or_init(hostcalls::peer)
+        *self.peer.get_or_init(|| self.stream.and_then(|_| hostcalls::peer()))
     }
 
     fn set_alarm(&self, at: Option<Timestamp>) {
@@ -65,5 +75,13 @@ impl Proxy for WasmProxy<'_> {
 
     fn set_gauge(&self, gauge: usize, value: u64) {
         self.worker.set_gauge(gauge, value);
+    }
+
+    fn stream(&self) -> Option<StreamId> {
+        self.stream
+    }
+
+    fn workers(&self) -> &dyn Workers {
+        self.workers.get_or_init(|| self.worker.workers()).as_deref().unwrap_or(&Alone)
     }
 }

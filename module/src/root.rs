@@ -4,13 +4,14 @@
 use crate::connection::NetworkStream;
 use crate::hostcalls;
 use crate::stream::HttpStream;
+use crate::task;
 use crate::worker::Worker;
 use log::error;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::ContextType;
 use std::rc::Rc;
 use tidegate_host::connection::Guard;
-use tidegate_host::exchange::{Filter, Stream};
+use tidegate_host::exchange::Filter;
 use tidegate_host::plugin::Plugin;
 
 /// An HTTP filter on one worker.
@@ -21,19 +22,20 @@ pub struct Network<G>(Root<G>);
 
 struct Root<P> {
     configured: Option<(P, Rc<Worker>)>,
+    task: Option<Box<dyn task::Root>>,
 }
 
 impl<F> Http<F> {
     /// Not configured yet.
     pub const fn new() -> Self {
-        Self(Root { configured: None })
+        Self(Root { configured: None, task: None })
     }
 }
 
 impl<G> Network<G> {
     /// Not configured yet.
     pub const fn new() -> Self {
-        Self(Root { configured: None })
+        Self(Root { configured: None, task: None })
     }
 }
 
@@ -43,7 +45,11 @@ impl<P: Plugin> Root<P> {
         let configured = plugin.and_then(|plugin| {
             let mut worker = Worker::new(&plugin.metrics(), &plugin.gauges())?;
             set_up(&plugin, &mut worker);
-            self.configured = Some((plugin, Rc::new(worker)));
+            let worker = Rc::new(worker);
+            if P::HAS_TASK {
+                self.task = plugin.task().map(|task| task::run(task, &worker));
+            }
+            self.configured = Some((plugin, worker));
             Ok(())
         });
         if let Err(reason) = &configured {
@@ -57,14 +63,35 @@ impl<P: Plugin> Root<P> {
             worker.timer.tick(hostcalls::now());
         }
     }
+
+    fn tell_task(&self, of: impl FnOnce(&dyn task::Root)) {
+        if P::HAS_TASK
+            && let Some(task) = &self.task
+        {
+            of(&**task);
+        }
+    }
 }
 
-impl<F> Context for Http<F> {}
+/// A plugin's root as the SDK asks it, but for what differs between filters and guards.
+macro_rules! task_callbacks {
+    ($root:ident, $plugin:ident: $bound:path) => {
+        impl<$plugin: $bound> Context for $root<$plugin> {
+            fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
+                self.0.tell_task(|task| task.on_http_answer(token, size));
+            }
 
-impl<F: Filter + 'static> RootContext for Http<F>
-where
-    F::Stream: 'static,
-{
+            fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+                self.0.tell_task(|task| task.on_grpc_answer(token, status, size));
+            }
+        }
+    };
+}
+
+task_callbacks!(Http, F: Filter);
+task_callbacks!(Network, G: Guard);
+
+impl<F: Filter + 'static> RootContext for Http<F> {
     fn on_configure(&mut self, size: usize) -> bool {
         self.0.configure(size, |filter, worker| {
             (worker.max_held, worker.scan) = (filter.max_held(), filter.scan())
@@ -72,22 +99,24 @@ where
     }
 
     fn on_tick(&mut self) {
-        if F::Stream::SETS_ALARMS {
+        if F::SETS_ALARMS || F::HAS_TASK {
             self.0.tick();
         }
     }
 
+    fn on_queue_ready(&mut self, queue: u32) {
+        self.0.tell_task(|task| task.on_queue(queue));
+    }
+
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let (filter, worker) = self.0.configured.as_ref()?;
-        Some(Box::new(HttpStream::new(id, filter.stream(), Rc::clone(worker))))
+        Some(Box::new(HttpStream::<F>::new(id, filter.stream(), Rc::clone(worker))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 }
-
-impl<G> Context for Network<G> {}
 
 impl<G: Guard + 'static> RootContext for Network<G>
 where
@@ -99,6 +128,10 @@ where
 
     fn on_tick(&mut self) {
         self.0.tick();
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        self.0.tell_task(|task| task.on_queue(queue));
     }
 
     fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {

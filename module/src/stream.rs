@@ -15,10 +15,11 @@ use core::cell::{Cell, RefCell};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use std::rc::Rc;
-use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::bodies::Bodies;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
-use tidegate_host::scan::Scan;
+use tidegate_host::task::StreamId;
 use tidegate_host::tunnel::Tunnel;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite;
@@ -27,13 +28,13 @@ use tidegate_policy::timestamp::Timestamp;
 const CONTENT_LENGTH: &str = "content-length";
 
 /// The context that the SDK owns.
-pub struct HttpStream<S: Stream + 'static> {
-    inner: Rc<Inner<S>>,
+pub struct HttpStream<F: Filter + 'static> {
+    inner: Rc<Inner<F>>,
 }
 
-struct Inner<S> {
+struct Inner<F: Filter> {
     id: u32,
-    filter: RefCell<S>,
+    filter: RefCell<F::Stream>,
     worker: Rc<Worker>,
     protocol: Cell<Protocol>,
     dialect: Cell<Option<Dialect>>,
@@ -42,8 +43,7 @@ struct Inner<S> {
     response: Direction,
     replied: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
-    scan: Cell<Option<Box<Scan>>>,
-    is_unread: Cell<bool>,
+    bodies: RefCell<Bodies>,
 }
 
 /// How a request, or its response, stands with the host.
@@ -54,9 +54,9 @@ struct Direction {
     held_back: Cell<usize>,
 }
 
-impl<S: Stream + 'static> HttpStream<S> {
+impl<F: Filter + 'static> HttpStream<F> {
     /// For the context `id`.
-    pub fn new(id: u32, filter: S, worker: Rc<Worker>) -> Self {
+    pub fn new(id: u32, filter: F::Stream, worker: Rc<Worker>) -> Self {
         let inner = Inner {
             id,
             filter: RefCell::new(filter),
@@ -68,8 +68,7 @@ impl<S: Stream + 'static> HttpStream<S> {
             response: Direction::default(),
             replied: Cell::default(),
             alarm: Cell::default(),
-            scan: Cell::default(),
-            is_unread: Cell::default(),
+            bodies: RefCell::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -80,8 +79,8 @@ impl<S: Stream + 'static> HttpStream<S> {
         body: Body,
         size: usize,
         end: bool,
-        arrive: impl FnOnce(&mut S, &dyn Exchange, usize) -> Flow,
-        finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+        arrive: impl FnOnce(&mut F::Stream, &dyn Exchange, usize) -> Flow,
+        finish: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
     ) -> Action {
         if self.inner.flows_through_tunnel(body) {
             return self.inner.action(body);
@@ -100,7 +99,7 @@ impl<S: Stream + 'static> HttpStream<S> {
         action
     }
 
-    fn trailers(&self, body: Body, finish: impl FnOnce(&mut S, &dyn Exchange) -> Flow) -> Action {
+    fn trailers(&self, body: Body, finish: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow) -> Action {
         if self.inner.flows_through_tunnel(body) {
             return self.inner.action(body);
         }
@@ -111,30 +110,33 @@ impl<S: Stream + 'static> HttpStream<S> {
     }
 }
 
-impl<S: Stream + 'static> Inner<S> {
+impl<F: Filter + 'static> Inner<F> {
     fn ask(
         self: &Rc<Self>,
         side: Body,
         callback: Callback,
-        question: impl FnOnce(&mut S, &dyn Exchange) -> Flow,
+        question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
     ) -> Action {
         let alarm = Cell::new(self.alarm.get());
-        let callback = Callback { protocol: self.protocol.get(), dialect: self.dialect.get(), ..callback };
-        let mut exchange = WasmExchange::new(&self.worker, callback, &alarm);
+        let (protocol, dialect) = (self.protocol.get(), self.dialect.get());
+        let callback = Callback { stream: Some(StreamId(self.id)), protocol, dialect, ..callback };
+        let exchange = WasmExchange::new(&self.worker, callback, &alarm);
         if !self.replied.get()
             && let Ok(mut filter) = self.filter.try_borrow_mut()
+            && let Ok(mut bodies) = self.bodies.try_borrow_mut()
         {
-            if S::SCANS && side == Body::Request {
-                let scan = self.read(&exchange, &mut filter);
-                exchange.show(scan);
-            }
+            exchange.read::<F>(&mut bodies, &mut *filter);
+            let exchange = exchange.lend(&bodies);
             let flow = question(&mut filter, &exchange);
             self.dialect.set(exchange.known_dialect());
-            let flow = if S::REWRITES { self.change(&exchange, flow) } else { flow };
+            let flow = if F::REWRITES { self.change(&exchange, flow) } else { flow };
+            if let Flow::HoldUntil(at) = flow {
+                alarm.set(Some(at));
+            }
             self.follow(side, &flow);
             self.sleep_until(alarm.get().filter(|_| !self.replied.get()));
-            if S::SCANS {
-                self.scan.set(exchange.into_scan());
+            if F::READS_RESPONSES {
+                bodies.narrow(&*filter);
             }
         }
         self.action(side)
@@ -160,22 +162,6 @@ impl<S: Stream + 'static> Inner<S> {
         }
     }
 
-    /// What has been read of the request's body, with what this callback brings of it.
-    fn read(&self, exchange: &WasmExchange<'_>, filter: &mut S) -> Option<Box<Scan>> {
-        let needs = self.worker.scan?;
-        if !exchange.is_about_request_body() {
-            return self.scan.take();
-        }
-        if self.is_unread.get() || !filter.wants_scan() {
-            self.is_unread.set(true);
-            return None;
-        }
-        let begun = self.scan.take();
-        let mut scan = begun.unwrap_or_else(|| Box::new(Scan::new(needs, self.worker.fingerprinter)));
-        exchange.read(&mut scan, filter);
-        Some(scan)
-    }
-
     /// Makes the changes that filters ask for in a request's body that has come to its end. One whose changes cannot be
     /// made must not go on as it is.
     fn change(&self, exchange: &WasmExchange<'_>, flow: Flow) -> Flow {
@@ -197,7 +183,7 @@ impl<S: Stream + 'static> Inner<S> {
         match flow {
             Flow::Keep => {}
             Flow::Continue => self.hold(side, false),
-            Flow::Hold => self.hold(side, true),
+            Flow::Hold | Flow::HoldUntil(_) => self.hold(side, true),
             Flow::Reply(reply) => {
                 self.hold(Body::Request, false);
                 self.hold(Body::Response, false);
@@ -225,7 +211,7 @@ impl<S: Stream + 'static> Inner<S> {
     }
 
     fn sleep_until(self: &Rc<Self>, at: Option<Timestamp>) {
-        if !S::SETS_ALARMS || at == self.alarm.get() {
+        if !F::SETS_ALARMS || at == self.alarm.get() {
             return;
         }
         if let Some(before) = self.alarm.replace(at) {
@@ -237,16 +223,20 @@ impl<S: Stream + 'static> Inner<S> {
     }
 }
 
-impl<S: Stream + 'static> Sleeper for Inner<S> {
-    fn wake(self: Rc<Self>, now: Timestamp) {
-        self.alarm.set(None);
+impl<F: Filter + 'static> Inner<F> {
+    /// Asks the filter outside of the stream's own callbacks, and lets go what it no longer holds.
+    fn ask_apart(
+        self: &Rc<Self>,
+        now: Timestamp,
+        question: impl FnOnce(&mut F::Stream, &dyn Exchange) -> Flow,
+    ) {
         if !hostcalls::act_for(self.id) {
             return;
         }
         let held = [Body::Response, Body::Request].map(|side| (side, self.direction(side).held.get()));
         let side = if self.response.held.get() { Body::Response } else { Body::Request };
         let callback = Callback { now: Some(now), goes_on: true, ..Callback::default() };
-        self.ask(side, callback, |filter, exchange| filter.on_alarm(exchange));
+        self.ask(side, callback, question);
         if self.replied.get() {
             return;
         }
@@ -258,6 +248,19 @@ impl<S: Stream + 'static> Sleeper for Inner<S> {
     }
 }
 
+impl<F: Filter + 'static> Sleeper for Inner<F> {
+    fn wake(self: Rc<Self>, now: Timestamp) {
+        self.alarm.set(None);
+        self.ask_apart(now, |filter, exchange| filter.on_alarm(exchange));
+    }
+
+    fn ring(self: Rc<Self>, now: Timestamp) {
+        if F::HAS_TASK {
+            self.ask_apart(now, |filter, exchange| filter.on_ring(exchange));
+        }
+    }
+}
+
 fn unchangeable() -> Reply {
     let error = ErrorObject {
         message: "The request could not be changed as it has to be.",
@@ -265,13 +268,12 @@ fn unchangeable() -> Reply {
         param: None,
         code: "request_not_changed",
     };
-    Reply::error(500, error, "tidegate.request_not_changed".to_owned())
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(500, error, "tidegate.request_not_changed".to_owned()).never_retry()
 }
 
-impl<S: Stream + 'static> Context for HttpStream<S> {}
+impl<F: Filter + 'static> Context for HttpStream<F> where F::Stream: 'static {}
 
-impl<S: Stream + 'static> HttpContext for HttpStream<S> {
+impl<F: Filter + 'static> HttpContext for HttpStream<F> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let headers = (!end).then(|| hostcalls::headers(MapType::HttpRequestHeaders));
         if let Some(headers) = &headers {
@@ -287,11 +289,11 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        self.body(Body::Request, size, end, S::on_request_body, S::on_request_end)
+        self.body(Body::Request, size, end, F::Stream::on_request_body, F::Stream::on_request_end)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Request, S::on_request_end)
+        self.trailers(Body::Request, F::Stream::on_request_end)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
@@ -301,8 +303,8 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
             tunnel.set(tunnel.get().answered(headers));
         }
         let headers = headers.map(|headers| (Body::Response, headers));
-        let callback = Callback { goes_on: !end, headers, ..Callback::default() };
-        let ask = |filter: &mut S, exchange: &dyn Exchange| filter.on_response_headers(exchange);
+        let callback = Callback { goes_on: !end, begins_response: true, headers, ..Callback::default() };
+        let ask = |filter: &mut F::Stream, exchange: &dyn Exchange| filter.on_response_headers(exchange);
         let action = self.inner.ask(Body::Response, callback, ask);
         if !tunnel.get().is_open() {
             return action;
@@ -312,22 +314,23 @@ impl<S: Stream + 'static> HttpContext for HttpStream<S> {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        self.body(Body::Response, size, end, S::on_response_body, S::on_response_end)
+        self.body(Body::Response, size, end, F::Stream::on_response_body, F::Stream::on_response_end)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        self.trailers(Body::Response, S::on_response_end)
+        self.trailers(Body::Response, F::Stream::on_response_end)
     }
 }
 
-impl<S: Stream + 'static> Drop for HttpStream<S> {
+impl<F: Filter + 'static> Drop for HttpStream<F> {
     fn drop(&mut self) {
         let no_alarm = Cell::default();
         let inner = &self.inner;
-        let callback = Callback { protocol: inner.protocol.get(), ..Callback::default() };
+        let stream = Some(StreamId(inner.id));
+        let callback = Callback { stream, protocol: inner.protocol.get(), ..Callback::default() };
         let exchange = WasmExchange::new(&inner.worker, callback, &no_alarm);
-        if let Ok(mut filter) = inner.filter.try_borrow_mut() {
-            filter.on_gone(&exchange);
+        if let (Ok(mut filter), Ok(bodies)) = (inner.filter.try_borrow_mut(), inner.bodies.try_borrow()) {
+            filter.on_gone(&exchange.lend(&bodies));
         }
         inner.sleep_until(None);
         inner.hold(Body::Request, false);

@@ -13,6 +13,9 @@ use tidegate_policy::timestamp::Timestamp;
 pub trait Sleeper {
     /// Its alarm has gone off.
     fn wake(self: Rc<Self>, now: Timestamp);
+
+    /// A task rings it.
+    fn ring(self: Rc<Self>, _now: Timestamp) {}
 }
 
 /// The alarms of one worker, by time and context id.
@@ -37,6 +40,18 @@ impl Timer {
     pub fn clear(&self, at: Timestamp, id: u32) {
         if let Ok(mut alarms) = self.alarms.try_borrow_mut() {
             alarms.remove(&(at, id));
+        }
+    }
+
+    /// Rings the stream of the context `id`, if it has an alarm.
+    pub fn ring(&self, id: u32, now: Timestamp) {
+        let alarms = self.alarms.try_borrow().ok();
+        let found = alarms.and_then(|alarms| {
+            let mut sleepers = alarms.iter();
+            sleepers.find_map(|((_, sleeper), stream)| (*sleeper == id).then(|| Rc::clone(stream)))
+        });
+        if let Some(sleeper) = found {
+            sleeper.ring(now);
         }
     }
 

@@ -2,8 +2,10 @@
 
 use crate::hostcalls;
 use crate::timer::Timer;
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
+use std::rc::{Rc, Weak};
 use tidegate_host::scan::ScanNeeds;
+use tidegate_host::task::Workers;
 use tidegate_policy::fingerprint::Fingerprinter;
 
 /// One worker.
@@ -21,6 +23,8 @@ pub struct Worker {
     counters: Vec<Option<u32>>,
     gauges: Vec<Option<u32>>,
     random: Cell<u64>,
+    /// Its task holds the worker, so the worker only knows of it.
+    workers: OnceCell<Weak<dyn Workers>>,
 }
 
 impl Worker {
@@ -36,7 +40,18 @@ impl Worker {
             counters: counters.iter().map(|name| hostcalls::define_counter(name)).collect(),
             gauges: gauges.iter().map(|name| hostcalls::define_gauge(name)).collect(),
             random: Cell::new(hostcalls::random_seed()),
+            workers: OnceCell::new(),
         })
+    }
+
+    /// Lets its streams reach other workers.
+    pub fn join(&self, workers: Weak<dyn Workers>) {
+        let _ = self.workers.set(workers);
+    }
+
+    /// Other workers, if there is a task that they can reach.
+    pub fn workers(&self) -> Option<Rc<dyn Workers>> {
+        self.workers.get()?.upgrade()
     }
 
     /// 64 random bits.

@@ -4,17 +4,25 @@
 //! it is in a line, an event and a JSON text.
 //!
 //! [`Form`]: what its media type says it is. [`events`]: streams of events, [`lines`]: of JSON texts, one a line,
-//! [`document`]: one JSON text. [`text`], [`facts`], [`member`]: what one JSON text says. [`blame`]: whose fault an error is.
+//! [`document`]: one JSON text. [`text`], [`facts`], [`member`]: what one JSON text says. [`blame`]: whose fault an error is, [`finish`]: why an answer
+//! ended. [`meter`] and [`usage`]: what it reports of its cost, where somebody asks for that.
 
 pub mod blame;
 mod document;
 mod events;
 mod facts;
+mod finish;
 mod lines;
 mod member;
+mod meter;
 mod text;
+mod usage;
+mod word;
 
 pub use events::MAX_INSPECTED;
+pub use finish::Finish;
+pub use meter::Metering;
+pub use usage::Usage;
 
 use blame::Blame;
 use document::Document;
@@ -32,7 +40,7 @@ pub enum Form {
     Document,
     /// Anything else, or coded: it is not read, and its first byte is content.
     #[default]
-    Opaque,
+    Unreadable,
 }
 
 impl Form {
@@ -48,7 +56,7 @@ impl Form {
             | b"application/stream+json" => Self::Lines,
             b"application/json" | b"text/json" => Self::Document,
             other if other.starts_with(b"application/") && other.ends_with(b"+json") => Self::Document,
-            _ => Self::Opaque,
+            _ => Self::Unreadable,
         }
     }
 }
@@ -89,7 +97,7 @@ impl Shown {
         self.done && self.content && !self.cut && self.error.is_none() && !self.malformed
     }
 
-    fn hear(&mut self, said: Shown) {
+    fn merge(&mut self, said: Shown) {
         self.first = self.first.or(said.first);
         self.error = self.error.or(said.error);
         self.content |= said.content;
@@ -104,23 +112,43 @@ impl Shown {
 #[derive(Clone, Debug)]
 pub enum Watch {
     /// A stream of events.
-    Events(EventStream),
+    Events(Box<EventStream>),
     /// JSON texts, one a line.
     Lines(Lines),
     /// One JSON text.
     Document(Document),
     /// What is not read: whether anything has come.
-    Opaque(Shown),
+    Unreadable(Shown),
 }
 
 impl Watch {
     /// For an answer of this form.
     pub fn new(form: Form) -> Self {
+        Self::of(form, false)
+    }
+
+    /// The same, with [`Watch::metering`].
+    pub fn metered(form: Form) -> Self {
+        Self::of(form, true)
+    }
+
+    fn of(form: Form, is_metered: bool) -> Self {
         match form {
-            Form::Events => Self::Events(EventStream::default()),
-            Form::Lines => Self::Lines(Lines::default()),
-            Form::Document => Self::Document(Document::default()),
-            Form::Opaque => Self::Opaque(Shown::default()),
+            Form::Events => Self::Events(Box::new(EventStream::new(is_metered))),
+            Form::Lines => Self::Lines(Lines::new(is_metered)),
+            Form::Document => Self::Document(Document::new(is_metered)),
+            Form::Unreadable => Self::Unreadable(Shown::default()),
+        }
+    }
+
+    /// What it has reported of its cost: events and lines as they come, a document at its end. Nothing unless it is
+    /// [`metered`](Self::metered) and can be read.
+    pub fn metering(&self) -> Metering {
+        match self {
+            Self::Events(events) => events.metering(),
+            Self::Lines(lines) => lines.metering(),
+            Self::Document(document) => document.metering(),
+            Self::Unreadable(_) => Metering::NONE,
         }
     }
 
@@ -130,18 +158,18 @@ impl Watch {
             Self::Events(events) => events.feed(chunk),
             Self::Lines(lines) => lines.feed(chunk),
             Self::Document(document) => document.feed(chunk),
-            Self::Opaque(_) => self.pass(chunk.len()),
+            Self::Unreadable(_) => self.pass(chunk.len()),
         }
     }
 
     /// Whether the bytes matter, or only that there are some.
     pub const fn reads(&self) -> bool {
-        !matches!(self, Self::Opaque(_))
+        !matches!(self, Self::Unreadable(_))
     }
 
     /// So many bytes have come that are not read.
     pub fn pass(&mut self, bytes: usize) -> Shown {
-        if let Self::Opaque(shown) = self {
+        if let Self::Unreadable(shown) = self {
             shown.first = shown.first.or((bytes > 0).then_some(First::Content));
             return *shown;
         }
@@ -154,16 +182,16 @@ impl Watch {
             Self::Events(events) => events.feed(&[]),
             Self::Lines(lines) => lines.end(),
             Self::Document(document) => document.end(),
-            Self::Opaque(shown) => *shown,
+            Self::Unreadable(shown) => *shown,
         }
     }
 
-    /// Whether nothing that may come can change what is known of an answer that has begun.
+    /// Whether nothing that may come can change what an answer that has begun shows.
     pub const fn is_over(&self) -> bool {
         match self {
             Self::Events(_) | Self::Lines(_) => false,
             Self::Document(document) => document.is_judged(),
-            Self::Opaque(_) => true,
+            Self::Unreadable(_) => true,
         }
     }
 
@@ -172,12 +200,12 @@ impl Watch {
         matches!(self, Self::Events(_) | Self::Lines(_))
     }
 
-    /// From now on only errors matter: what cannot hold one is passed over, a chunk at a time.
-    pub const fn only_errors(&mut self) {
+    /// From now on only errors matter: what cannot hold one is passed over, a chunk at a time, unless it is metered.
+    pub fn only_errors(&mut self) {
         match self {
             Self::Events(events) => events.only_errors(),
             Self::Lines(lines) => lines.only_errors(),
-            Self::Document(_) | Self::Opaque(_) => {}
+            Self::Document(_) | Self::Unreadable(_) => {}
         }
     }
 }

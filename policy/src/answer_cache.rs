@@ -13,7 +13,7 @@ pub mod vary;
 
 use crate::fingerprint::Fingerprint;
 use core::fmt;
-use entry::{HEADER, Kind};
+use entry::HEADER;
 use index::WAYS;
 use vary::{Named, Variants};
 
@@ -69,40 +69,6 @@ impl fmt::Display for InvalidCache {
     }
 }
 
-/// An answer that might be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its status.
-    pub status: u16,
-    /// What its `content-type` says it is, if that is known.
-    pub kind: Option<Kind>,
-    /// Whether a content coding was applied to it.
-    pub coded: bool,
-    /// Whether the request or the answer forbids it.
-    pub forbidden: bool,
-    /// Whether it came to its end, and is what it claims to be.
-    pub complete: bool,
-    /// Its length, in bytes.
-    pub length: u64,
-}
-
-/// Why an answer is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotKept {
-    /// It is no 200.
-    Status,
-    /// It is neither JSON nor SSE, or compressed.
-    Kind,
-    /// It is not to be kept.
-    Forbidden,
-    /// It was cut off.
-    Incomplete,
-    /// It is empty.
-    Empty,
-    /// It is longer than an entry may be.
-    TooLong,
-}
-
 impl Question {
     pub(crate) const fn place(&self) -> u64 {
         match self.client {
@@ -146,28 +112,15 @@ impl AnswerCache {
         self.ttl
     }
 
-    /// How many sets there are.
-    pub const fn sets(&self) -> u32 {
-        self.sets
-    }
-
     /// The set that a question's answer is kept in.
     pub fn set(&self, question: &Question) -> u32 {
         let scaled = u128::from(question.place()).saturating_mul(u128::from(self.sets)) >> 64;
         u32::try_from(scaled).unwrap_or(0)
     }
 
-    /// Whether an answer is to be kept.
-    pub fn accepts(&self, candidate: &Candidate) -> Result<Kind, NotKept> {
-        match candidate.kind {
-            _ if candidate.status != 200 => Err(NotKept::Status),
-            _ if candidate.forbidden => Err(NotKept::Forbidden),
-            _ if candidate.length == 0 => Err(NotKept::Empty),
-            _ if candidate.length > u64::from(self.max_entry) => Err(NotKept::TooLong),
-            _ if !candidate.complete => Err(NotKept::Incomplete),
-            Some(kind) if !candidate.coded => Ok(kind),
-            _ => Err(NotKept::Kind),
-        }
+    /// Whether an answer of so many bytes has room in an entry.
+    pub fn accepts(&self, length: u64) -> bool {
+        (1..=u64::from(self.max_entry)).contains(&length)
     }
 }
 
@@ -178,14 +131,6 @@ mod tests {
     use proptest::prelude::*;
 
     const SECOND: u64 = 1_000_000_000;
-    const GOOD: Candidate = Candidate {
-        status: 200,
-        kind: Some(Kind::Json),
-        coded: false,
-        forbidden: false,
-        complete: true,
-        length: 65_536,
-    };
 
     fn cache() -> AnswerCache {
         AnswerCache::new(512, 65_536, 600 * SECOND).unwrap()
@@ -203,20 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_plain_answers_that_fit_are_kept() {
-        assert_eq!(cache().accepts(&GOOD), Ok(Kind::Json));
-        assert_eq!(cache().accepts(&Candidate { kind: Some(Kind::Sse), ..GOOD }), Ok(Kind::Sse));
-        for (candidate, why) in [
-            (Candidate { status: 206, ..GOOD }, NotKept::Status),
-            (Candidate { kind: None, ..GOOD }, NotKept::Kind),
-            (Candidate { coded: true, ..GOOD }, NotKept::Kind),
-            (Candidate { forbidden: true, ..GOOD }, NotKept::Forbidden),
-            (Candidate { complete: false, ..GOOD }, NotKept::Incomplete),
-            (Candidate { length: 0, ..GOOD }, NotKept::Empty),
-            (Candidate { length: 65_537, ..GOOD }, NotKept::TooLong),
-        ] {
-            assert_eq!(cache().accepts(&candidate), Err(why));
-        }
+    fn only_answers_that_fit_are_kept() {
+        assert_eq!([0, 1, 65_536, 65_537].map(|length| cache().accepts(length)), [false, true, true, false]);
     }
 
     #[test]
@@ -235,7 +168,7 @@ mod tests {
         #[test]
         fn it_takes_what_all_its_entries_take_at_most(entries in 8_u32..10_000, entry in 1_u64..100_000) {
             if let Ok(cache) = AnswerCache::new(entries, entry, 1) {
-                let places = u64::from(cache.sets() * WAYS);
+                let places = u64::from(cache.sets * WAYS);
                 prop_assert!(places <= u64::from(entries));
                 prop_assert!(cache.bytes() >= places * (entry + HEADER));
                 prop_assert!(cache.bytes() <= MAX_BYTES);
@@ -246,7 +179,7 @@ mod tests {
         fn every_question_has_a_set(place: u64, client: Option<u64>) {
             let print = |place| Fingerprint { place, mark: 1 };
             let question = Question { asked: print(place), client: client.map(print), variants: Variants::default() };
-            prop_assert!(cache().set(&question) < cache().sets());
+            prop_assert!(cache().set(&question) < cache().sets);
         }
     }
 }

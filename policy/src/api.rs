@@ -1,24 +1,23 @@
-//! Which API a path belongs to, by the words that it ends in, whatever stands before them (`/v1`, `/openai/v1`,
-//! `/api/v3`). Inference is what a cluster is judged by, and what may be answered from kept answers; what creates,
-//! lists or administers something is neither. A path that is not known is inference of a kind of its own: it is judged,
-//! and its answers are not kept.
+//! Recognises the API of a path by its last words, whatever precedes them (`/v1`, `/openai/v1`, `/api/v3`). Inference
+//! decides the health of a cluster, and its responses may be cached. Requests that create, list or administer something
+//! do neither. An unknown path counts as inference whose responses are not cached.
 //!
-//! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini and Ollama, and the routes that vLLM, SGLang, TGI, TEI
-//! and llama.cpp's server register.
+//! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini and Ollama, and the routes that vLLM, SGLang, TGI,
+//! TEI and llama.cpp's server register.
 
-/// In whose words an API speaks: where it reads a key, and what its errors look like.
+/// The dialect of an API, which decides where it reads a key and what its errors look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI's, which most speak.
+    /// OpenAI's dialect, the most common one.
     #[default]
     OpenAi,
-    /// Anthropic's, on its messages, their batches and the count of their tokens.
+    /// Anthropic's dialect, for messages, their batches and token counts.
     Anthropic,
-    /// Ollama's own.
+    /// The dialect of Ollama's native API.
     Ollama,
 }
 
-/// What Ollama has under `/api`.
+/// The operations of Ollama under `/api`.
 const OLLAMA: [&[u8]; 12] = [
     b"chat",
     b"generate",
@@ -35,7 +34,7 @@ const OLLAMA: [&[u8]; 12] = [
 ];
 
 impl Dialect {
-    /// That of a canonical path (see [`crate::path`]).
+    /// Returns the dialect of a canonical path (see [`crate::path`]).
     pub fn of(path: &[u8]) -> Self {
         let mut words = path.split(|byte| *byte == b'/').filter(|word| !word.is_empty());
         let mut before = words.next().unwrap_or_default();
@@ -64,26 +63,26 @@ impl Dialect {
 /// An API of a model server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Api {
-    /// OpenAI's chat completions.
+    /// OpenAI's Chat Completions.
     Chat,
-    /// OpenAI's completions.
+    /// OpenAI's Completions.
     Completion,
-    /// Anthropic's messages.
+    /// Anthropic's Messages.
     Message,
-    /// OpenAI's responses.
+    /// OpenAI's Responses.
     Response,
     /// Embeddings, of OpenAI, Ollama or TEI.
     Embedding,
-    /// Rerank, of Cohere, vLLM, SGLang or TEI.
+    /// Reranking, of Cohere, vLLM, SGLang or TEI.
     Rerank,
-    /// What is no inference: it creates, lists or administers something, or costs a model nothing.
+    /// No inference: the request creates, lists or administers something, or needs no model.
     Management,
-    /// Any other.
+    /// Any other path.
     #[default]
     Other,
 }
 
-/// Collections whose members are created, listed and deleted, and what servers have beside inference.
+/// Collections of managed objects, and server operations other than inference.
 const MANAGED: [&[u8]; 32] = [
     b"assistants",
     b"batches",
@@ -120,7 +119,7 @@ const MANAGED: [&[u8]; 32] = [
 ];
 
 impl Api {
-    /// The API of a canonical path (see [`crate::path`]).
+    /// Returns the API of a canonical path (see [`crate::path`]).
     pub fn of(path: &[u8]) -> Self {
         let mut words = path.split(|byte| *byte == b'/').filter(|word| !word.is_empty());
         if words.clone().any(|word| MANAGED.contains(&word)) {
@@ -139,19 +138,19 @@ impl Api {
         }
     }
 
-    /// Whether a request with a body asks a model to work.
+    /// Returns true if a request with a body makes a model work.
     pub const fn is_inference(self) -> bool {
         !matches!(self, Self::Management)
     }
 
-    /// Whether the same question may be given the same answer again.
+    /// Returns true if equal requests may get the same response.
     pub const fn may_be_kept(self) -> bool {
         !matches!(self, Self::Management | Self::Other)
     }
 }
 
-/// The model that a canonical path names, for APIs that read it there and not in the body: Azure's deployments, the methods
-/// of Gemini and Vertex, KServe's and Triton's models, Bedrock's.
+/// Returns the model that a canonical path names, for APIs that read it there and not in the body: Azure's deployments,
+/// the methods of Gemini and Vertex, the models of KServe, Triton and Bedrock.
 ///
 /// Sources: the API references of Azure OpenAI, Gemini and Bedrock; KServe's Open Inference Protocol, V1 and V2.
 pub fn model_in(path: &[u8]) -> Option<&[u8]> {
@@ -174,7 +173,7 @@ pub fn model_in(path: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// What stands before `:method` at the end of a path.
+/// Returns the text before `:method` at the end of a path.
 fn method_of(rest: &[u8]) -> Option<&[u8]> {
     let colon = rest.iter().rposition(|byte| *byte == b':')?;
     let (name, method) = rest.split_at_checked(colon)?;
@@ -192,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_api_is_known_by_how_its_path_ends() {
+    fn an_api_is_recognised_by_the_end_of_its_path() {
         for (path, api) in [
             ("/v1/chat/completions", Api::Chat),
             ("/openai/deployments/gpt-4o/chat/completions", Api::Chat),
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dialect_is_that_of_the_path_and_nothing_else_speaks_it() {
+    fn a_dialect_belongs_to_its_own_paths_only() {
         for path in [
             "/v1/messages",
             "/anthropic/v1/messages",
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_the_model_where_its_api_reads_it_there() {
+    fn a_model_is_read_from_the_path_where_the_api_does_so() {
         let named =
             |path: &'static str| model_in(path.as_bytes()).map(|name| core::str::from_utf8(name).unwrap());
         for (path, model) in [
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_creates_lists_or_administers_is_no_inference() {
+    fn management_is_no_inference() {
         for path in [
             "/v1/models",
             "/v1/batches",

@@ -1,20 +1,19 @@
-//! Which attempt a request is, as it says itself: a number in a header, of which the SDKs send
-//! `x-stainless-retry-count` (0, 1, 2), others one that begins at 1. What is no number says nothing. Where several
-//! numbers are found (a header twice, joined by a comma, or several headers) the highest counts: saying less than
-//! the truth is what a client could gain from. So nothing but 0 or silence makes a first attempt, and who lies with
-//! that spends a budget of its own.
+//! Reads a request's attempt number from a header: the SDKs send `x-stainless-retry-count` (0, 1, 2), other clients a
+//! number that begins at 1. A value that is no number says nothing. The highest of several numbers counts (repeated
+//! headers, values joined by commas, several headers), because a client could only gain by understating. Only 0 or
+//! silence therefore means a first attempt, and a client that lies about it spends a budget of its own.
 //!
-//! For those who say nothing: [`FailureSet`].
+//! For clients that send no number see [`FailureSet`].
 
 pub use failures::{Failure, FailureSet, SET_BYTES};
 
 mod failures;
 
-/// The highest attempt that is told from those after it.
+/// The highest attempt number that is kept; later attempts count as this one.
 pub const MAX_ATTEMPT: u16 = 1_000;
 
-/// The number of the attempt that the values of one header claim, if they claim one: 0 is the first, which the header
-/// writes as `first`. A lower number is the first as well; one above [`MAX_ATTEMPT`] is that.
+/// Returns the attempt number that the values of one header claim; 0 is the first attempt. `first` is the header's
+/// number for a first attempt; lower numbers mean the same. Numbers are capped at [`MAX_ATTEMPT`].
 pub fn claimed<'a>(values: impl Iterator<Item = &'a [u8]>, first: u16) -> Option<u16> {
     let numbers = values.flat_map(|value| value.split(|byte| *byte == b',')).filter_map(number);
     Some(numbers.max()?.saturating_sub(first).min(MAX_ATTEMPT))
@@ -52,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_says_nothing() {
+    fn a_value_that_is_no_number_says_nothing() {
         assert_eq!(claims(&[], 0), None);
         for value in ["", " ", "-1", "+1", "1.0", "1e3", "0x2", "1 2", "two", ",", ";1", "٢"] {
             assert_eq!(claims(&[value], 0), None, "{value:?}");
@@ -61,14 +60,14 @@ mod tests {
     }
 
     #[test]
-    fn of_several_numbers_the_highest_counts() {
+    fn the_highest_of_several_numbers_counts() {
         assert_eq!(claims(&["0", "2", "1"], 0), Some(2));
         assert_eq!(claims(&["0, 2,x"], 0), Some(2));
         assert_eq!(claims(&["x", "1"], 0), Some(1));
     }
 
     #[test]
-    fn a_huge_number_is_the_highest_attempt() {
+    fn a_huge_number_is_capped() {
         for value in ["1001", "65535", "65536", "4294967296", "99999999999999999999999999999999"] {
             assert_eq!(claims(&[value], 1), Some(MAX_ATTEMPT), "{value}");
         }
@@ -76,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_attempt_is_read_as_written(attempt in 0..=MAX_ATTEMPT, first in 0_u16..2) {
+        fn every_attempt_number_is_read(attempt in 0..=MAX_ATTEMPT, first in 0_u16..2) {
             let value = (attempt + first).to_string();
             prop_assert_eq!(claimed([value.as_bytes()].into_iter(), first), Some(attempt));
         }

@@ -1,52 +1,51 @@
-//! When a request body is too slow, however it is slowed: by silence, by a drip, or by never ending.
+//! Decides when a request body is too slow: because of silence, a drip, or a body that never ends.
 //!
-//! A body has a due time, at first `grace` after it began. Each byte moves it on by what a byte takes at the minimum
-//! rate, but never further than `grace` from now, so nobody saves up by sending fast first and then trickles. A body
-//! whose due time has come is too slow; so is one that is not complete at its deadline. One that arrives in tiny chunks
-//! costs a worker as much for a few bytes as others for thousands, and is told apart by the average of each
-//! `window` of chunks.
+//! A body has a due time, initially `grace` after its beginning. Each byte extends it by the time that a byte takes at
+//! the minimum rate, but to at most `grace` from now, so clients cannot send fast first and trickle later. A body is
+//! too slow once its due time passes, or if it is incomplete at its deadline. Tiny chunks cost a worker as much as
+//! large ones; they are detected by the average size over each `window` of chunks.
 //!
-//! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, turned round: it bounds a rate
-//! from below.
+//! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, inverted: it bounds a rate from
+//! below.
 
 use crate::timestamp::Timestamp;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// What is too slow.
+/// The rule for request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyRule {
-    /// Nanoseconds without the minimum rate that are forgiven.
+    /// The time below the minimum rate that is tolerated, in nanoseconds.
     pub grace: u64,
-    /// Bytes per second, at least 1.
+    /// The minimum rate in bytes per second, at least 1.
     pub min_rate: u32,
-    /// Nanoseconds that a whole body may take.
+    /// The time limit for a whole body, in nanoseconds.
     pub timeout: u64,
-    /// How small chunks may be on average, if that is judged.
+    /// The rule for tiny chunks, if there is one.
     pub tiny_chunks: Option<TinyChunks>,
 }
 
-/// How small chunks may be on average.
+/// The minimum average size of chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TinyChunks {
-    /// Over how many chunks, at least 1.
+    /// The number of chunks in the average, at least 1.
     pub window: u32,
-    /// Bytes.
+    /// The minimum average in bytes.
     pub min_average: u32,
 }
 
-/// Why a body is too slow.
+/// The reason why a body is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooSlow {
-    /// It fell below the minimum rate for longer than the grace.
+    /// The body was below the minimum rate for longer than the grace.
     Rate,
-    /// It was not complete in time.
+    /// The body was incomplete at its deadline.
     Timeout,
-    /// It came in tiny chunks.
+    /// The body arrived in tiny chunks.
     TinyChunks,
 }
 
-/// A body on its way.
+/// The timing of one body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyWatch {
     due: Timestamp,
@@ -56,17 +55,17 @@ pub struct BodyWatch {
 }
 
 impl BodyWatch {
-    /// A body that begins at `now`.
+    /// Begins a body at `now`.
     pub fn new(rule: &BodyRule, now: Timestamp) -> Self {
         Self { due: now.plus(rule.grace), deadline: now.plus(rule.timeout), chunks: 0, chunk_bytes: 0 }
     }
 
-    /// When it is too slow if nothing comes until then.
+    /// Returns the time at which the body is too slow if nothing arrives before.
     pub fn next_check(&self) -> Timestamp {
         self.due.min(self.deadline)
     }
 
-    /// Whether it is too slow at `now`.
+    /// Returns an error if the body is too slow at `now`.
     pub fn judge(&self, now: Timestamp) -> Result<(), TooSlow> {
         match () {
             () if now >= self.deadline => Err(TooSlow::Timeout),
@@ -75,7 +74,10 @@ impl BodyWatch {
         }
     }
 
-    /// So many bytes have come at `now`, in one chunk.
+    /// Adds a chunk of this many bytes at `now`.
+    ///
+    /// # Errors
+    /// Returns an error if the body is too slow, or its chunks are too small.
     pub fn chunk(&mut self, rule: &BodyRule, bytes: u64, now: Timestamp) -> Result<(), TooSlow> {
         self.judge(now)?;
         let earned =
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_forgiven_for_the_grace_and_not_a_nanosecond_longer() {
+    fn silence_is_tolerated_for_the_grace_and_not_a_nanosecond_longer() {
         let watch = BodyWatch::new(&RULE, at(7));
         assert_eq!(watch.next_check(), at(7 + 5 * SECOND));
         assert_eq!(watch.judge(at(6 + 5 * SECOND)), Ok(()));
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_saves_up_by_sending_fast_first() {
+    fn sending_fast_first_earns_no_credit() {
         let mut watch = BodyWatch::new(&RULE, at(0));
         assert_eq!(watch.chunk(&RULE, 1_000_000, at(SECOND)), Ok(()));
         assert_eq!(watch.judge(at(6 * SECOND)), Err(TooSlow::Rate));
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_of_tiny_chunks_is_told_from_a_body_with_a_small_end() {
+    fn a_drip_of_tiny_chunks_is_distinguished_from_a_body_with_a_small_end() {
         let rule = BodyRule { tiny_chunks: Some(TinyChunks { window: 4, min_average: 16 }), ..RULE };
         let chunks = |sizes: &[u64]| {
             let mut watch = BodyWatch::new(&rule, at(0));
@@ -147,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_keeps_the_rate_is_never_cut_before_the_deadline(
+        fn a_client_at_the_minimum_rate_is_never_cut_before_the_deadline(
             chunks in prop::collection::vec(1_u64..5 * 500, 1..60),
         ) {
             let mut watch = BodyWatch::new(&RULE, at(0));
@@ -162,7 +164,7 @@ mod tests {
         }
 
         #[test]
-        fn whoever_stays_below_the_rate_is_cut_within_the_grace_for_what_is_missing(
+        fn a_client_below_the_rate_is_cut_once_its_deficit_exceeds_the_grace(
             rate in 1_u64..400, step in 1_u64..1_000,
         ) {
             let mut watch = BodyWatch::new(&RULE, at(0));

@@ -1,12 +1,10 @@
-//! Whether requests reach a cluster at all. Closed, they do. Too many errors, or too many slow answers, among enough
-//! requests trip it: open, none does but a scout now and then. When its time is up, or a scout is answered well, it is
-//! half-open: probes go, few at first, then more ([`probes`]).
-//! When a part of them failed that would trip it, it opens again for twice as long, up to a cap; when enough rounds went
-//! well, it closes. A breaker that stayed closed for as long as that cap begins anew.
-//!
-//! Only answers since the breaker closed count, so what tripped it cannot trip it again. What they are counted by is the
-//! clients that had them, so none trips it alone where others are served. Times further ahead than the rule can have put
-//! them (the clock stepped back) are replaced by those it would put now.
+//! Decides whether requests reach a cluster. A closed breaker admits them. Too many errors or slow responses among
+//! enough requests trip it: while open, it admits only an occasional scout. When its time is over or a scout succeeds,
+//! it is half-open and admits probes, a few at first ([`probes`]). If too many of these fail, it opens again for twice
+//! as long, up to a cap; after enough good rounds it closes. Once it has stayed closed for as long as that cap, the
+//! open time starts over. Only responses since it closed count, so the cause of one trip cannot cause the next. Ratios
+//! are means over clients, so no client trips it alone while others are served. Times that lie too far ahead, because
+//! the clock stepped back, are replaced.
 //!
 //! Source: Nygard, "Release It!" (2007), chapter 5.
 
@@ -29,36 +27,36 @@ pub const MAX_PROBES: u32 = 8;
 /// When a breaker opens, and how it closes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
-    /// Requests in the window below which nothing trips it, at least 1.
+    /// The minimum of requests in the window for a trip, at least 1.
     pub min_requests: u32,
-    /// The part of them that failed which trips it, by clients, more than none.
+    /// The ratio of failed requests that trips the breaker, as a mean over clients, above 0.
     pub error_ratio: Ratio,
-    /// The part of them that were slow which trips it, by clients, if any does, more than none.
+    /// The ratio of slow requests that trips the breaker, as a mean over clients, above 0; `None` if slowness does not.
     pub slow_ratio: Option<Ratio>,
-    /// Nanoseconds that it is open the first time, more than none.
+    /// The first open time, in nanoseconds, above 0.
     pub open_for: u64,
-    /// Nanoseconds that it is open at most, at least `open_for`.
+    /// The longest open time, in nanoseconds, at least `open_for`.
     pub max_open_for: u64,
-    /// How many probes the first round has, 1 to [`MAX_PROBES`].
+    /// The number of probes in the first round, 1 to [`MAX_PROBES`].
     pub probes: u32,
-    /// Nanoseconds after which a probe that has not come back makes room for another.
+    /// The time in nanoseconds after which an unfinished probe makes room for another.
     pub probe_ttl: u64,
 }
 
-/// Why a rule makes no breaker.
+/// The reason why a rule makes no breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidBreaker {
-    /// It would open before the first request.
+    /// The breaker would open before the first request.
     ZeroRequests,
-    /// It would open without an error, or without a slow answer.
+    /// The breaker would open without an error or a slow response.
     ZeroRatio,
-    /// It would never be open.
+    /// The breaker would never be open.
     ZeroOpen,
-    /// The longest time open is less than the first.
+    /// The longest open time is less than the first.
     CapBelowFirst,
-    /// None, or more than [`MAX_PROBES`].
+    /// The number of probes is 0 or above [`MAX_PROBES`].
     Probes,
-    /// Probes would be given up at once.
+    /// Probes would expire at once.
     ZeroTtl,
 }
 
@@ -75,39 +73,39 @@ impl fmt::Display for InvalidBreaker {
     }
 }
 
-/// A breaker that can be enforced.
+/// A breaker with a valid rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breaker {
     rule: BreakerRule,
 }
 
-/// What a breaker is doing.
+/// The state of a breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Traffic flows.
+    /// All requests pass.
     #[default]
     Closed,
-    /// Nothing passes.
+    /// No requests pass except scouts.
     Open,
     /// Probes pass.
     HalfOpen,
 }
 
-/// What a breaker says to one request.
+/// The decision on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {
-    /// Go.
+    /// The request passes.
     Admit,
-    /// Go, and report what became of it.
+    /// The request passes and its outcome must be reported.
     Probe(Probe),
-    /// Do not go.
+    /// The request is refused.
     Refuse {
-        /// Nanoseconds until asking again may help, at least 1.
+        /// Nanoseconds until a retry may pass, at least 1.
         wait: u64,
     },
 }
 
-/// A request that is to find out whether the cluster is back.
+/// A request that tests whether the cluster has recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     pub(crate) number: u32,
@@ -170,12 +168,12 @@ impl BreakerRecord {
 }
 
 impl Breaker {
-    /// What it enforces.
+    /// Returns the rule.
     pub const fn rule(&self) -> &BreakerRule {
         &self.rule
     }
 
-    /// A breaker of `rule`.
+    /// Creates a breaker.
     pub fn new(rule: BreakerRule) -> Result<Self, InvalidBreaker> {
         let none = Ratio::default();
         match () {
@@ -189,8 +187,8 @@ impl Breaker {
         }
     }
 
-    /// What is said to `asker` at `now`, given how the cluster was `since` a time. The record that is returned is to be
-    /// stored, if nobody has changed it meanwhile; only then is what was said true.
+    /// Decides on the request of `asker` at `now`. `since` returns the health of the cluster since a time. The decision
+    /// is valid only if the caller stores the returned record and nobody has changed it in the meantime.
     pub fn judge(
         &self,
         record: &BreakerRecord,
@@ -252,8 +250,8 @@ impl Breaker {
         ((next != *record).then_some(next), ruling)
     }
 
-    /// The record after `probe` of `who` showed `outcome` at `now`, `slow` or not; `None` if it does not count any more.
-    /// What says nothing makes room for another.
+    /// Returns the record after `probe` of `who` ended in `outcome` at `now`, `slow` or not, or `None` if the probe no
+    /// longer counts. A probe that shows nothing makes room for another.
     pub fn report(
         &self,
         record: &BreakerRecord,
@@ -290,7 +288,7 @@ impl Breaker {
         Some(next)
     }
 
-    /// Ends a round that has shown enough.
+    /// Ends a round that has enough results.
     fn turn(&self, record: &mut BreakerRecord, now: Timestamp) {
         match record.probes.verdict(&self.rule, now) {
             Verdict::Pending => {}

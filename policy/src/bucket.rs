@@ -29,6 +29,26 @@ pub struct Rate {
 }
 
 /// A bucket that can be enforced: at most one token a microsecond, refilled from empty within 31 days.
+///
+/// ```
+/// use core::time::Duration;
+/// use tidegate_policy::bucket::{Bucket, Rate, Take};
+/// use tidegate_policy::timestamp::Timestamp;
+///
+/// let rate = Rate { requests: 10, period: Duration::from_secs(1) };
+/// let bucket = Bucket::new(rate, 2).expect("10/s and bursts of 2 can be enforced");
+/// let now = Timestamp::from_nanos(1_000_000_000);
+///
+/// // All that is kept of a client is the `tat` that the last answer gave.
+/// let Take::Now { tat } = bucket.take(None, now, 1) else { panic!("a new bucket is full") };
+/// let Take::Now { tat } = bucket.take(Some(tat), now, 1) else { panic!("it holds two tokens") };
+/// let Take::NotYet { wait } = bucket.take(Some(tat), now, 1) else { panic!("both are taken") };
+///
+/// // The wait is exact: a token is there then, and not a nanosecond earlier.
+/// assert_eq!(wait, 100_000_000);
+/// assert!(matches!(bucket.take(Some(tat), now.plus(wait), 1), Take::Now { .. }));
+/// assert_eq!(bucket.take(Some(tat), now.plus(wait - 1), 1), Take::NotYet { wait: 1 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     interval: u64,

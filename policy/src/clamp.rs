@@ -1,5 +1,5 @@
-//! Completion tokens beyond a limit are made fewer, and with them what must not be more than they are: a thinking budget
-//! and a minimum. Where no number fits all of them, nothing is changed.
+//! Lowers the number of completion tokens to a limit, together with the values that may not exceed it: a thinking
+//! budget and a minimum. If no value satisfies all constraints, nothing is changed.
 //!
 //! Sources: Anthropic's extended thinking (a budget is at least 1,024 and below `max_tokens`), vLLM's `SamplingParams`
 //! (`min_tokens` is at most `max_tokens`).
@@ -13,28 +13,31 @@ use crate::rewrite::Edit;
 use core::fmt::Write;
 use std::borrow::Cow;
 
-/// A thinking budget at the least.
+/// The minimum thinking budget, in tokens.
 pub const LEAST_BUDGET: u64 = 1_024;
 
-/// What is changed, and how a header says it.
+/// The changes to a request and their description for a header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clamped {
-    /// In the body.
+    /// The changes to the body.
     pub edits: Vec<Edit>,
-    /// Such as `max_tokens=8192->4096`, each with a `;` before it.
+    /// The description, such as `max_tokens=8192->4096`, with a `;` before each entry.
     pub note: String,
 }
 
-/// Why completion tokens cannot be made fewer.
+/// The reason why the completion tokens cannot be lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inconsistent {
-    /// The thinking budget, as it was asked for, is not below what would be left, and cannot be made so.
+    /// The requested thinking budget is not below the limit and cannot be lowered far enough.
     Budget(u64),
-    /// This member asks for them in several places.
+    /// Several objects contain this member.
     Several(Member),
 }
 
-/// At most `limit` completion tokens. `unlimited`: a negative number, which asks for as many as may be, is made the limit.
+/// Lowers the completion tokens to `limit`. With `unlimited`, a negative number, which means no limit, is replaced too.
+///
+/// # Errors
+/// Returns an error if the request contains the member several times, or if its thinking budget cannot follow.
 pub fn clamp(facts: &Facts, limit: u64, unlimited: bool) -> Result<Clamped, Inconsistent> {
     let mut clamped = Clamped::default();
     let mut asked = 0;
@@ -59,10 +62,10 @@ pub fn clamp(facts: &Facts, limit: u64, unlimited: bool) -> Result<Clamped, Inco
 }
 
 impl Clamped {
-    /// What depends on the completion tokens follows them from `asked` down to `limit`.
+    /// Lowers the values that depend on the completion tokens, which change from `asked` to `limit`.
     ///
     /// # Errors
-    /// If a thinking budget cannot.
+    /// Returns an error if the thinking budget cannot follow.
     pub fn follow(&mut self, facts: &Facts, asked: u64, limit: u64) -> Result<(), Inconsistent> {
         for member in Member::LEAST_TOKENS {
             if let Some(seen) = facts.member(member)
@@ -87,7 +90,7 @@ impl Clamped {
         Ok(())
     }
 
-    /// A number in the place of what was found.
+    /// Replaces the value of a member by `number`.
     pub fn change(&mut self, name: &str, seen: &Seen, found: &dyn core::fmt::Display, number: u64) {
         let with = Cow::Owned(number.to_string().into_bytes());
         self.edits.push(Edit { range: seen.range.clone(), with, most: Some(number) });
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_depends_on_the_completion_tokens_follows_them() {
+    fn a_thinking_budget_and_a_minimum_follow_the_completion_tokens() {
         for (body, changed, note) in [
             (
                 r#"{"max_tokens":16000,"thinking":{"type":"enabled","budget_tokens":10000}}"#,
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_clamped_where_it_stands_and_several_are_not() {
+    fn every_name_is_clamped_in_place_unless_it_occurs_several_times() {
         for (body, changed) in [
             (r#"{"prompt":"a","n_predict":5000}"#, r#"{"prompt":"a","n_predict":100}"#),
             (
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_cannot_follow_leaves_all_as_it_is() {
+    fn a_budget_that_cannot_follow_prevents_every_change() {
         let body = r#"{"max_tokens":16000,"thinking":{"budget_tokens":10000}}"#;
         assert_eq!(clamped(body, 1_024), Err(Inconsistent::Budget(10_000)));
         assert!(clamped(body, 1_025).unwrap().0.contains("1024"));

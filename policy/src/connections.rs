@@ -19,58 +19,58 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// Records in a set.
 pub const WAYS: usize = 16;
 
-/// How long a term is, in nanoseconds: 30 s.
+/// The length of a term, in nanoseconds: 30 s.
 pub const TERM: u64 = 30_000_000_000;
 
-/// How much the clocks of two decisions on one record can differ, in nanoseconds, at the very most.
+/// The largest difference between the clocks of two decisions on one record, in nanoseconds.
 const SKEW: u64 = 1_000_000_000;
 
 /// How large a set is, in bytes.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, WAYS>>();
 
-/// What an address may have.
+/// The limits of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// The most connections at a time; `None` for no cap.
+    /// The maximum number of open connections, or `None` without a cap.
     pub connections: Option<u16>,
-    /// How fast new ones may come.
+    /// The rate of new connections.
     pub arrivals: Bucket,
 }
 
-/// That a connection is counted.
+/// The proof that a connection is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     term: u32,
 }
 
-/// What an address is told that opens a connection.
+/// The decision on a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// It is counted. `evicted` if another address was forgotten for it.
+    /// The connection is counted.
     Admitted {
-        /// The count.
+        /// The lease on its count.
         lease: Lease,
-        /// Whether another address was forgotten.
+        /// True if another address was evicted for it.
         evicted: bool,
     },
-    /// It has as many as it may have.
+    /// The address has the maximum number of connections.
     TooMany,
-    /// They come too fast.
+    /// The address opens connections too fast.
     TooFast,
-    /// There is no room to count it: every address of the set is at a cap.
+    /// The connection cannot be counted: every address of the set is at a cap.
     Full,
 }
 
 impl Lease {
-    /// When to renew it: in the first half of the next term, where in it chosen by `random` bits, so that connections
-    /// that were opened together do not renew together.
+    /// Returns the time to renew the lease: in the first half of the next term, with jitter from `random` bits, so that
+    /// connections opened together do not renew together.
     pub fn renew_at(self, random: u64) -> Timestamp {
         let next = u64::from(self.term).saturating_add(1).saturating_mul(TERM);
         let part = u128::from(random).saturating_mul(u128::from(TERM / 2)) >> 64;
         Timestamp::from_nanos(next).plus(u64::try_from(part).unwrap_or(0))
     }
 
-    /// Whether `now` lies in its term.
+    /// Returns true if `now` lies in the lease's term.
     pub fn is_current(self, now: Timestamp) -> bool {
         self.term == term(now)
     }
@@ -126,8 +126,8 @@ impl ConnectionSet {
         self.find(mark, now).map_or(0, |(_, record)| record.live())
     }
 
-    /// The address `mark` opens a connection. If it may not, the set only changes where its bucket is further ahead
-    /// than it can have come under these caps, because others were in force before.
+    /// Opens a connection of the address `mark`. A refusal changes the set only if the bucket is further ahead than
+    /// these caps allow, because other caps were in force before.
     pub fn open(&mut self, mark: u64, caps: &Caps, now: Timestamp) -> Opening {
         let found = self.find(mark, now);
         let record = found.map_or_else(|| Record::new(mark, now), |(_, record)| record);
@@ -150,8 +150,8 @@ impl ConnectionSet {
         Opening::Admitted { lease: Lease { term: record.term }, evicted }
     }
 
-    /// Moves a connection's count to the current term. It is counted again if its address was forgotten meanwhile;
-    /// `None` if there is no room for that.
+    /// Moves a connection's count to the current term. If its address was evicted, it is counted again, or `None` is
+    /// returned without room for that.
     pub fn renew(&mut self, mark: u64, lease: Lease, caps: &Caps, now: Timestamp) -> Option<Lease> {
         let (way, record) = match self.find(mark, now) {
             Some((way, record)) => (way, record.without(lease)),
@@ -161,7 +161,7 @@ impl ConnectionSet {
         Some(Lease { term: record.term })
     }
 
-    /// A connection of the address `mark` is gone.
+    /// Closes a connection of the address `mark`.
     pub fn close(&mut self, mark: u64, lease: Lease, now: Timestamp) {
         if let Some((way, record)) = self.find(mark, now) {
             self.write(way, record.without(lease));
@@ -173,7 +173,8 @@ impl ConnectionSet {
         Some((way, Record::from(record).at(now)))
     }
 
-    /// A free place, else that of the address with the fewest connections of those at no cap, and whether it had any.
+    /// Returns a free place, or else that of the address with the fewest connections among those below their caps, and
+    /// true if that address had any.
     fn room(&self, caps: &Caps, now: Timestamp) -> Option<(usize, bool)> {
         let records = self.row.iter().map(|record| Record::from(record).at(now)).enumerate();
         let losses = records.filter(|(_, record)| !record.is_capped(caps, now));
@@ -196,7 +197,7 @@ impl Record {
         self.before.saturating_add(self.current)
     }
 
-    /// As it stands in the term of `now`. A term that lies ahead is that of a worker whose clock was read later.
+    /// Returns the record in the term of `now`. A term in the future comes from a worker that read its clock later.
     fn at(self, now: Timestamp) -> Self {
         let now = term(now);
         match now.saturating_sub(self.term) {

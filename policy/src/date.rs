@@ -1,8 +1,9 @@
-//! Instants as HTTP and JSON APIs write them, in nanoseconds since 1970 by UTC. Only what is unmistakable is read: a date
-//! of HTTP in UTC, in any of the three forms that RFC 9110 has recipients accept, and a date-time of RFC 3339. Leap
-//! seconds count as the second after them, times after 2554 as the last one before.
+//! Reads and writes dates of HTTP and JSON APIs as nanoseconds since 1970 in UTC. Only unambiguous dates are read: an
+//! HTTP date in UTC, in any of the three forms that RFC 9110 requires recipients to accept, and a date-time of RFC
+//! 3339. A leap second counts as the second after it, and a time after 2554 as the last one before.
 //!
-//! Source: RFC 9110 section 5.6.7; RFC 3339 section 5.6; days from Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+//! Source: RFC 9110 section 5.6.7; RFC 3339 section 5.6; days from Hinnant, "chrono-Compatible Low-Level Date
+//! Algorithms".
 
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -11,7 +12,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 const MONTHS: [&[u8]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
-/// `Wed, 21 Oct 2015 07:28:00 GMT`, `Wednesday, 21-Oct-15 07:28:00 GMT` or `Wed Oct 21 07:28:00 2015`.
+/// Parses `Wed, 21 Oct 2015 07:28:00 GMT`, `Wednesday, 21-Oct-15 07:28:00 GMT` or `Wed Oct 21 07:28:00 2015`.
 pub fn http(text: &[u8]) -> Option<u64> {
     let parts = text.split(|byte| b" ,-".contains(byte)).filter(|part| !part.is_empty());
     let (mut month, mut time, mut numbers) = (None, None, [None; 2]);
@@ -34,7 +35,7 @@ pub fn http(text: &[u8]) -> Option<u64> {
     Some(days(year, u64::try_from(month?).ok()?.saturating_add(1), day)?.saturating_add(time?))
 }
 
-/// `2015-10-21T07:28:00Z`, with fractions of a second and any offset.
+/// Parses `2015-10-21T07:28:00Z`, with fractions of a second and any offset.
 pub fn rfc3339(text: &[u8]) -> Option<u64> {
     let (date, rest) = text.split_at_checked(10)?;
     let ([year, month, day], [b'T' | b't' | b' ', rest @ ..]) = (fields(date, b'-')?, rest) else {
@@ -59,7 +60,7 @@ pub fn rfc3339(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// An instant as RFC 3339 writes it, in whole seconds rounded up: `2015-10-21T07:28:00Z`.
+/// Formats an instant by RFC 3339, in whole seconds rounded up: `2015-10-21T07:28:00Z`.
 pub fn to_rfc3339(nanos: u64) -> String {
     let seconds = nanos.div_ceil(SECOND);
     let part = |unit: u64, of: u64| seconds.checked_div(unit).and_then(|n| n.checked_rem(of)).unwrap_or(0);
@@ -76,7 +77,7 @@ fn time_of_day(text: &[u8]) -> Option<u64> {
     hours.checked_mul(60)?.checked_add(minutes)?.checked_mul(60)?.checked_add(seconds)?.checked_mul(SECOND)
 }
 
-/// Billionths of what stands behind the point.
+/// Returns the digits after the decimal point as nanoseconds.
 fn fraction(digits: &[u8]) -> Option<u64> {
     number(digits)?;
     digits
@@ -101,7 +102,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     digits.parse().ok().filter(|_| all)
 }
 
-/// Nanoseconds from 1970 to the begin of a day; `None` for one that is not, or lies before.
+/// Returns the nanoseconds from 1970 to the beginning of a day, or `None` for a day that does not exist or lies
+/// earlier.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let long = match month {
@@ -113,7 +115,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=long).contains(&day) {
         return None;
     }
-    // Years that begin in March, so that the day that some lack is their last.
+    // Years are counted from March, so that a leap day is the last day of its year.
     let year = if month > 2 { year } else { year.checked_sub(1)? };
     let month = month.checked_add(9)?.checked_rem(12)?;
     let of_year = month.checked_mul(153)?.checked_add(2)?.checked_div(5)?.checked_add(day)?;
@@ -122,7 +124,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(since_year_0.checked_sub(719_469)?.saturating_mul(DAY))
 }
 
-/// Year, month and day of a day since 1970: the inverse of [`days`].
+/// Returns year, month and day of a day since 1970: the inverse of [`days`].
 fn civil(days: u64) -> (u64, u64, u64) {
     let since_year_0 = days.saturating_add(719_468);
     let era = since_year_0 / 146_097;
@@ -152,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_as_the_same_second(seconds in 0..18_446_744_073_u64) {
+        fn a_formatted_date_is_parsed_as_the_same_second(seconds in 0..18_446_744_073_u64) {
             let written = to_rfc3339(seconds * SECOND);
             prop_assert_eq!(rfc3339(written.as_bytes()), Some(seconds * SECOND), "{}", written);
         }
@@ -161,7 +163,7 @@ mod tests {
     const BACK_THEN: u64 = 1_445_412_480 * SECOND;
 
     #[test]
-    fn the_three_forms_of_http_are_one_instant() {
+    fn the_three_forms_of_an_http_date_are_one_instant() {
         for text in [
             "Wed, 21 Oct 2015 07:28:00 GMT",
             "Wednesday, 21-Oct-15 07:28:00 GMT",
@@ -190,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_far_ahead_is_far_ahead() {
+    fn a_date_beyond_the_range_is_the_last_one() {
         assert!(http(b"Fri, 31 Dec 9999 23:59:59 GMT") > http(b"Fri, 31 Dec 2553 23:59:59 GMT"));
     }
 
     #[test]
-    fn what_is_no_date_or_not_in_utc_is_not_read() {
+    fn a_text_that_is_no_date_or_not_in_utc_is_refused() {
         for text in [
             "",
             "Wed",
@@ -227,8 +229,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_day_is_a_day_after_the_one_before(days_since in 1_u64..213_000) {
-            // Counted the slow way, from the first day that can be read.
+        fn every_day_is_one_day_after_the_previous(days_since in 1_u64..213_000) {
+            // The expected day is counted month by month, from the first day that can be read.
             let mut left = days_since;
             let (mut year, mut month) = (1970, 1);
             loop {

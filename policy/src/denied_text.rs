@@ -1,10 +1,10 @@
-//! What no text may say: regular expressions of an operator, looked for in a text that comes in pieces.
+//! Searches streamed text for what no prompt may say: an operator's regular expressions.
 //!
-//! Each is looked for in the text as decoded, and in a normalised copy made on the fly: without the characters that no
-//! one sees, in NFKC, every run of white space one space. So full-width letters, joiners between letters, line breaks
-//! and no-break spaces do not hide a phrase. All rules are one deterministic automaton, and a copy of a text is one
-//! state of it: linear time, constant memory, and no text is kept but the few characters that the next may still
-//! change. Most text is its own normal form, and wherever copies are in the same state, one walk serves for all.
+//! Every rule is matched against the decoded text and against a normalised copy, made on the fly: hidden characters
+//! removed, NFKC, each run of white space a single space. Full-width letters, joiners between letters, line breaks and
+//! no-break spaces therefore do not hide a phrase. All rules are one deterministic automaton and each copy is one state
+//! of it, so time is linear and memory constant. Only the few characters that the next one may still change are kept.
+//! While copies are in the same state, one walk serves them all.
 //!
 //! Sources: UAX #15 (NFKC); [`regex_automata`].
 
@@ -31,61 +31,61 @@ use lanes::Lanes;
 use regex_automata::util::primitives::StateID;
 use walk::Walk;
 
-/// Rules, compiled.
+/// Compiled rules.
 #[derive(Clone, Debug)]
 pub struct Rules(Automaton);
 
-/// Rules whose matches are seen: a bit for each, the first the lowest.
+/// The rules that match, one bit each; the first rule is the lowest bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// In a message, however its parts are joined.
+    /// The rules that match within one message, however its parts are joined.
     pub alone: u64,
-    /// The same, or in the message and those before it.
+    /// These rules, and those that match across the message and its predecessors.
     pub run: u64,
 }
 
-/// How far the texts of a message, and of the messages before it, have been watched: for each way to join them. It is
-/// of use only to the rules that began it.
+/// The progress through the texts of a message and of its predecessors, for each way to join them. It is valid only for
+/// the rules that began it.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     decoded: StateID,
-    /// Of the normalised copy, before what is carried.
+    /// The state of the normalised copy, without the carried characters.
     normal: StateID,
     carry: Carry,
-    /// The normalised copy, before what is carried, ends in a space.
+    /// True if the normalised copy, without the carried characters, ends in a space.
     spaced: bool,
-    /// The normalised copy with what is carried would be in the state `decoded`.
+    /// True if the normalised copy would be in the state `decoded` once the carried characters are added.
     joined: bool,
-    /// Where other ways to join the texts have led elsewhere.
+    /// The states of the other ways to join the texts, where they differ.
     lanes: Lanes,
 }
 
 impl Rules {
-    /// The most rules.
+    /// The maximum number of rules.
     pub const MAX: usize = 64;
-    /// The longest text of a rule, in bytes.
+    /// The maximum length of a rule, in bytes.
     pub const MAX_LENGTH: usize = 1_024;
-    /// What all rules together may compile to, in bytes.
+    /// The maximum size of all compiled rules together, in bytes.
     pub const MAX_COMPILED: usize = 4 << 20;
 
-    /// From their regular expressions. They know Unicode's `(?i)`, `\w`, `\d` and `\s`, but no other property (`\p{L}`):
-    /// those tables are left out. `^` and `$` are the text's begin and end.
+    /// Compiles regular expressions. They support `(?i)`, `\w`, `\d` and `\s` with Unicode, but no other property
+    /// (`\p{L}`), to save the tables. `^` and `$` match the beginning and the end of the text.
     ///
     /// # Errors
-    /// The first rule that is one too many, is no regular expression, is longer or takes more memory than it may, has a
-    /// Unicode `\b`, or can match no characters at all.
+    /// Returns the first rule that exceeds [`Self::MAX`], is no regular expression, is too long, exceeds the memory
+    /// limit, contains a Unicode `\b`, or can match the empty text.
     pub fn new(rules: &[&str]) -> Result<Self, InvalidRule> {
         let rules = rule::compile(rules).map(Self)?;
         Forms::get();
         Ok(rules)
     }
 
-    /// What they compiled to, in bytes.
+    /// Returns the size of the compiled rules, in bytes.
     pub fn memory(&self) -> usize {
         self.0.memory()
     }
 
-    /// At the begin of a message.
+    /// Returns the state at the beginning of a message.
     pub const fn begin(&self) -> Watch {
         let start = self.0.start();
         Watch {
@@ -98,8 +98,7 @@ impl Rules {
         }
     }
 
-    /// Watches the next piece of a text. A match is seen when what follows its last character is, or by
-    /// [`end`](Self::end).
+    /// Reads the next piece of a text. A match is reported once the character after it is read, or by [`end`](Self::end).
     #[inline]
     pub fn piece(&self, watch: &mut Watch, text: &str) -> Found {
         if self.0.is_dead(watch.decoded) && self.0.is_dead(watch.normal) && !watch.is_split() {
@@ -110,21 +109,21 @@ impl Rules {
         walk.found()
     }
 
-    /// Another part of the message begins.
+    /// Begins another part of the message.
     pub fn part(&self, watch: &mut Watch, joint: Joint) -> Found {
         let mut walk = Walk::new(&self.0);
         walk.part(watch, joint);
         walk.found()
     }
 
-    /// Another message begins, which a server may join to the one before.
+    /// Begins another message, which a server may join to the previous one.
     pub fn message(&self, watch: &mut Watch) -> Found {
         let mut walk = Walk::new(&self.0);
         walk.message(watch, self.begin());
         walk.found()
     }
 
-    /// What is seen if the message ends here.
+    /// Returns the rules that match if the message ends here.
     pub fn end(&self, watch: &Watch) -> Found {
         let mut walk = Walk::new(&self.0);
         walk.end(*watch);
@@ -133,12 +132,12 @@ impl Rules {
 }
 
 impl Found {
-    /// Whether nothing is.
+    /// Returns true if no rule matches.
     pub const fn is_empty(self) -> bool {
         self.alone | self.run == 0
     }
 
-    /// What is seen here or there.
+    /// Returns the rules in either set.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self { alone: self.alone | other.alone, run: self.run | other.run }

@@ -1,38 +1,38 @@
-//! How a name is kept without keeping it: a keyed 128-bit hash (SipHash-1-3) under a key that is random and
-//! made once per process. Nobody outside can choose two names that collide, nor read a name back.
+//! Represents a name without storing it: a keyed 128-bit hash (SipHash-1-3) under a random key that is generated once
+//! per process. Outsiders can neither choose two names that collide nor recover a name.
 //!
 //! Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).
 
 use core::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-/// A hashed name: one half places its record, the other tells it from the records beside it.
+/// A hashed name. One half selects the set of its record, the other distinguishes it from the other records there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint {
-    /// Where its record lives.
+    /// The position of the record's set.
     pub place: u64,
-    /// Which of the records there is its own.
+    /// The identity of the record within its set.
     pub mark: u64,
 }
 
-/// Makes fingerprints under one key.
+/// Creates fingerprints under one key.
 #[derive(Clone, Copy)]
 pub struct Fingerprinter {
     key: [u8; 16],
 }
 
 impl Fingerprinter {
-    /// Under `key`, which must be random and secret.
+    /// Creates a fingerprinter with `key`, which must be random and secret.
     pub const fn new(key: [u8; 16]) -> Self {
         Self { key }
     }
 
-    /// Of no parts yet.
+    /// Begins a fingerprint.
     pub fn start(&self) -> Parts {
         Parts { hasher: SipHasher13::new_with_key(&self.key) }
     }
 
-    /// Of a sequence of parts.
+    /// Returns the fingerprint of a sequence of parts.
     pub fn of<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Fingerprint {
         let mut print = self.start();
         parts.into_iter().for_each(|part| print.add(part));
@@ -40,25 +40,25 @@ impl Fingerprinter {
     }
 }
 
-/// A fingerprint in the making.
+/// An incomplete fingerprint.
 #[derive(Clone, Debug)]
 pub struct Parts {
     hasher: SipHasher13,
 }
 
 impl Parts {
-    /// One part more, hashed with its length, so that no two sequences run together.
+    /// Adds a part with its length, so that no two sequences run together.
     pub fn add(&mut self, part: &[u8]) {
         self.hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
         self.hasher.write(part);
     }
 
-    /// Bytes without their length, as they stream in. Whoever adds them marks where they end.
+    /// Adds bytes without their length, as they stream in. The caller must mark their end.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.hasher.write(bytes);
     }
 
-    /// The fingerprint of all parts so far.
+    /// Returns the fingerprint of all parts so far.
     pub fn finish(&self) -> Fingerprint {
         let hash = self.hasher.finish128();
         Fingerprint { place: hash.h1, mark: hash.h2 }

@@ -1,22 +1,22 @@
-//! The messages of a gRPC stream as they come, by what stands before each: a byte of flags and four of length, big-endian.
-//! A stream is no body: it may flow for hours in both directions, so what is limited of it is each of its messages, at the
-//! first byte that tells its length. Nothing of a message is kept or looked at.
+//! Finds the messages of a gRPC stream by their prefix: one byte of flags and four bytes of length, big-endian. A
+//! stream may last for hours in both directions, so its total size is not limited, but each of its messages is, as soon
+//! as its length is known. Message contents are neither kept nor inspected.
 //!
 //! Source: gRPC over HTTP2, "Length-Prefixed-Message".
 
-/// How far a stream is.
+/// The position in a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Messages {
-    /// How many bytes of a prefix have come.
+    /// The bytes of the current prefix read so far.
     prefix: u8,
-    /// The length that they tell.
+    /// The length so far, from those bytes.
     length: u32,
-    /// How many bytes of the message are to come.
+    /// The bytes of the current message still to come.
     left: u64,
 }
 
 impl Messages {
-    /// Takes a chunk; gives the length of the largest message that begins in it, in bytes.
+    /// Reads a chunk and returns the length of the largest message that begins in it, in bytes.
     pub fn feed(&mut self, chunk: &[u8]) -> u64 {
         let (mut rest, mut largest) = (chunk, 0);
         while let Some((byte, behind)) = rest.split_first() {
@@ -56,7 +56,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_length_is_told_once_wherever_the_stream_is_cut(
+        fn each_length_is_reported_once_whatever_the_chunks(
             lengths in prop::collection::vec(0_u16..700, 0..8),
             cuts in prop::collection::vec(1_usize..300, 1..9),
         ) {
@@ -72,7 +72,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic_and_a_length_is_told_when_its_last_byte_has_come(bytes in any::<Vec<u8>>()) {
+        fn no_bytes_panic_and_a_length_is_reported_with_its_last_byte(bytes in any::<Vec<u8>>()) {
             Messages::default().feed(&bytes);
             let mut messages = Messages::default();
             prop_assert_eq!(messages.feed(&[0, 0xff, 0xff, 0xff]), 0);

@@ -1,110 +1,110 @@
-//! What the headers of one request may be. Rules are asked in the order in which they stand; the first that is
-//! enforced and broken refuses, those in shadow before it are only reported.
+//! Judges the headers of a request. Rules are checked in order; the first enforced rule that is broken refuses the
+//! request, and broken shadow rules before it are reported.
 //!
-//! A header's size is that of its name and value. Pseudo-headers do not count, nor `host`, which is one in HTTP/2,
-//! but a limit on values holds for them too. What Envoy itself adds breaks no limit on number and size.
+//! The size of a header is its name plus its value. Pseudo-headers and `host`, which is one in HTTP/2, do not count,
+//! but limits on values apply to them. Headers that Envoy adds break no limit on number or size.
 //!
-//! Envoy joins two `host` (over HTTP/1; over HTTP/2 it drops what is beside `:authority`), two `authorization` and
-//! two `content-type` with a comma before a filter sees them. So these also occur twice where a comma stands that
-//! neither quotes nor the parameters of one credential explain. Two `content-length` it refuses itself.
+//! Before a filter sees them, Envoy joins repeated `host` (in HTTP/1; in HTTP/2 it keeps only `:authority`),
+//! `authorization` and `content-type` with a comma. These therefore count as repeated if they contain a comma that
+//! neither quotes nor the parameters of one credential explain. Envoy itself refuses two `content-length`.
 
 use crate::pattern::Pattern;
 
-/// Envoy's own additions are shorter; what is longer came from a client.
+/// The longest value that Envoy adds, in bytes. A longer one comes from a client.
 const LONGEST_ADDED: usize = 64;
 
-/// One rule.
+/// A check and its mode.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// What it forbids.
+    /// The check that a request must pass.
     pub check: Check,
-    /// Whether it only reports.
+    /// True if a breach is only reported.
     pub shadow: bool,
 }
 
-/// What a rule forbids. Names are in lower case, [`HOST`] for the host.
+/// A check on headers. Names are in lower case; [`HOST`] stands for the host.
 #[derive(Clone, Debug)]
 pub enum Check {
-    /// More headers than this.
+    /// The maximum number of headers.
     Count(usize),
-    /// Longer names and values together than this.
+    /// The maximum size of all names and values together, in bytes.
     Total(usize),
-    /// A longer value than this, in a field that is not named.
+    /// The maximum size of a value, except in fields with a limit of their own.
     Value {
-        /// In bytes.
+        /// The limit in bytes.
         max: usize,
-        /// The fields that have limits of their own.
+        /// The fields with limits of their own.
         except: Vec<Vec<u8>>,
     },
-    /// A longer value than this in the field of this name.
+    /// The maximum size of a value in one field.
     Field {
         /// The field's name.
         name: Vec<u8>,
-        /// In bytes.
+        /// The limit in bytes.
         max: usize,
     },
-    /// One of these names twice.
+    /// Names that may occur only once.
     Repeated(Vec<Vec<u8>>),
-    /// A control byte other than a tab in a value.
+    /// A value must not contain control bytes other than tabs.
     ControlByte,
-    /// A value of this header that matches.
+    /// A value of this header must not match a pattern.
     Match {
         /// The header's name.
         name: Vec<u8>,
-        /// What must not match.
+        /// The forbidden pattern.
         pattern: Pattern,
     },
 }
 
-/// The name under which rules know `host` and `:authority`.
+/// The name of `host` and `:authority` in rules.
 pub const HOST: &[u8] = b"host";
 
-/// What the rules say together.
+/// The outcome of all rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict<'a> {
-    /// The first enforced rule that is broken.
+    /// The first enforced rule that is broken; the request is refused for it.
     pub refusal: Option<Breach<'a>>,
-    /// The places of the broken rules in shadow before it.
+    /// The indices of the broken shadow rules before it.
     pub shadowed: Vec<usize>,
 }
 
-/// A rule and what broke it.
+/// A broken rule and its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breach<'a> {
-    /// The rule's place.
+    /// The index of the rule.
     pub rule: usize,
-    /// What was found.
+    /// The cause of the breach.
     pub found: Found<'a>,
 }
 
-/// What broke a rule.
+/// The cause of a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// So many headers.
+    /// The number of headers.
     Count(usize),
-    /// So many bytes of names and values.
+    /// The size of all names and values together, in bytes.
     Total(usize),
-    /// A value of so many bytes.
+    /// An oversized value.
     Value {
         /// The field's name.
         name: &'a [u8],
-        /// Bytes.
+        /// The size of the value in bytes.
         size: usize,
     },
-    /// A second field of this name.
+    /// A name that occurs twice.
     Repeated(&'a [u8]),
-    /// A control byte.
+    /// A value with a control byte.
     ControlByte {
         /// The field's name.
         name: &'a [u8],
-        /// The byte.
+        /// The first such byte of the value.
         byte: u8,
     },
-    /// A match.
+    /// A value of this header that matches.
     Match(&'a [u8]),
 }
 
-/// Rules in the order in which they are asked.
+/// Rules in the order in which they are checked.
 #[derive(Clone, Debug)]
 pub struct Rules {
     list: Vec<Rule>,
@@ -112,7 +112,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// In this order.
+    /// Keeps the order of `list`.
     pub fn new(list: Vec<Rule>) -> Self {
         let singletons = list.iter().fold(0, |bits, rule| match &rule.check {
             Check::Repeated(names) => names.iter().fold(bits, |bits, name| bits | name_bit(name)),
@@ -121,12 +121,12 @@ impl Rules {
         Self { list, singletons }
     }
 
-    /// As they stand.
+    /// Returns the rules in order.
     pub fn list(&self) -> &[Rule] {
         &self.list
     }
 
-    /// Asks them about a request: one glance at its fields, and a closer look at what a rule may find there.
+    /// Checks a request against all rules. One cheap pass over the fields decides which rules need a closer look.
     pub fn judge<'a, I>(&self, fields: impl Fn() -> I) -> Verdict<'a>
     where
         I: Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -152,7 +152,7 @@ impl Rules {
     }
 }
 
-/// What is cheap to see of all fields, and never less than what is there.
+/// Cheap upper bounds over all fields: they may exceed what is there but never fall below it.
 #[derive(Default)]
 struct Glance {
     count: usize,
@@ -271,7 +271,7 @@ fn known_name(name: &[u8]) -> &[u8] {
     if name == b":authority" { HOST } else { name }
 }
 
-/// One of 64 bits, the same for the same name; the default singletons share theirs with no usual header.
+/// Returns one of 64 bits for a name. No usual header shares the bit of a default singleton.
 fn name_bit(name: &[u8]) -> u64 {
     let name = known_name(name);
     let (first, last) = (name.first().copied().unwrap_or(0), name.last().copied().unwrap_or(0));
@@ -287,7 +287,7 @@ fn may_hold_control_byte(value: &[u8]) -> bool {
     }
 }
 
-/// Whether one of eight bytes is a control byte, tabs included: below a space, or a DEL.
+/// Returns true if one of eight bytes is a control byte, tabs included: below a space, or DEL.
 const fn may_hold_control(bytes: u64) -> bool {
     const ALL: u64 = u64::from_le_bytes([1; 8]);
     const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
@@ -298,7 +298,7 @@ const fn may_hold_control(bytes: u64) -> bool {
     (below_space | del) & HIGH != 0
 }
 
-/// The parts of `value` between commas outside quotes; quotes that never close are none.
+/// Splits `value` at commas outside quotes. A quote that is never closed does not count as one.
 fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quotes = Quotes::default();
     let unclosed = value.iter().fold(false, |_, byte| quotes.cover(*byte));
@@ -327,7 +327,7 @@ impl Quotes {
     }
 }
 
-/// Whether `value` is a scheme and nothing but parameters `name=value`.
+/// Returns true if `value` is a scheme followed only by parameters `name=value`.
 fn is_one_credential(value: &[u8]) -> bool {
     let scheme = value.iter().take_while(|byte| **byte != b' ').count();
     let parameters = value.get(scheme..).unwrap_or_default();

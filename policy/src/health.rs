@@ -32,19 +32,19 @@ pub const MIN_WINDOW: u64 = 100_000_000;
 /// The longest window, in nanoseconds: 1 h.
 pub const MAX_WINDOW: u64 = 3_600_000_000_000;
 
-/// How health is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthRule {
     slot: u64,
     slow_after: u64,
 }
 
-/// Why a rule measures nothing.
+/// The reason why parameters measure nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHealth {
     /// The window is shorter than [`MIN_WINDOW`] or longer than [`MAX_WINDOW`].
     Window,
-    /// Every answer would be slow.
+    /// Every response would be slow.
     ZeroSlowAfter,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for InvalidHealth {
 }
 
 impl HealthRule {
-    /// Over a window of so long, an answer being slow that has not begun after `slow_after`.
+    /// Creates a rule for a window of this length. A response is slow if it has not begun after `slow_after`.
     pub fn new(window: Duration, slow_after: Duration) -> Result<Self, InvalidHealth> {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         if !(MIN_WINDOW..=MAX_WINDOW).contains(&nanos(window)) {
@@ -70,13 +70,13 @@ impl HealthRule {
         Ok(Self { slot: nanos(window) / SLOTS, slow_after: nanos(slow_after) })
     }
 
-    /// Whether what was told at `then` is still in the window at `now`.
+    /// Returns true if a sample of `then` is still in the window at `now`.
     pub fn holds(&self, then: Timestamp, now: Timestamp) -> bool {
         let slot = |at: Timestamp| at.as_nanos().checked_div(self.slot).unwrap_or(0);
         slot(now).saturating_sub(slot(then)) < SLOTS
     }
 
-    /// Whether a sample says something.
+    /// Returns true if a sample counts.
     fn hears(&self, sample: &Sample) -> bool {
         match sample.outcome {
             Outcome::Ignored => sample.total.is_some(),
@@ -85,65 +85,65 @@ impl HealthRule {
         }
     }
 
-    /// Whether a request is slow: one that was given up, by how long it had waited.
+    /// Returns true if a request is slow. If its client gave up, its waiting time counts.
     pub fn is_slow(&self, sample: &Sample) -> bool {
         sample.first_byte.or(sample.total).is_some_and(|waited| waited >= self.slow_after)
     }
 }
 
-/// Who asked, by marks that tell clients apart.
+/// The marks of a client, which distinguish it from others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Who {
-    /// The network that it came from.
+    /// The client's network.
     pub address: u64,
-    /// The key that it came with; the network again where there is none.
+    /// The client's key, or its network if it has none.
     pub key: u64,
 }
 
-/// What one request showed, at its first byte, at its end, or at both: a stream may be told once for its outcome
-/// and first byte, and once more for its total, that time as [`Outcome::Ignored`], or, with the same first byte, as
+/// The observation of one request at its first byte, at its end, or at both. A stream may be recorded twice: first with
+/// its outcome and first byte, later with its total as [`Outcome::Ignored`], or with the same first byte as
 /// [`Outcome::Broken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Who asked.
+    /// The client that sent the request.
     pub who: Who,
-    /// What it says about the cluster.
+    /// The outcome of the request for the cluster.
     pub outcome: Outcome,
-    /// Nanoseconds until the answer began, if it did.
+    /// Nanoseconds until the response began, if it did.
     pub first_byte: Option<u64>,
-    /// Nanoseconds until it ended, failed, or was given up.
+    /// Nanoseconds until the response ended, failed, or the client gave up.
     pub total: Option<u64>,
 }
 
-/// How a cluster is.
+/// The health of a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
-    /// What all its answers were, in the window.
+    /// All responses in the window.
     pub counts: Counts,
-    /// The client that had all of them, if there is but one by its address, its key, or both; a mark that is not its own
-    /// alone is 0.
+    /// The only client in the window, if all requests have the same address, the same key, or both; a mark that differs
+    /// between them is 0.
     pub alone: Option<Who>,
-    /// Which part of them had what trouble, by clients.
+    /// The ratios of troubled requests, as means over clients.
     pub shares: Shares,
-    /// Nanoseconds that the window covers.
+    /// The time that the window covers, in nanoseconds.
     pub covered: u64,
-    /// Nanoseconds until an answer begins, by clients; 0 before the first.
+    /// The time to the first byte in nanoseconds, as a mean over clients; 0 before the first.
     pub first_byte: u64,
-    /// Nanoseconds until an answer ends, by clients; 0 before the first.
+    /// The time to the end in nanoseconds, as a mean over clients; 0 before the first.
     pub total: u64,
-    /// How many slots in a row began to answer later than is ordinary.
+    /// The number of consecutive slots with an anomalous time to the first byte.
     pub anomalous: u32,
 }
 
 impl Signals {
-    /// Requests per 1,000 seconds, rounded down.
+    /// Returns the requests per 1,000 seconds, rounded down.
     pub fn request_rate(&self) -> u64 {
         let scaled = u128::from(self.counts.requests).saturating_mul(1_000_000_000_000);
         u64::try_from(scaled.checked_div(u128::from(self.covered)).unwrap_or(0)).unwrap_or(u64::MAX)
     }
 }
 
-/// One cluster's record.
+/// The record of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     detector: Detector,
@@ -194,7 +194,7 @@ impl Health {
         self.record_all(rule, &[(*sample, now)])
     }
 
-    /// The record with these samples, in the order in which they came; `None` if they say nothing.
+    /// Returns the record with these samples, in the order of their arrival, or `None` if none of them counts.
     pub fn record_all(&self, rule: &HealthRule, samples: &[(Sample, Timestamp)]) -> Option<Self> {
         let mut telling = samples.iter().filter(|(sample, _)| rule.hears(sample)).peekable();
         telling.peek()?;
@@ -203,12 +203,12 @@ impl Health {
         Some(health)
     }
 
-    /// How the cluster is at `now`.
+    /// Returns the health of the cluster at `now`.
     pub fn signals(&self, rule: &HealthRule, now: Timestamp) -> Signals {
         self.signals_since(rule, Timestamp::default(), now)
     }
 
-    /// How the cluster is at `now`, by the slots of the window that began at `since` or later.
+    /// Returns the health of the cluster at `now`, from the slots of the window that began at `since` or later.
     pub fn signals_since(&self, rule: &HealthRule, since: Timestamp, now: Timestamp) -> Signals {
         let Sum { counts, covered, slots } = self.window.sum(rule.slot, since, now);
         let anomalous = if counts.requests > 0 { self.anomalous } else { 0 };

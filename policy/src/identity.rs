@@ -1,25 +1,25 @@
-//! Who a client is: the credential that it presents, or the address that it comes from.
+//! Identifies a client by the credential that it presents or by its address.
 //!
-//! A credential is taken in the form its upstream would read it, so that rewriting it (another case of
-//! `Bearer`, more spaces, a second header) does not make another client of the same key. What no upstream
-//! reads in one way only is no credential at all. A client that proves a secret without sending it (SigV4, Digest) is
-//! known by the name that the proof is for, which others may know too. An address counts by its network: an IPv6
-//! subscriber commonly holds a /64 whole.
+//! A credential is normalised as its upstream would read it, so that another spelling (the case of `Bearer`, more
+//! spaces, a second header) does not turn one key into several clients. A value that upstreams could read in different
+//! ways is no credential. A client that proves a secret without sending it (SigV4, Digest) is identified by the name
+//! that the proof is for, which others may know too. An address is identified by its network, because an IPv6
+//! subscriber usually has a whole /64.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What a client presents.
+/// A credential that a client presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential<'a> {
-    /// A secret, which only its client knows.
+    /// A secret that only its client knows.
     Key(&'a [u8]),
-    /// A user's name or an access key's, beside a proof that is another in each request.
+    /// The name of a user or an access key, accompanied by a proof that differs in every request.
     Name(&'a [u8]),
 }
 
-/// What the value of `authorization` or of an API-key header presents: what follows the scheme (`Bearer`, `Basic`), or
-/// the whole value where there is none. `None` if nothing is left, or if it holds white space or a comma, which no
-/// token does (RFC 9110, section 11.2): proxies join repeated headers with a comma.
+/// Returns the credential in a value of `authorization` or of an API-key header: the text after the scheme (`Bearer`,
+/// `Basic`), or the whole value without one. Returns `None` if nothing is left, or if it contains white space or a
+/// comma: no token does (RFC 9110, section 11.2), and proxies join repeated headers with a comma.
 ///
 /// Sources: AWS Signature Version 4, "Authorization header"; RFC 7616, section 3.4.
 pub fn credential(value: &[u8]) -> Option<Credential<'_>> {
@@ -44,8 +44,8 @@ pub fn credential(value: &[u8]) -> Option<Credential<'_>> {
     whole.then_some(Credential::Key(rest))
 }
 
-/// The one value of a parameter in a list such as `a="b", c=d`. `None` if it is empty, has an escape, which could spell one
-/// name in many ways, or if the list is not plain or names it twice.
+/// Returns the value of a parameter in a list such as `a="b", c=d`. Returns `None` if the value is empty or contains an
+/// escape, which would allow several spellings of one name, or if the list is malformed or has the parameter twice.
 fn parameter<'a>(list: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut found = None;
     let mut rest = list.trim_ascii();
@@ -82,27 +82,27 @@ fn parameter<'a>(list: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     found.filter(|value| !value.is_empty())
 }
 
-/// The address that `x-forwarded-for` (its values in order) has at `hops` from the right, 1 being the last.
-/// `None` if there are fewer, or if that entry is no address.
+/// Returns the address in `x-forwarded-for` (its values in order) at `hops` from the right; 1 is the last. Returns
+/// `None` if there are fewer entries or if that entry is no address.
 pub fn forwarded<'a>(values: impl DoubleEndedIterator<Item = &'a [u8]>, hops: u32) -> Option<IpAddr> {
     let back = usize::try_from(hops.checked_sub(1)?).ok()?;
     let entry = values.rev().flat_map(|value| value.rsplit(|b| *b == b',')).nth(back)?;
     address(entry.trim_ascii())
 }
 
-/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+/// Parses an address as proxies write it: with or without a port, IPv6 with or without brackets.
 pub fn address(text: &[u8]) -> Option<IpAddr> {
     let text = core::str::from_utf8(text).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
-/// How long the prefixes are by which addresses count.
+/// The lengths of the prefixes that identify networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefixes {
-    /// Of an IPv4 address, in bits.
+    /// The IPv4 prefix, in bits.
     pub ipv4: u8,
-    /// Of an IPv6 address, in bits.
+    /// The IPv6 prefix, in bits.
     pub ipv6: u8,
 }
 
@@ -113,7 +113,7 @@ impl Default for Prefixes {
 }
 
 impl Prefixes {
-    /// The bytes by which an address is counted. An IPv4 address that is written into an IPv6 one counts as itself.
+    /// Returns the bytes that identify an address's network. An IPv4 address within an IPv6 address counts as IPv4.
     pub fn network(self, address: IpAddr) -> [u8; 16] {
         match within(address) {
             IpAddr::V4(v4) => {
@@ -125,7 +125,8 @@ impl Prefixes {
     }
 }
 
-/// The IPv4 address in one that maps it, translates it (NAT64's well-known prefix) or tunnels it (6to4).
+/// Returns the IPv4 address within an IPv6 address that maps it, translates it (NAT64's well-known prefix) or tunnels
+/// it (6to4).
 ///
 /// Sources: RFC 4291, section 2.5.5.2; RFC 6052, section 2.1; RFC 3056, section 2.
 fn within(address: IpAddr) -> IpAddr {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_key_is_one_client_however_it_is_written() {
+    fn one_key_is_one_client_in_every_spelling() {
         for value in ["Bearer sk-1", "bearer sk-1", "BEARER   sk-1  ", " Bearer\tsk-1", "sk-1"] {
             assert_eq!(credential(value.as_bytes()), Some(Credential::Key(b"sk-1")), "{value:?}");
         }
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_credential_names_nobody() {
+    fn an_ambiguous_or_missing_credential_identifies_nobody() {
         for value in
             ["", "  ", "Bearer", "Bearer  ", "Bearer sk-1,Bearer sk-2", "Bearer sk-1 sk-2", "valid, junk"]
         {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_in_every_usual_form() {
+    fn addresses_are_parsed_in_every_usual_form() {
         for text in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443"] {
             assert_eq!(address(text.as_bytes()), Some("2001:db8::1".parse().unwrap()), "{text}");
         }
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn who_proves_a_secret_without_sending_it_is_known_by_name() {
+    fn a_client_that_proves_a_secret_without_sending_it_is_identified_by_name() {
         let named = |value: &'static str| match credential(value.as_bytes()) {
             Some(Credential::Name(name)) => Some(core::str::from_utf8(name).unwrap()),
             _ => None,
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_can_be_read_in_two_ways_names_nobody() {
+    fn an_ambiguous_name_identifies_nobody() {
         for value in [
             "AWS4-HMAC-SHA256 Signature=9f",
             "AWS4-HMAC-SHA256 Credential=/x",
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_by_its_prefix_and_ipv4_as_itself_however_it_is_written() {
+    fn an_address_is_identified_by_its_prefix_and_ipv4_within_ipv6_as_ipv4() {
         let net = |text: &str| Prefixes::default().network(text.parse().unwrap());
         assert_eq!(net("2001:db8::1"), net("2001:db8::ffff:1"));
         assert_ne!(net("2001:db8::1"), net("2001:db8:0:1::1"));
@@ -242,7 +243,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_value_is_too_strange(value: Vec<u8>, list in "[DdAaWS4 =,\"\\\\a-d/]{0,40}") {
+        fn no_value_panics(value: Vec<u8>, list in "[DdAaWS4 =,\"\\\\a-d/]{0,40}") {
             credential(&value);
             credential(list.as_bytes());
             credential(&[b"Digest ".as_slice(), list.as_bytes()].concat());

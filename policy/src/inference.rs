@@ -1,9 +1,9 @@
-//! What a request asks of a model, read from its body while that streams in: one pass, no tree, constant memory.
+//! Reads an inference request from its body as the body streams in: one pass, no tree, constant memory.
 //!
-//! It knows every name by which a model server reads a text or a number, and tells APIs apart by their members alone, so a
-//! request cannot be scanned as the wrong one. [`Member`] lists what is read of the request, and of what holds the rest of
-//! one; [`Key`] what is not text below it. Whatever else is a string there counts as text that reaches the model: a
-//! server's template may write it out. So does a string under a name that nobody is known to read, unless it is encoded,
+//! The scanner knows every name under which a model server reads a text or a number. It never guesses the API from the
+//! path, so a request cannot be scanned as the wrong one. [`Member`] lists the members of a request and of its
+//! envelopes; [`Key`] lists the keys below them that are not text. Every other string counts as text that reaches the
+//! model, because a server's template may print it. That includes strings under unknown names, unless they are encoded,
 //! and a role, a type or an id that is longer than any real one.
 
 mod characters;
@@ -34,24 +34,24 @@ pub use origin::{Origin, Origins, Strand};
 pub use place::{Place, Role};
 pub use scanner::Scanner;
 
-/// Hears every text that reaches the model, in pieces, in the order of the body.
+/// Receives every text that reaches the model, in pieces, in the order of the body.
 pub trait TextSink {
-    /// A piece of the text at `place`, decoded.
+    /// Receives one decoded piece of the text at `place`.
     fn piece(&mut self, place: &Place, text: &str);
-    /// The text at `place` is complete.
+    /// Ends the text at `place`.
     fn end_of_text(&mut self, place: &Place);
-    /// A suspicious character at `place`, as soon as the one behind it is known. Labels (roles, types, ids) are looked
-    /// through too, though they are no texts.
+    /// Reports a suspicious character at `place`, once the character after it is known. Labels (roles, types, ids) are
+    /// searched as well, although they are not texts.
     fn suspect(&mut self, place: &Place, suspect: &Suspect);
-    /// A piece of a text that is signed: it can be looked at, must not be changed, and counts for nothing.
+    /// Receives a piece of a signed text. It may be inspected but not changed, and does not count as characters.
     fn sealed(&mut self, _place: &Place, _text: &str) {}
-    /// The message, or another element of a list that is an object, is complete; its role is known if it ever said one.
+    /// Ends a message, or another object in a list. By now its role is known if it has one.
     fn end_of_message(&mut self, _place: &Place) {}
-    /// So many characters at `place` count as text after all, though they were not heard.
+    /// Reports characters at `place` that count as text after all, although no piece delivered them.
     fn unheard(&mut self, _place: &Place, _characters: u64) {}
 }
 
-/// Hears nothing.
+/// A sink that ignores everything.
 impl TextSink for () {
     fn piece(&mut self, _: &Place, _: &str) {}
     fn end_of_text(&mut self, _: &Place) {}

@@ -1,9 +1,10 @@
-//! JSON as it streams in: a push lexer over raw bytes in chunks of any size. It is strict (RFC 8259), copies no text but
-//! what a chunk's border or an escape cuts, keeps one bit per open container, and never looks back, so its memory is
-//! constant and its time linear whatever the body.
+//! A push lexer for JSON over raw bytes in chunks of any size. It is strict (RFC 8259), copies text only where a chunk
+//! boundary or an escape splits it, keeps one bit per open container and never looks back. Memory is therefore constant
+//! and time linear, whatever the body.
 //!
-//! It accepts what serde_json accepts for a `Value`, but for three things: a byte-order mark before it is skipped, a number may be of any magnitude (`1e999`), since
-//! the grammar sets no bound, and how deep containers may nest is the caller's choice.
+//! It accepts what serde_json accepts for a `Value`, with three differences: it skips a leading byte-order mark,
+//! accepts numbers of any magnitude (`1e999`), since the grammar sets no bound, and lets the caller choose how deep
+//! containers may nest.
 
 mod lexer;
 mod number;
@@ -17,7 +18,7 @@ pub use lexer::Lexer;
 
 use core::ops::Range;
 
-/// What holds other values.
+/// A value that contains other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
     /// `{}`
@@ -26,7 +27,7 @@ pub enum Container {
     Array,
 }
 
-/// A value that is a word.
+/// A value that is a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Literal {
     /// `true`
@@ -37,59 +38,59 @@ pub enum Literal {
     Null,
 }
 
-/// Hears what a [`Lexer`] reads. Offsets are in bytes from the beginning of the body.
+/// Receives the events of a [`Lexer`]. Offsets are in bytes from the beginning of the body.
 pub trait Events {
-    /// A container begins at this offset.
+    /// Begins a container at this offset.
     fn open(&mut self, container: Container, at: u64);
-    /// The innermost container ends; `end` is the offset after it.
+    /// Ends the innermost container; `end` is the offset after it.
     fn close(&mut self, container: Container, end: u64);
-    /// A member's key, or a value that is a string, begins at this offset, which is its quote's.
+    /// Begins a member's key or a string value; `at` is the offset of its opening quote.
     fn string(&mut self, key: bool, at: u64);
-    /// A piece of the string as it was written. `plain`: all of it is known to be printable ASCII.
+    /// Receives a literal piece of the string. `plain` means that all of it is known to be printable ASCII.
     fn raw(&mut self, text: &str, at: u64, plain: bool);
-    /// A character of the string was written as an escape, or as a pair of them. Its text comes with
-    /// [`decoded`](Self::decoded), together with its neighbours'.
+    /// Receives the position of a character that is spelled as an escape or as a pair of them. Its text arrives with
+    /// [`decoded`](Self::decoded), joined with its neighbours.
     fn escaped(&mut self, character: char, range: Range<u64>);
-    /// A piece of the string that was written in escapes and printable ASCII between them, decoded.
+    /// Receives a decoded piece of the string that was spelled in escapes and the printable ASCII between them.
     fn decoded(&mut self, text: &str);
-    /// The string ends; `end` is the offset after its quote.
+    /// Ends the string; `end` is the offset after its closing quote.
     fn string_end(&mut self, end: u64);
-    /// A number begins at this offset.
+    /// Begins a number at this offset.
     fn number(&mut self, at: u64);
-    /// A piece of the number as it was written, ASCII.
+    /// Receives a piece of the number as written, in ASCII.
     fn digits(&mut self, text: &str);
-    /// The number ends; `end` is the offset after it.
+    /// Ends the number; `end` is the offset after it.
     fn number_end(&mut self, end: u64);
-    /// A literal.
+    /// Receives a literal and its bytes.
     fn literal(&mut self, literal: Literal, range: Range<u64>);
 }
 
-/// Why a body is no JSON, and where.
+/// The reason why a body is not JSON, and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// Bytes before what is wrong.
+    /// The offset of the fault in bytes.
     pub at: u64,
-    /// What is wrong there.
+    /// The kind of fault.
     pub what: Fault,
 }
 
-/// What may be wrong with a body.
+/// A kind of fault in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A byte that cannot stand there.
+    /// A byte that the grammar does not allow there.
     Unexpected,
-    /// Something other than white space after the value.
+    /// Anything but white space after the value.
     Trailing,
-    /// A control character within a string, not escaped.
+    /// An unescaped control character in a string.
     ControlCharacter,
-    /// A `\` with something behind it that is no escape.
+    /// A `\` that begins no valid escape.
     Escape,
     /// Half a surrogate pair.
     LoneSurrogate,
-    /// Bytes that are no UTF-8.
+    /// Invalid UTF-8.
     Utf8,
-    /// Containers nested deeper than accepted.
+    /// Containers nested deeper than the limit.
     TooDeep,
-    /// The body ends before its value does.
+    /// The end of the body before the end of its value.
     Incomplete,
 }

@@ -1,29 +1,31 @@
-//! What Tidegate decides. Values in, values out: no clock, no I/O, no serde, no proxy.
+//! The decisions of Tidegate. Values go in and values come out: no clock, no I/O, no serde, no proxy.
 //!
-//! - [`timestamp`]: the instant that every decision is given.
+//! - [`timestamp`]: the instant that every decision receives.
 //! - [`bucket`]: one token bucket as one instant (GCRA).
 //! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first. [`slot_key`]: the keys of
 //!   their entries.
 //! - [`admission`]: several limits, one answer.
-//! - [`identity`]: who a client is. [`fingerprint`]: how its name is kept without keeping it.
-//! - [`headers`]: what a request's headers may be. [`pattern`]: regular expressions on raw bytes.
-//! - [`body_rate`]: when a request body is too slow.
-//! - [`connections`]: how many connections an address has open, and how fast it opens them.
-//! - [`json`]: JSON as it streams in. [`inference`]: what it asks of a model, and every text that it shows it.
-//! - [`denied_text`]: what no text may say, however it is spaced and spelt.
-//! - [`prompt`]: what a prompt may be. [`denied_text`]: what it must not say. [`rewrite`]: a body with parts replaced.
-//! - [`path`]: one path, however it is spelt. [`api`]: which API it belongs to.
-//! - [`request_head`]: which request head a connection is in the middle of, and when it is too slow.
-//! - [`retry_budget`]: how many retries first attempts pay for.
-//! - [`attempt`]: which attempt a request is, as it says itself or as a failure of ours tells.
-//! - [`voucher`]: which returns are paid for, since we refused them before.
+//! - [`identity`]: the identity of a client. [`fingerprint`]: keyed hashes in place of names.
+//! - [`headers`]: limits on a request's headers. [`pattern`]: regular expressions on raw bytes.
+//! - [`body_rate`]: the minimum rate of a request body. [`grpc`]: the message lengths of a gRPC stream.
+//! - [`connections`]: the open connections of an address, and the rate of new ones.
+//! - [`json`]: a push lexer for JSON. [`inference`]: the facts and the texts of an inference request.
+//! - [`denied_text`]: texts that no prompt may contain, in any spacing and spelling.
+//! - [`prompt`]: limits on a prompt. [`strips`]: characters removed from it. [`clamp`]: its completion tokens lowered.
+//!   [`rewrite`]: the edits of a body.
+//! - [`path`]: the canonical form of a path. [`api`]: the API that it belongs to.
+//! - [`request_head`]: the request head that a connection is in the middle of, and its minimum rate.
+//! - [`retry_budget`]: the retries that first attempts pay for.
+//! - [`attempt`]: the attempt number of a request, from its own claim or from a recorded failure.
+//! - [`voucher`]: free retries for requests that were refused.
 //! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
 //! - [`record`]: what the store holds, as bytes. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
-//! - [`breaker`]: whether requests reach the cluster.
-//! - [`tier`]: how far answers are degraded.
-//! - [`answer_cache`]: the last good answers, in bounded memory.
+//! - [`breaker`]: the circuit breaker in front of a cluster.
+//! - [`tier`]: the tiers of degradation, with hysteresis.
+//! - [`answer_cache`]: the last good responses, in bounded memory.
 //! - [`answer`]: what an answer shows while it passes.
+//! - [`lease`]: which of many workers leads.
 //! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
 
 pub mod admission;
@@ -45,6 +47,7 @@ pub mod health;
 pub mod identity;
 pub mod inference;
 pub mod json;
+pub mod lease;
 pub mod path;
 pub mod pattern;
 pub mod prompt;

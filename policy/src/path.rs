@@ -1,11 +1,11 @@
-//! A path as the server behind will most likely read it, so that another spelling of it dodges no limit: without
-//! query and fragment, percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
+//! Normalises a path to the form in which the upstream will most likely read it, so that no other spelling evades a
+//! limit: query and fragment removed, percent-encoding decoded once, repeated slashes merged, `.` and `..` resolved.
 //!
 //! Source: RFC 3986, sections 6.2.2.2 and 5.2.4.
 
 use std::borrow::Cow;
 
-/// The path of a request target. One pass, and no copy of a path that is canonical as it is.
+/// Returns the canonical path of a request target, in one pass. A path that is already canonical is not copied.
 pub fn canonical(target: &[u8]) -> Cow<'_, [u8]> {
     let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     if !path.starts_with(b"/") || is_canonical(path) {
@@ -14,7 +14,7 @@ pub fn canonical(target: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(resolved(&decoded(path)))
 }
 
-/// Whether a path is spelt as [`canonical`] spells it.
+/// Returns true if a path has the form that [`canonical`] returns.
 pub fn is_canonical(path: &[u8]) -> bool {
     let mut segments = path.split(|byte| *byte == b'/').peekable();
     segments.next();
@@ -27,7 +27,8 @@ pub fn is_canonical(path: &[u8]) -> bool {
     !path.iter().any(|byte| matches!(byte, b'?' | b'#'))
 }
 
-/// Whether a canonical path is `prefix` or lies beneath it: a prefix ends where a segment does, so that `/v1` is not `/v10`.
+/// Returns true if a canonical path equals `prefix` or lies below it. A prefix ends at the end of a segment: `/v10` is
+/// not below `/v1`.
 pub fn is_beneath(path: &[u8], prefix: &[u8]) -> bool {
     let rest = path.strip_prefix(prefix);
     rest.is_some_and(|rest| {
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_slash_and_what_is_no_escape_are_kept_and_nothing_is_decoded_twice() {
+    fn a_last_slash_and_invalid_escapes_are_kept_and_nothing_is_decoded_twice() {
         for (spelling, path) in [
             ("/v1/", "/v1/"),
             ("/v1/.", "/v1/"),
@@ -142,13 +143,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_target_is_too_strange(target: Vec<u8>) {
+        fn no_target_panics(target: Vec<u8>) {
             let path = canonical(&target);
             prop_assert!(path.len() <= target.len().max(1));
         }
 
         #[test]
-        fn what_holds_no_escape_is_canonical_once_it_was_made_so(target in "/[a-c./]{0,20}") {
+        fn a_canonical_path_without_escapes_is_a_fixed_point(target in "/[a-c./]{0,20}") {
             let once = canonical(target.as_bytes()).into_owned();
             prop_assert!(is_canonical(&once), "{:?}", String::from_utf8_lossy(&once));
             prop_assert_eq!(canonical(&once).into_owned(), once);

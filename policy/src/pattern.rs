@@ -1,7 +1,7 @@
-//! Regular expressions on raw bytes, for rules that an operator writes and a client tries to break. Time is
-//! linear in the bytes looked at, whatever the pattern: each is one table, made whole when it is read, and of
-//! bounded size. Text is not assumed to be UTF-8: `.` is any byte but a line feed, `\w` and
-//! `(?i)` know ASCII, and any other byte is written `\xFF`. That also leaves Unicode's tables out of the modules.
+//! Regular expressions on raw bytes, for rules that operators write and clients try to exploit. Each pattern is
+//! compiled to one table of bounded size, so matching is linear in the input, whatever the pattern. Input need not be
+//! UTF-8: `.` is any byte but a line feed, `\w` and `(?i)` are ASCII-only, and other bytes are written `\xFF`. This
+//! also keeps Unicode's tables out of the modules.
 
 use core::fmt;
 use regex_automata::Input;
@@ -15,15 +15,18 @@ const MAX_COMPILED: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Pattern(Box<dense::DFA<Vec<u32>>>);
 
-/// Why a text is no pattern.
+/// The reason why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidPattern(String);
 
 impl Pattern {
-    /// The longest text of a pattern, in bytes.
+    /// The maximum length of a pattern's text, in bytes.
     pub const MAX_LENGTH: usize = 1_024;
 
-    /// From its text.
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// Returns an error if the text is too long, is no regular expression, or compiles to more than 1 MiB.
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
         if text.len() > Self::MAX_LENGTH {
             let (found, accepted) = (text.len(), Self::MAX_LENGTH);
@@ -35,7 +38,7 @@ impl Pattern {
         nfa(text, bytes).as_ref().and_then(table).map(|table| Self(Box::new(table))).ok_or_else(too_big)
     }
 
-    /// Whether it occurs anywhere in `bytes`.
+    /// Returns true if the pattern matches anywhere in `bytes`.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         self.0.try_search_fwd(&Input::new(bytes).earliest(true)).is_ok_and(|found| found.is_some())
     }
@@ -61,7 +64,7 @@ impl fmt::Display for InvalidPattern {
     }
 }
 
-/// What an error says of a pattern, without the picture of it.
+/// Returns the message of a syntax error, without its illustration of the pattern.
 pub(crate) fn last_line(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_see_bytes() {
+    fn patterns_match_bytes() {
         assert!(matches("(?i)sqlmap|nikto", b"x SQLmap/1.8"));
         assert!(!matches("(?i)sqlmap|nikto", b"sql map"));
         assert!(matches(r"^\xa1\xff$", b"\xa1\xff"));
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused_in_one_line_that_says_why() {
+    fn an_invalid_pattern_is_refused_with_a_one_line_reason() {
         for (text, why) in [
             ("(a", "unclosed group"),
             ("a{2,1}", "invalid repetition count range"),
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_traps_backtracking_engines_is_answered() {
+    fn a_pattern_that_traps_backtracking_engines_is_matched_in_linear_time() {
         let value = b"a".repeat(96 << 10);
         assert!(!matches("^(a+)+$b", &value));
         assert!(!matches("(a|a)*(a|aa)+[^a]$", &value));

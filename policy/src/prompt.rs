@@ -1,8 +1,8 @@
-//! What a prompt may be, judged while it streams in: how much of it there may be, in all, in one message and for one
-//! role; which characters it may hold; what work it may ask for. A rule is broken once, at the first character or value
-//! that breaks it, and what broke it is named by its place and its size, never by its text.
+//! Judges a prompt as it streams in: its size in total, per message and per role, its characters, and the work that it
+//! asks for. A rule is broken at most once, at the first character or value that breaks it. A breach is identified by
+//! place and size, never by text.
 //!
-//! A message whose role comes behind its content counts for every role until then: nobody gains by writing it so.
+//! Until its role arrives, a message counts for every role, so clients gain nothing by writing the role last.
 
 mod watched;
 
@@ -15,72 +15,72 @@ use crate::inference::{Class, Facts, Member, Place, Role, Suspect, TextSink, Val
 use crate::strips::Strips;
 use watched::{Broken, Watched};
 
-/// What to do with characters of a class.
+/// The treatment of suspicious characters of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// Leave them.
+    /// Leaves them in place.
     Allow,
-    /// Take out those that harm.
+    /// Removes the harmful ones.
     Strip,
-    /// Refuse the request for one that harms.
+    /// Refuses the request if one is harmful.
     Reject,
 }
 
-/// What a prompt may be. `None` is no limit.
+/// The limits of a prompt. `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct PromptLimits {
     /// Unicode scalar values in all texts together.
     pub characters: Option<u64>,
-    /// In one message.
+    /// Unicode scalar values in one message.
     pub message_characters: Option<u64>,
-    /// In all messages of a role.
+    /// Unicode scalar values in all messages of a role.
     pub role_characters: Vec<(Role, u64)>,
-    /// Messages.
+    /// Number of messages.
     pub messages: Option<u64>,
-    /// Texts or lists of token ids that the model runs for.
+    /// Number of texts or lists of token ids, for each of which the model runs once.
     pub prompts: Option<u64>,
-    /// Token ids.
+    /// Token ids in all prompts.
     pub token_ids: Option<u64>,
-    /// Tools and functions.
+    /// Number of tools and functions.
     pub tools: Option<u64>,
-    /// Images.
+    /// Number of images.
     pub images: Option<u64>,
-    /// Pixels of pictures whose data stand in the body.
+    /// Pixels of the images whose data are in the body.
     pub pixels: Option<u64>,
-    /// Recordings.
+    /// Number of audio parts.
     pub audios: Option<u64>,
-    /// Videos.
+    /// Number of videos.
     pub videos: Option<u64>,
-    /// Completion tokens asked for.
+    /// Completion tokens that the request may ask for.
     pub completion_tokens: Option<u64>,
-    /// Choices asked for, or picked from.
+    /// Choices, or candidates for them, that the request may ask for.
     pub choices: Option<u64>,
     /// Prompts times choices times completion tokens.
     pub work: Option<u64>,
     /// Log probabilities for each token.
     pub logprobs: Option<u64>,
-    /// Sequences that end an answer.
+    /// Number of stop conditions.
     pub stops: Option<u64>,
-    /// Tokens that are made likelier.
+    /// Number of biased or allowed tokens.
     pub biases: Option<u64>,
-    /// Unicode scalar values of what a decoder is made to follow.
+    /// Unicode scalar values of constraints on decoding.
     pub guided: Option<u64>,
-    /// How often a part of that is repeated, by counts in counts.
+    /// The product of nested repetition counts in these.
     pub repeats: Option<u64>,
-    /// Whether a member, or a key of a message, may occur twice.
+    /// True if a member, or a key of a message, may occur twice.
     pub duplicate_keys: bool,
-    /// In the order of [`Class::ALL`].
+    /// The treatment of each class, in the order of [`Class::ALL`].
     pub classes: [Treatment; 4],
 }
 
-/// A rule of [`PromptLimits`], or a denied text by its place in their list.
+/// A rule of [`PromptLimits`], or a denied text by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Too many characters.
     Characters,
-    /// In one message.
+    /// Too many characters in one message.
     MessageCharacters,
-    /// In one role; its place in the list.
+    /// Too many characters in one role; its index in the list.
     RoleCharacters(usize),
     /// Too many messages.
     Messages,
@@ -88,52 +88,53 @@ pub enum Rule {
     Prompts,
     /// Too many token ids.
     TokenIds,
-    /// Too many tools.
+    /// Too many tools and functions.
     Tools,
     /// Too many images.
     Images,
     /// Too many pixels.
     Pixels,
-    /// Too many recordings.
+    /// Too many audio parts.
     Audios,
     /// Too many videos.
     Videos,
-    /// Too many completion tokens, asked for by this member.
+    /// Too many completion tokens, requested by this member.
     CompletionTokens(Member),
-    /// Too many choices, asked for by this member.
+    /// Too many choices, requested by this member.
     Choices(Member),
     /// Too many prompts times choices times completion tokens.
     Work,
-    /// Too many log probabilities, asked for by this member.
+    /// Too many log probabilities, requested by this member.
     Logprobs(Member),
-    /// Too many sequences that end an answer.
+    /// Too many stop conditions.
     Stops,
-    /// Too many tokens made likelier.
+    /// Too many biased or allowed tokens.
     Biases,
     /// Too long a schema, grammar or expression.
     Guided,
-    /// A part of one that is repeated too often.
+    /// Too many repetitions in one of these.
     Repeats,
-    /// A member or a key occurs twice.
+    /// A member or key that occurs twice.
     DuplicateKey,
-    /// A character of this class.
+    /// A harmful character of this class.
     Forbidden(Class),
-    /// A text that matches this pattern.
+    /// A text that matches the rule with this index.
     Denied(usize),
 }
 
-/// That a rule is broken.
+/// A rule that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// Which one.
+    /// The broken rule; a request breaks each at most once.
     pub rule: Rule,
-    /// Where, if it is in a text.
+    /// The text that breaks the rule, if it concerns texts.
     pub place: Option<Place>,
-    /// How many there are at the least; 0 where that is not the question.
+    /// The number found, as a lower bound, or 0 if the rule counts nothing. For [`Rule::Forbidden`] it is the
+    /// character's code point.
     pub found: u64,
 }
 
-/// One prompt, as far as it has come.
+/// The state of one prompt.
 #[derive(Debug, Default)]
 pub struct Heard {
     characters: u64,
@@ -142,29 +143,29 @@ pub struct Heard {
     roles: Vec<u64>,
     watched: Watched,
     sealed: u64,
-    /// An enforced rule on texts is broken: nothing of the others is looked at any more.
+    /// True once an enforced rule on texts is broken. All further texts are ignored.
     refused: bool,
-    /// What is to be taken out.
+    /// The characters to be removed.
     pub strips: Strips,
     broken: Vec<Rule>,
     new: Vec<Breach>,
 }
 
-/// Hears a prompt's texts under limits and denied texts.
+/// Judges a prompt's texts by limits and denied texts.
 pub struct Listener<'a> {
-    /// What it may be.
+    /// The limits of the prompt.
     pub limits: &'a PromptLimits,
-    /// What it must not say.
+    /// The rules on what texts may not say.
     pub denied: Option<&'a Denied>,
-    /// Whether a broken rule refuses the request, and does not just count.
+    /// Returns true for a rule that refuses the request, and false for one that only counts.
     pub enforces: &'a dyn Fn(Rule) -> bool,
-    /// What has been heard.
+    /// The state of the prompt.
     pub heard: &'a mut Heard,
 }
 
 impl Heard {
-    /// The rules that were broken since the last call: first those on texts, in the order in which they were, then those
-    /// on what is known of the request, `facts`.
+    /// Returns the rules broken since the last call: first the rules on texts, in the order of their breaches, then the
+    /// rules on `facts`.
     pub fn breaches(&mut self, limits: &PromptLimits, facts: &Facts) -> Vec<Breach> {
         for (rule, found, limit) in [
             (Rule::Messages, facts.messages, limits.messages),
@@ -190,7 +191,7 @@ impl Heard {
             self.limit(Rule::Choices(member), None, asked(facts, member), limits.choices);
         }
         for member in Member::LOGPROBS {
-            // A negative number asks for those of all tokens that the model knows.
+            // A negative number asks for the log probabilities of the whole vocabulary.
             let all = facts.member(member).is_some_and(|seen| seen.value == Value::Negative);
             let found = if all { u64::MAX } else { asked(facts, member) };
             self.limit(Rule::Logprobs(member), None, found, limits.logprobs);
@@ -216,7 +217,7 @@ impl Heard {
     }
 }
 
-/// Prompts times choices times completion tokens, of which no more than `most` are made.
+/// Returns prompts times choices times completion tokens, of which at most `most` will be generated.
 pub fn work(facts: &Facts, most: Option<u64>) -> u64 {
     let largest = |members: &[Member]| {
         let asked = members.iter().map(|member| asked(facts, *member)).filter(|asked| *asked < u64::MAX);
@@ -226,7 +227,7 @@ pub fn work(facts: &Facts, most: Option<u64>) -> u64 {
     facts.prompts.max(1).saturating_mul(largest(&Member::CHOICES)).saturating_mul(tokens)
 }
 
-/// What a member asks for: a number that is none a server would take counts as more than any limit.
+/// Returns the number that a member asks for. A value that no server accepts exceeds every limit.
 fn asked(facts: &Facts, member: Member) -> u64 {
     match facts.member(member).map(|seen| seen.value) {
         Some(Value::Integer(number)) => number,
@@ -236,7 +237,7 @@ fn asked(facts: &Facts, member: Member) -> u64 {
 }
 
 impl Listener<'_> {
-    /// No more texts come.
+    /// Ends the prompt.
     pub fn finish(&mut self) {
         if let Some(place) = self.heard.at {
             self.end_message(&place);
@@ -362,7 +363,7 @@ impl TextSink for Listener<'_> {
         }
     }
 
-    /// It counts for nothing, and so it is looked through only as far as text may go.
+    /// Signed text does not count, so it is searched only up to the limit for text.
     fn sealed(&mut self, place: &Place, text: &str) {
         let count = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
         self.heard.sealed = self.heard.sealed.saturating_add(count);

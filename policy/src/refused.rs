@@ -10,6 +10,7 @@
 
 use crate::admission::{Charge, Charged, Refusal, Wait};
 use crate::bucket::Take;
+use crate::retry_hint::jitter;
 use crate::timestamp::Timestamp;
 
 const ENTRIES: u64 = 1_024;
@@ -71,9 +72,7 @@ impl Refused {
         let furthest = admits_at.plus(MAX_SPREAD).min(now.plus(MAX_RETRY.max(*wait)));
         let spoken_for = known.max(admits_at).plus(charge.bucket.time_of(charge.cost)).min(furthest);
         *entry = Entry { mark: charge.mark, tat: now.plus(level.reset), spoken_for };
-        let room = u128::from(spoken_for.nanos_since(admits_at));
-        let part = room.saturating_mul(u128::from(random)) >> 64;
-        Wait::For(wait.saturating_add(u64::try_from(part).unwrap_or(0)))
+        Wait::For(wait.saturating_add(jitter(spoken_for.nanos_since(admits_at), random)))
     }
 }
 

@@ -1,21 +1,13 @@
-//! Which request head a connection is in the middle of, since when and how much of it has come: from the bytes
-//! that a network filter sees before Envoy's HTTP codec does. HTTP/1 with every request of a kept-alive
-//! connection, HTTP/2 with prior knowledge or by ALPN. Constant memory, linear time, any bytes.
+//! Tracks the request head that a connection is in the middle of: its beginning and its size, from the bytes that a
+//! network filter sees before Envoy's HTTP codec does. It follows every request of an HTTP/1 connection, and HTTP/2
+//! with prior knowledge or ALPN, in constant memory and linear time, on any bytes.
 //!
-//! In progress is what a server waits for with nothing to show for it: a head from its first byte to its last,
-//! a new connection that has said nothing, the few bytes that frame a body (chunk sizes, trailers, an HTTP/2
-//! frame's header). Not in progress: a body, the silence between requests or chunks, a tunnel.
+//! In progress are heads, new connections that have sent nothing, and the few bytes that frame a body (chunk sizes,
+//! trailers, HTTP/2 frame headers). Bodies, silence between requests or chunks, and tunnels are not.
 //!
-//! Where Envoy and this tracker could disagree, a slow head could pass for a body. So what Envoy accepts is
-//! read as Envoy reads it, and what it refuses, or may read in two ways, is a head that never ends: the deadline
-//! closes that connection if Envoy has not. Heads are left alone only after CONNECT or an upgrade.
-//!
-//! **Bytes are shown twice.** While an HTTP/1 response is under way, Envoy leaves what follows its request in
-//! the read buffer, and shows the buffer from that request's end again, with what has come since, when it
-//! goes on. Whether it did so cannot be seen, only that it may have: when a read ended inside a request that
-//! had begun behind another's end. The next read is then followed both ways, as going on and as starting over,
-//! until both agree or Envoy must have refused one of them; while either is in progress, the connection is. And
-//! until that next read such a request is not in progress at all: Envoy may not be reading.
+//! If Envoy and this tracker disagreed, a slow head could pass for a body. Bytes that Envoy accepts are therefore read
+//! as Envoy reads them. Bytes that it refuses or might read in two ways are a head that never ends, and its deadline
+//! closes the connection unless Envoy does. Only CONNECT and upgrades end the tracking.
 
 use crate::timestamp::Timestamp;
 use http1::Http1;
@@ -26,82 +18,88 @@ mod http1;
 mod http2;
 mod rule;
 
-/// The most bytes of a head asked for at once.
+/// The most bytes of a head requested at once.
 const HEAD_WINDOW: usize = 4096;
 
-/// And of the few that come between a body's parts.
+/// The most framing bytes of a body requested at once.
 const FRAME_WINDOW: usize = 256;
 
-/// A head that is not complete.
+/// An incomplete head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// When it began; on a new connection, when that was opened.
+    /// The beginning of the head; on a new connection the time of its opening.
     pub since: Timestamp,
-    /// When its first byte came. `None` before that, and for what is too short to have a rate or is no request
-    /// that could be told.
+    /// The time of the head's first byte. `None` before that byte, for framing, which is too short to have a rate, and
+    /// for bytes that are no recognisable request.
     pub paced_since: Option<Timestamp>,
-    /// How many bytes of it have come.
+    /// The bytes of the head so far.
     pub bytes: u64,
 }
 
-/// What one downstream connection is in the middle of.
+/// The state of one downstream connection.
+///
+/// While an HTTP/1 response is pending, Envoy keeps the bytes after its request in the read buffer and later shows that
+/// part of the buffer again, together with newer bytes. This cannot be observed, but it is possible only if a read
+/// ended within a request that began after another's end. The next read is then followed in both ways, as a
+/// continuation and as a repetition, until both agree or Envoy must have refused one of them; while either is in
+/// progress, so is the connection. Until that next read, such a request is not in progress: Envoy may not be reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracker {
     going_on: Reading,
-    /// The same connection, if Envoy has shown it bytes again.
+    /// The same connection, in case Envoy shows bytes again.
     starting_over: Option<Box<Reading>>,
 }
 
-/// One way to read a connection.
+/// One of the ways to read a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
     protocol: Protocol,
     since: Timestamp,
     first: Timestamp,
     bytes: u64,
-    /// How many bytes of this read have come behind the end of a request, if one has ended in it.
+    /// The bytes of this read after the end of a request, if one has ended in it.
     tail: Option<u64>,
-    /// What is in progress began there.
+    /// True if the current head or frame began there.
     behind: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// So many bytes have come, all of them HTTP/2's preface.
+    /// The number of bytes so far, all of them the beginning of the HTTP/2 preface.
     Unknown(u8),
     Http1(Http1),
     Http2(Http2),
 }
 
-/// Where in a connection the next byte is.
+/// The part of a message that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// In a head.
+    /// A head.
     Head,
-    /// In the few bytes that frame a body, or nowhere that can be told.
+    /// The framing of a body, or bytes that cannot be understood.
     Frame,
-    /// Neither.
+    /// Anything else.
     Elsewhere,
 }
 
-/// What is to be done with the next bytes.
+/// The next bytes that a reading needs.
 enum Need {
-    /// Show at most so many.
+    /// At most this many bytes must be shown.
     Bytes(usize),
-    /// Count so many.
+    /// This many bytes are only counted.
     Skip(u64),
-    /// Nothing more is to be known.
+    /// Further bytes have no effect.
     Nothing,
 }
 
 impl Tracker {
-    /// A connection that was opened at `now`.
+    /// Creates the tracker of a connection that was opened at `now`.
     pub const fn new(now: Timestamp) -> Self {
         Self { going_on: Reading::new(Protocol::Unknown(0), now), starting_over: None }
     }
 
-    /// Takes one read: the `length` bytes that Envoy has for its codec at `now`. `show` gives the bytes of the
-    /// read from an offset, at most as many as asked for; body bytes are not asked for.
+    /// Reads the `length` bytes that Envoy has for its codec at `now`. `show` returns bytes of the read from an offset,
+    /// at most as many as requested. Body bytes are not requested.
     pub fn read<B: AsRef<[u8]>>(
         &mut self,
         length: usize,
@@ -135,15 +133,15 @@ impl Tracker {
         self.settle();
     }
 
-    /// The head that is in progress, if one is.
+    /// Returns the head or frame in progress.
     pub fn progress(&self) -> Option<Progress> {
         let over = self.starting_over.as_ref().and_then(|over| over.progress());
         let both = self.going_on.progress().into_iter().chain(over);
         both.min_by_key(|progress| (progress.since, progress.bytes))
     }
 
-    /// No head will come on this connection any more: it is a tunnel (CONNECT, an upgrade), or Envoy refuses to
-    /// make it one and closes it.
+    /// Returns true if no more heads can arrive: the connection is a tunnel (CONNECT, an upgrade), or Envoy refuses the
+    /// tunnel and closes it.
     pub fn is_tunnel(&self) -> bool {
         self.starting_over.is_none()
             && matches!(&self.going_on.protocol, Protocol::Http1(http1) if http1.is_tunnel())
@@ -174,7 +172,7 @@ impl Tracker {
         }
     }
 
-    /// One way to read is enough if Envoy must have refused the other, or if both have come to the same.
+    /// Drops one way to read if Envoy must have refused it, or if both have reached the same state.
     fn settle(&mut self) {
         let Some(over) = &self.starting_over else { return };
         self.going_on = match &self.going_on {
@@ -197,8 +195,8 @@ impl Reading {
         Self { protocol, since: now, first: now, bytes: 0, tail: None, behind: false }
     }
 
-    /// A read of `length` bytes begins. True if it may show again what the last one showed: that would be the
-    /// whole of what came behind a request, and more.
+    /// Begins a read of `length` bytes. Returns true if it may repeat bytes of the last one: that would be everything
+    /// after a request, and more.
     fn begin(&mut self, length: u64, now: Timestamp) -> bool {
         let unread = self.tail.is_some_and(|tail| tail <= length) && !self.is_between();
         if self.behind {
@@ -231,7 +229,7 @@ impl Reading {
         self.count(used, before, now);
     }
 
-    /// Takes `count` bytes that need not be seen.
+    /// Takes `count` bytes without seeing them.
     fn pass(&mut self, count: u64) -> usize {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.skip(count),
@@ -241,7 +239,7 @@ impl Reading {
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    /// Takes bytes up to the next change, and says how many.
+    /// Takes bytes up to the next change of stage and returns their number.
     fn advance(&mut self, bytes: &[u8]) -> usize {
         let (protocol, used) = match self.protocol {
             Protocol::Unknown(matched) => recognise(matched, bytes),
@@ -258,7 +256,7 @@ impl Reading {
         used
     }
 
-    /// `used` bytes have come and changed what there was `before`.
+    /// Counts `used` bytes, which changed the state that was `before`.
     fn count(&mut self, used: usize, before: (Stage, bool), now: Timestamp) {
         let (stage, between) = before;
         self.tail = match self.tail {
@@ -319,7 +317,7 @@ impl Reading {
         matches!(&self.protocol, Protocol::Http1(http1) if http1.is_refused())
     }
 
-    /// This one, and `other`, which has come to the same.
+    /// Merges this reading and `other`, which has reached the same state.
     fn merged(&self, other: &Self) -> Self {
         let older = if other.since < self.since { other } else { self };
         Self {
@@ -330,8 +328,8 @@ impl Reading {
     }
 }
 
-/// What a new connection speaks, of whose bytes so many are the preface's first. A method that begins as the
-/// preface does is HTTP/1; what goes on like the preface and is not is neither.
+/// Recognises the protocol of a new connection whose first bytes match the preface. A method that begins like the
+/// preface is HTTP/1. Bytes that leave the preface later are neither protocol.
 fn recognise(matched: u8, bytes: &[u8]) -> (Protocol, usize) {
     let (seen, expected) = PREFACE.split_at_checked(usize::from(matched)).unwrap_or((PREFACE, &[]));
     match (bytes, expected) {

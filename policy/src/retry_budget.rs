@@ -1,17 +1,9 @@
-//! A retry budget: retries are paid for by first attempts, so that a failing cluster is not beaten while it is down.
-//! A first attempt deposits `ratio` of a retry, which lasts for `ttl`; a reserve makes `min_retries_per_second`, one at
-//! a time, for clients that send little. In any window of t seconds there are at most ratio * first attempts +
-//! min_retries_per_second * t + 1 retries, counting the first attempts of the window and of the ttl before it; whenever
-//! deposits pay for a retry, those of the ttl that ends there are enough for all retries in it.
+//! A retry budget: first attempts pay for retries, so that retries cannot overwhelm a failing cluster.
 //!
-//! Where a cluster has a budget beside those of its clients, a client draws on it at most its share
-//! ([`Budget::withdraw_share`]): what its own first attempts pay for, and of the reserve a part as large as its part of
-//! the first attempts, at least a quarter. Whoever has made no first attempt draws nothing, but for one that was told to
-//! come back when that would be past the ttl ([`Budget::expect`]).
-//!
-//! Retries that are known only once they are made (Envoy's own) may overdraw it. That debt is paid by what the budget
-//! earns before anything else is admitted, and remembered up to what six ttl earn: traffic that has become less is
-//! not held for long to a debt that more had made.
+//! A first attempt deposits `ratio` of a retry, which lasts for `ttl`. A reserve adds `min_retries_per_second`, one at
+//! a time, for clients that send little. Any window of t seconds has at most ratio * first attempts +
+//! min_retries_per_second * t + 1 retries, counting first attempts in the window and in the ttl before it. Whenever
+//! deposits pay for a retry, the deposits of the ttl that ends there cover all its retries.
 //!
 //! Source: Finagle's `RetryBudget` (deposit, withdraw, ttl, reserve), with exact fractions; the reserve is GCRA.
 
@@ -29,16 +21,16 @@ mod ledger;
 mod ratio;
 mod set;
 
-/// How many ttl's earnings of debt are remembered.
+/// The earnings for which debt is remembered, in multiples of the ttl.
 const REMEMBERED_TTLS: u64 = 6;
 
-/// One in so many of the reserve's retries is the least that a client has of a cluster's.
+/// The divisor of the reserve that gives a client's smallest share of it.
 const LEAST_SHARE: u64 = 4;
 
 /// The longest time for which a client is expected, in nanoseconds.
 const MOST_EXPECTED: u64 = 2 * MAX_RETRY;
 
-/// A budget that can be enforced.
+/// The parameters of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     slot: u64,
@@ -46,7 +38,7 @@ pub struct Budget {
     reserve: Option<Bucket>,
 }
 
-/// Why there is no such budget.
+/// The reason why parameters make no budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidBudget {
     /// The ttl is not 1 to 60 s.
@@ -64,11 +56,11 @@ impl fmt::Display for InvalidBudget {
     }
 }
 
-/// There is no balance for a retry.
+/// The balance does not cover a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
-/// What one retry was paid with, for [`Budget::give_back`].
+/// The payment for one retry, which [`Budget::give_back`] can return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withdrawal {
     paid: Paid,
@@ -81,7 +73,7 @@ enum Paid {
 }
 
 impl Budget {
-    /// Deposits of `ratio` that last for `ttl`, and a reserve of `min_retries_per_second`.
+    /// Creates a budget with deposits of `ratio` that last for `ttl`, and a reserve of `min_retries_per_second`.
     pub fn new(ttl: Duration, ratio: Ratio, min_retries_per_second: u32) -> Result<Self, InvalidBudget> {
         if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&ttl) {
             return Err(InvalidBudget::Ttl);
@@ -94,22 +86,22 @@ impl Budget {
         Ok(Self { slot, ratio, reserve: Bucket::new(rate, 1).ok() })
     }
 
-    /// How many nanoseconds a first attempt pays for.
+    /// Returns the lifetime of a deposit, in nanoseconds.
     pub const fn ttl(&self) -> u64 {
         self.slot.saturating_mul(ledger::EARNING_SLOTS)
     }
 
-    /// Retries per first attempt.
+    /// Returns the number of retries that one first attempt pays for.
     pub const fn ratio(&self) -> Ratio {
         self.ratio
     }
 
-    /// Nanoseconds in which one retry comes that needs no first attempt; `None` if none does.
+    /// Returns the nanoseconds between two retries of the reserve, or `None` without a reserve.
     pub fn reserve(&self) -> Option<u64> {
         self.reserve.map(|reserve| reserve.interval())
     }
 
-    /// The ledger after a first attempt at `now`.
+    /// Deposits a first attempt at `now`.
     #[must_use]
     pub fn deposit(&self, ledger: Ledger, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
@@ -117,7 +109,7 @@ impl Budget {
         ledger
     }
 
-    /// The ledger without the first attempt of `made_at`, which did not get as far as the cluster.
+    /// Takes back the first attempt of `made_at`, which did not reach the cluster.
     #[must_use]
     pub fn take_back(&self, ledger: Ledger, made_at: Timestamp, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
@@ -125,8 +117,8 @@ impl Budget {
         ledger
     }
 
-    /// The ledger of a client that was told at `now` to come back in `wait` nanoseconds: until a ttl after that, it
-    /// need not have made a first attempt to draw on its cluster's budget.
+    /// Records that a client was told at `now` to retry after `wait` nanoseconds. Until one ttl after that, it needs no
+    /// first attempt to draw on its cluster's budget.
     #[must_use]
     pub fn expect(&self, ledger: Ledger, wait: u64, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
@@ -135,13 +127,17 @@ impl Budget {
         ledger
     }
 
-    /// The ledger after one retry at `now`, if there is balance for it.
+    /// Withdraws one retry at `now`, if the balance covers it.
     pub fn withdraw(&self, ledger: Ledger, now: Timestamp) -> Result<(Ledger, Withdrawal), Exhausted> {
         self.take(self.settled(ledger, now), self.reserve(), now)
     }
 
-    /// The ledger of a client after one retry at `now`, if it has balance for it and that is within its share of what
-    /// its `cluster` has. That budget is the next to ask.
+    /// Withdraws one retry from the `ledger` of a client at `now`, if its balance covers the retry and the client is
+    /// within its share of the cluster's budget. The caller withdraws from the `cluster` next.
+    ///
+    /// The share is what the client's own first attempts pay for, and a part of the reserve proportional to its part of
+    /// the first attempts, but at least a quarter. A client without a first attempt draws nothing, unless it is
+    /// expected back ([`Self::expect`]).
     pub fn withdraw_share(
         &self,
         ledger: Ledger,
@@ -155,13 +151,13 @@ impl Budget {
         self.take(ledger, self.share(&ledger, &cluster), now)
     }
 
-    /// Nanoseconds in which at least one retry comes that needs no first attempt but one to begin with; `None` if none
-    /// does.
+    /// Returns the longest time in nanoseconds between two retries of a client's share, provided that the client has
+    /// made a first attempt; `None` without a reserve.
     pub fn slowest_share(&self) -> Option<u64> {
         Some(self.reserve()?.saturating_mul(LEAST_SHARE).min(self.ttl()))
     }
 
-    /// The ledger without a withdrawal, which another budget has refused.
+    /// Returns the payment of a withdrawal that another budget has refused.
     #[must_use]
     pub fn give_back(&self, ledger: Ledger, withdrawal: Withdrawal, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
@@ -174,7 +170,9 @@ impl Budget {
         ledger
     }
 
-    /// The ledger after `retries` that were made without asking, and became known at `now`.
+    /// Withdraws `retries` that were made without asking, such as Envoy's own, and became known at `now`. They may
+    /// overdraw the budget. Earnings repay this debt before they pay for anything else. It is capped at the earnings of
+    /// six ttl, so that reduced traffic does not have to repay the debt of heavier traffic for long.
     #[must_use]
     pub fn spend(&self, ledger: Ledger, retries: u32, now: Timestamp) -> Ledger {
         let mut ledger = self.settled(ledger, now);
@@ -185,15 +183,15 @@ impl Budget {
         self.settled(ledger, now)
     }
 
-    /// How many retries there is balance for at `now`.
+    /// Returns the number of retries that the balance covers at `now`.
     pub fn allowance(&self, ledger: Ledger, now: Timestamp) -> u32 {
         let ledger = self.settled(ledger, now);
         let reserve = u64::from(self.reserve.is_some() && ledger.reserve <= now);
         u32::try_from(self.balance(&ledger).saturating_add(reserve)).unwrap_or(u32::MAX)
     }
 
-    /// What forgetting a ledger at `now` would lose, in millionths of a retry: what it has earned and what it has
-    /// spent. 0 if it says nothing that a missing one does not.
+    /// Returns the loss of information if the ledger is evicted at `now`, in millionths of a retry: its earnings plus
+    /// its expenses. It is 0 if the ledger says no more than a missing one.
     pub fn loss(&self, ledger: Ledger, now: Timestamp) -> u64 {
         let ledger = self.settled(ledger, now);
         let reserve = u64::from(ledger.reserve > now).saturating_add(u64::from(ledger.expected(now) > now));
@@ -201,7 +199,7 @@ impl Budget {
         self.ratio.of(ledger.all_deposits()).saturating_add(spent.saturating_mul(ratio::WHOLE))
     }
 
-    /// From a reserve that makes one retry in so many nanoseconds, else from deposits.
+    /// Withdraws one retry from a reserve that adds one every `reserve` nanoseconds, or else from deposits.
     fn take(
         &self,
         mut ledger: Ledger,
@@ -218,7 +216,7 @@ impl Budget {
         Ok((ledger, Withdrawal { paid: Paid::Deposits { slot: ledger.begin } }))
     }
 
-    /// In how many nanoseconds the part of the cluster's reserve that is a client's makes one retry.
+    /// Returns the nanoseconds between two retries of the client's share of the cluster's reserve.
     fn share(&self, ledger: &Ledger, cluster: &Ledger) -> Option<u64> {
         let (whole, least) = (self.reserve()?, self.slowest_share()?);
         let all = u128::from(whole).saturating_mul(u128::from(cluster.deposits()));
@@ -226,7 +224,7 @@ impl Budget {
         Some(u64::try_from(own).unwrap_or(u64::MAX).max(whole).min(least.max(whole)))
     }
 
-    /// Debt takes all that is there, so there is balance only when none is left.
+    /// Repays debt as far as possible, so that a balance remains only without debt.
     fn settled(&self, ledger: Ledger, now: Timestamp) -> Ledger {
         let mut ledger = ledger.rolled(self.slot, now);
         if ledger.debt == 0 {

@@ -109,7 +109,7 @@ impl Hints {
     ) -> Hint {
         let doubled = 1_u64.checked_shl(attempt).unwrap_or(u64::MAX);
         let ceiling = self.base.saturating_mul(doubled).min(self.max);
-        let jitter = u64::try_from(u128::from(ceiling).saturating_mul(u128::from(random)) >> 64).unwrap_or(0);
+        let jitter = jitter(ceiling, random);
         let asked = asked.unwrap_or(0);
         if asked > self.max || attempt.saturating_add(1) >= self.attempts {
             return Hint { wait: asked.saturating_add(jitter).max(MILLISECOND), should_retry: false };
@@ -118,6 +118,11 @@ impl Hints {
         let behind = crowd.queue(now).saturating_add(jitter).checked_rem(room).unwrap_or(0);
         Hint { wait: asked.saturating_add(behind).max(MILLISECOND), should_retry: true }
     }
+}
+
+/// A part of `most` nanoseconds, less than all of it, of which all are equally likely if all values of `random` are.
+pub fn jitter(most: u64, random: u64) -> u64 {
+    u64::try_from(u128::from(most).saturating_mul(u128::from(random)) >> 64).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,22 +1,23 @@
-//! A body with some of its parts replaced, and every other byte as it was.
+//! Replaces parts of a body and keeps every other byte.
 
 use core::cmp::Reverse;
 use core::ops::Range;
 use std::borrow::Cow;
 
-/// One part of a body, and what comes in its place.
+/// A part of a body and its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// In bytes from the body's beginning.
+    /// The bytes to be replaced, as offsets in the body.
     pub range: Range<u64>,
-    /// Instead of it.
+    /// The replacement.
     pub with: Cow<'static, [u8]>,
-    /// The number that it sets, if that is a limit: of several limits in one place the least counts, whoever decides last.
+    /// The number that the replacement sets, if it is a limit. The lowest of several limits at one position wins, in
+    /// any order.
     pub most: Option<u64>,
 }
 
 impl Edit {
-    /// Of two edits of one place that cannot both be made, the one that is.
+    /// Returns the edit that wins if both have the same position, or `None` if both can be made.
     fn or<'a>(&'a self, later: &'a Self) -> Option<&'a Self> {
         match (self.most, later.most) {
             _ if self.range != later.range => None,
@@ -27,9 +28,9 @@ impl Edit {
     }
 }
 
-/// `body` with these edits, made in the order given: one takes the place of earlier ones that lie within it, since who
-/// decides later decides on the whole, and one that lies within an earlier one changes nothing any more. `None` if two
-/// overlap in part, or one lies beyond the body.
+/// Applies edits to `body`. An edit replaces the earlier edits within its range, because a later decision covers the
+/// whole range. An edit within the range of an earlier one has no effect. Returns `None` if two ranges overlap in part
+/// or one exceeds the body.
 pub fn apply(body: &[u8], edits: &mut [Edit]) -> Option<Vec<u8>> {
     edits.sort_by_key(|edit| (edit.range.start, !edit.range.is_empty(), Reverse(edit.range.end)));
     let added: usize = edits.iter().map(|edit| edit.with.len()).sum();
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_of_several_limits_counts_and_is_written_once() {
+    fn the_lowest_of_several_limits_is_written_once() {
         let limit = |range: Range<u64>, most: u64| Edit {
             range,
             with: Cow::Owned(most.to_string().into_bytes()),
@@ -84,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_replaced_and_the_rest_is_as_it_was() {
+    fn parts_are_replaced_and_the_rest_is_kept() {
         let mut edits = [edit(4..6, ""), edit(0..1, "xy"), edit(8..8, "!")];
         assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"xy12367!".as_slice()));
         assert_eq!(apply(b"01", &mut []).as_deref(), Some(b"01".as_slice()));
     }
 
     #[test]
-    fn the_later_edit_of_a_part_counts_and_the_larger_of_two_that_are_nested() {
+    fn the_later_edit_of_a_part_and_the_outer_of_two_nested_edits_win() {
         let mut edits = [edit(1..2, "a"), edit(4..6, "b"), edit(0..3, "c"), edit(4..6, "d"), edit(4..4, "e")];
         assert_eq!(apply(b"01234567", &mut edits).as_deref(), Some(b"c3ed67".as_slice()));
         let mut nested = [edit(0..6, "x"), edit(2..4, "y"), edit(3..3, "z"), edit(6..6, "!")];
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_that_overlap_or_lie_beyond_the_body_make_none() {
+    fn edits_that_overlap_or_exceed_the_body_are_refused() {
         for mut edits in [[edit(0..2, ""), edit(1..3, "")], [edit(0..1, ""), edit(7..9, "")]] {
             assert_eq!(apply(b"01234567", &mut edits), None);
         }

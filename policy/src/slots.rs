@@ -22,7 +22,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// Records of clients in a set.
 pub const WAYS: usize = 14;
 
-/// Records of buckets that a set's newcomers share.
+/// Records for the buckets that a set's newcomers share.
 const OVERFLOWS: usize = 2;
 
 const RECORDS: usize = 16;
@@ -32,7 +32,7 @@ const _: () = assert!(WAYS.saturating_add(OVERFLOWS) == RECORDS, "a set is store
 /// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
 
-const SET_COST: u64 = Table::SET_BYTES + ENTRY_COST;
+const MIN_SETS: u64 = 64;
 
 /// A table of as many sets as fit in a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Table {
 
 impl Table {
     /// The smallest memory that makes a table, in bytes.
-    pub const MIN_BYTES: u64 = 64 * SET_COST;
+    pub const MIN_BYTES: u64 = Self::min_bytes(Self::SET_BYTES);
 
     /// How large a [`SlotSet`] is, in bytes.
     pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, RECORDS>>();
@@ -56,15 +56,20 @@ impl Table {
     /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
     pub fn of_sets(prefix: Prefix, size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
-        (sets >= 64).then_some(Self { prefix, sets })
+        (u64::from(sets) >= MIN_SETS).then_some(Self { prefix, sets })
     }
 
-    /// The most that its sets of `size` bytes take of the host's memory, in bytes.
+    /// The smallest memory that makes a table of sets of `size` bytes, in bytes.
+    pub const fn min_bytes(size: u64) -> u64 {
+        size.saturating_add(ENTRY_COST).saturating_mul(MIN_SETS)
+    }
+
+    /// Returns the most host memory that the sets take if each has `size` bytes, in bytes.
     pub fn bytes(&self, size: u64) -> u64 {
         size.saturating_add(ENTRY_COST).saturating_mul(u64::from(self.sets))
     }
 
-    /// How many sets.
+    /// Returns the number of sets.
     pub const fn sets(&self) -> u32 {
         self.sets
     }
@@ -85,32 +90,32 @@ impl Table {
     }
 }
 
-/// One bucket's state.
+/// The state of one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The bucket's fingerprint mark.
     pub mark: u64,
-    /// The bucket.
+    /// The theoretical arrival time of the bucket.
     pub tat: Timestamp,
-    /// Its burst tolerance, in nanoseconds.
+    /// The bucket's burst tolerance, in nanoseconds.
     pub tolerance: u64,
 }
 
-/// What became of a record that was put into a set.
+/// The outcome of adding a record to a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It is there, and nothing was lost.
+    /// The record is stored and nothing was lost.
     Stored,
-    /// It is there, and a client that had spent part of its bucket was forgotten.
+    /// The record is stored and a partly spent bucket of another client was evicted.
     Evicted,
-    /// It is not: every record of the set is refusing its client now.
+    /// The record is not stored: every record of the set is refusing its client now.
     Full {
-        /// Nanoseconds until one of them would not.
+        /// Nanoseconds until one of them no longer refuses.
         wait: u64,
     },
 }
 
-/// One set, as the bytes that the store holds.
+/// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotSet {
     row: Ways<Stored, RECORDS>,
@@ -148,13 +153,13 @@ impl SlotSet {
         self.row.find(mark).map(|(_, record)| Timestamp::from_nanos(record.tat.get()))
     }
 
-    /// Puts `record` in the place of the one with its mark, else of a refilled one, else of the one that costs
-    /// least to forget; but never of one whose mark is in `keep`.
+    /// Stores `record` in the place of its mark, or else of a refilled bucket, or else of the one whose eviction costs
+    /// least, but never of a mark in `keep`.
     pub fn put(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         self.put_among(0..WAYS, record, now, keep)
     }
 
-    /// Puts the `record` of a bucket that newcomers share in a place that is kept for such, in the same way.
+    /// Stores the `record` of a bucket that newcomers share in one of the places reserved for these, by the same rules.
     pub fn put_overflow(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         self.put_among(WAYS..RECORDS, record, now, keep)
     }
@@ -187,7 +192,7 @@ impl SlotSet {
         put
     }
 
-    /// Changes the bucket of `mark` if it is there.
+    /// Changes the bucket of `mark`, if it is there.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
         if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, Record::from(record))) {
             self.write(way, Record { tat: change(record.tat), ..record });
@@ -199,7 +204,7 @@ impl SlotSet {
     }
 }
 
-/// What forgetting a record would lose: `spent` of `tolerance` nanoseconds' worth of tokens.
+/// The loss if a record is evicted: `spent` of `tolerance` nanoseconds' worth of tokens.
 #[derive(Clone, Copy)]
 struct Loss {
     spent: u64,

@@ -1,7 +1,8 @@
-//! The characters that are taken out of a request: any number of them, at eight bytes each, however they are scattered.
+//! Collects the characters to be removed from a request. Eight bytes are kept for each, however many there are and
+//! however scattered.
 //!
-//! A few are an edit each. Many are one edit for each value of a member that holds them: no other edit lies within a
-//! member that is text, but for one that replaces it as a whole.
+//! Up to 1,024 become one edit each. More become one edit for each member's value that contains some. That is safe
+//! because no other edit lies within such a value, except one that replaces it entirely.
 
 use crate::inference::{Class, Place, Suspect};
 use crate::rewrite::Edit;
@@ -9,27 +10,27 @@ use std::borrow::Cow;
 
 const FEW: usize = 1_024;
 
-/// Characters to be taken out, in the order of the body.
+/// The characters to be removed, in the order of the body.
 #[derive(Debug, Default)]
 pub struct Strips {
     ranges: Vec<(u32, u32)>,
-    /// For each member's value, the first of its ranges.
+    /// Each member's value with the index of its first range.
     members: Vec<(u32, usize)>,
     counts: [u64; Class::ALL.len()],
 }
 
 impl Strips {
-    /// Whether there is nothing to be taken out.
+    /// Returns true if there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// How many characters of each class, in the order of [`Class::ALL`].
+    /// Returns the number of characters in each class, in the order of [`Class::ALL`].
     pub const fn counts(&self) -> &[u64; Class::ALL.len()] {
         &self.counts
     }
 
-    /// One more, behind those before it. Beyond 4 GiB of body there is none.
+    /// Adds a character after all earlier ones. Characters beyond 4 GiB are ignored.
     pub fn add(&mut self, place: &Place, suspect: &Suspect) {
         let ends = (u32::try_from(suspect.range.start), u32::try_from(suspect.range.end));
         let (Ok(start), Ok(end)) = ends else { return };
@@ -46,7 +47,7 @@ impl Strips {
         self.ranges.push((start, end));
     }
 
-    /// What takes them out of a body, which `held` gives where it is needed.
+    /// Returns the edits that remove the characters. `held` returns the body and is called only if it is needed.
     pub fn edits(&self, held: impl FnOnce() -> Vec<u8>) -> Vec<Edit> {
         if self.ranges.len() <= FEW {
             let nothing = Cow::Borrowed(b"".as_slice());
@@ -65,13 +66,13 @@ impl Strips {
     }
 }
 
-/// All from the first of these ranges to the last, without them.
+/// Returns an edit from the first range to the last that keeps only what is between them.
 fn without(body: &[u8], ranges: &[(u32, u32)]) -> Option<Edit> {
     let (first, last) = (ranges.first()?, ranges.last()?);
     let mut kept = Vec::new();
     for (before, after) in ranges.iter().zip(ranges.iter().skip(1)) {
         let between = usize::try_from(before.1).ok()?..usize::try_from(after.0).ok()?;
-        // A body that is not held whole gives edits that cannot be made, and so it does not go on.
+        // If the body is incomplete, the edit cannot be applied and the request is refused.
         kept.extend_from_slice(body.get(between).unwrap_or_default());
     }
     Some(Edit { range: u64::from(first.0)..u64::from(last.1), with: Cow::Owned(kept), most: None })
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_is_taken_out_and_other_edits_stand_beside_them() {
+    fn any_number_of_characters_is_removed_beside_other_edits() {
         for times in [1, 3, 1_000, 5_000] {
             let text = "a\u{200B}b\\u200b\u{202E}c".repeat(times);
             let body =

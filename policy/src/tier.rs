@@ -1,11 +1,12 @@
-//! How far answers are degraded: to less work, to the last good answer, to a default one. Each tier is a switch of its
-//! own with hysteresis: on as soon as one of its signals reaches its threshold, off when all of them have stayed below
-//! a part of it (half, say) for a hold time. So a cluster at the edge does not make it flap.
+//! Decides how far responses are degraded: by less work, by the last good response, or by a default one. Each tier is a
+//! switch with hysteresis. It turns on as soon as one of its signals reaches its threshold, and off when all of them
+//! have stayed below a fraction of it (half, say) for a hold time. A cluster at its limit therefore does not make it
+//! flap.
 //!
-//! Ratios and latencies are by clients (see [`crate::health`]), so no client turns a tier on alone where others are served.
-//! What is measured counts only with enough requests in the window. A tier that keeps all requests from the cluster
-//! therefore ends after its hold time, and the cluster is tried again. A drill forces a tier on or off, and
-//! leaves the record as it is.
+//! Ratios and latencies are means over clients (see [`crate::health`]), so no client turns a tier on alone while others
+//! are served. Measurements count only with enough requests in the window, so a tier that keeps all requests from the
+//! cluster ends after its hold time and the cluster is tried again. A drill forces a tier on or off and leaves the
+//! record unchanged.
 
 use crate::breaker::Phase;
 use crate::health::Signals;
@@ -21,28 +22,28 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// Bytes of a record.
 pub const BYTES: usize = size_of::<[StoredTier; 3]>();
 
-/// The signals that turn a tier on, each from a threshold above 0. Those that are absent are not looked at.
+/// The thresholds of a tier, each above 0. Signals without a threshold are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Thresholds {
-    /// The part of requests that failed.
+    /// The ratio of failed requests.
     pub error_ratio: Option<Ratio>,
-    /// The part that was slow.
+    /// The ratio of slow requests.
     pub slow_ratio: Option<Ratio>,
-    /// The part that the cluster had no room for.
+    /// The ratio of requests that the cluster refused as overload.
     pub overload_ratio: Option<Ratio>,
-    /// Requests per 1,000 seconds.
+    /// The request rate, in requests per 1,000 seconds.
     pub request_rate: Option<u64>,
-    /// Nanoseconds until an answer begins.
+    /// The time to the first byte of a response, in nanoseconds.
     pub first_byte: Option<u64>,
-    /// Nanoseconds until an answer ends.
+    /// The time to the end of a response, in nanoseconds.
     pub total: Option<u64>,
-    /// Slots in a row that began to answer later than is ordinary.
+    /// The number of consecutive slots with an anomalous time to the first byte.
     pub anomalous: Option<u32>,
-    /// A breaker that is not closed.
+    /// True if a breaker that is not closed turns the tier on.
     pub breaker: bool,
 }
 
-/// When one tier is on.
+/// The rule of one measured tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierRule {
     at: Thresholds,
@@ -51,12 +52,12 @@ pub struct TierRule {
     min_requests: u32,
 }
 
-/// Why thresholds make no rule.
+/// The reason why thresholds make no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidTier {
-    /// No signal is looked at.
+    /// No signal has a threshold.
     NoSignal,
-    /// A signal of nothing would turn it on.
+    /// A threshold is reached without any requests.
     ZeroThreshold,
 }
 
@@ -69,26 +70,26 @@ impl fmt::Display for InvalidTier {
     }
 }
 
-/// Where one tier is switched.
+/// The control of one tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Switch {
-    /// Never on.
+    /// The tier is never on.
     #[default]
     Never,
-    /// By what is measured.
+    /// The measurements decide.
     Measured(TierRule),
-    /// For a drill: on or off, whatever is measured.
+    /// A drill: the tier is on or off, whatever is measured.
     Forced(bool),
 }
 
 /// One value for each tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tiers<T> {
-    /// Less work.
+    /// Less work per request.
     pub reduce: T,
-    /// The last good answer.
+    /// The last good response.
     pub cached: T,
-    /// A default answer.
+    /// A default response.
     pub default: T,
 }
 
@@ -157,8 +158,8 @@ impl Tiers<State> {
 }
 
 impl Tiers<Switch> {
-    /// Which tiers are on at `now`, given how the cluster is. The record that is returned is to be stored, if nobody
-    /// has changed it meanwhile; none is while nothing changes.
+    /// Decides which tiers are on at `now`. The caller stores the returned record, if there is one and nobody has
+    /// changed the stored one in the meantime.
     pub fn judge(
         &self,
         record: &TierRecord,
@@ -191,8 +192,9 @@ impl Tiers<Switch> {
 }
 
 impl TierRule {
-    /// On when a signal is `at` its threshold, off when all have been below the part `leave` of theirs for `hold`
-    /// nanoseconds. With less than `min_requests` in the window nothing that is measured counts.
+    /// Creates a rule. The tier turns on when a signal reaches its threshold in `at`, and off when all signals have
+    /// been below the fraction `leave` of theirs for `hold` nanoseconds. Measurements count only with at least
+    /// `min_requests` in the window.
     pub fn new(at: Thresholds, leave: Ratio, hold: u64, min_requests: u32) -> Result<Self, InvalidTier> {
         let none = Thresholds::default();
         let silent = Signals { counts: Counts { requests: 1, ..Counts::default() }, ..Signals::default() };

@@ -1,6 +1,6 @@
-//! An instant on the host's monotonic clock, as nanoseconds since an arbitrary start.
+//! An instant on the host's monotonic clock, in nanoseconds since an arbitrary start.
 //!
-//! All arithmetic saturates: a clock that steps may make a decision late or early by one bucket, but can never
+//! All arithmetic saturates. A clock that steps can make a decision late or early by one bucket, but can never
 //! overflow.
 
 use core::time::Duration;
@@ -10,28 +10,28 @@ use core::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The instant `nanos` nanoseconds after the epoch.
+    /// Returns the instant `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the epoch.
+    /// Returns the nanoseconds since the epoch.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The instant `nanos` nanoseconds later.
+    /// Returns the instant `nanos` nanoseconds later.
     #[must_use]
     pub const fn plus(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// Nanoseconds since `earlier`, or 0 if that lies in the future.
+    /// Returns the nanoseconds since `earlier`, or 0 if that lies in the future.
     pub const fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Time until `later`, or zero if that has passed.
+    /// Returns the time until `later`, or zero if that has passed.
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_nanos(later.nanos_since(self))
     }

@@ -150,8 +150,7 @@ fn kept_answers_and_their_index_are_as_they_were() {
     assert_eq!(print(&index.to_bytes()), (296, INDEX));
     let lifetime =
         Lifetime { since: NOW, age: 0x0102_0304, fresh: Some(7), excused: 0x0506_0708, strict: true };
-    let answer =
-        Answer { kind: Kind::Sse, status: 200, stored_at: NOW, named: offer.named, lifetime, body: b"data" };
+    let answer = Answer { kind: Kind::Sse, stored_at: NOW, named: offer.named, lifetime, body: b"data" };
     let packed = answer.pack(&question).unwrap();
     assert_eq!(print(&packed), (82, ENTRY));
     assert_eq!(Answer::read(&packed, &question, 1, NOW), Some(answer));

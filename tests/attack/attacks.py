@@ -5,23 +5,18 @@ time is up. What it is aimed at is either Envoy itself, then it comes from one a
 it fifty.
 """
 
-import os
-import shutil
-import subprocess
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event, Thread
 
-from admin import ROOT, Failure
-from processes import Processes
+from tests.lab.process import Child, Children, printed
 
 CONNECTIONS = 1000
 PER_SECOND = 250
 BEAT = 0.1
-DEBIAN = ROOT / ".venv" / "slowhttptest"
 
 
 @dataclass(frozen=True)
@@ -30,23 +25,23 @@ class Attack:
     command: Callable[[int], list]
 
     @contextmanager
-    def kept_up(self, processes: Processes, port: int) -> Iterator[None]:
-        over, tool = Event(), processes.start("tool", self.command(port))
+    def kept_up(self, children: Children, port: int) -> Iterator[list[Child]]:
+        """Gives the runs of the tool so far."""
+        over, runs = Event(), [children.start("tool", self.command(port))]
 
         def keep_up():
-            nonlocal tool
             while not over.wait(BEAT):
-                if tool.poll() is not None:
-                    tool = processes.start("tool", self.command(port))
+                if runs[-1].has_ended:
+                    runs.append(children.start("tool", self.command(port)))
 
         keeper = Thread(target=keep_up, daemon=True)
         keeper.start()
         try:
-            yield
+            yield runs
         finally:
             over.set()
             keeper.join()
-            processes.stop(tool)
+            runs[-1].stop()
 
 
 def slowhttptest(mode: str, *options, path: str = "v1/models") -> Callable[[int], list]:
@@ -75,21 +70,6 @@ ATTACKS = (
 )
 
 
-def find_slowhttptest() -> Path:
-    unpacked = DEBIAN / "usr" / "bin" / "slowhttptest"
-    found = shutil.which("slowhttptest") or (unpacked if unpacked.exists() else None)
-    if not found and shutil.which("apt-get") and shutil.which("dpkg"):
-        unpack()
-        found = unpacked if unpacked.exists() else None
-    if not found or subprocess.run([found, "-h"], capture_output=True).returncode > 1:
-        raise Failure("slowhttptest is missing and could not be installed: it is in Debian's package slowhttptest.")
-    return Path(found)
-
-
-def unpack() -> None:
-    DEBIAN.mkdir(parents=True, exist_ok=True)
-    command = "apt-get download -qq slowhttptest && dpkg -x slowhttptest_*.deb ."
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if subprocess.run(command, shell=True, cwd=DEBIAN, **quiet).returncode and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update", "-qq"], **quiet)
-        subprocess.run(command, shell=True, cwd=DEBIAN, **quiet)
+@functools.cache
+def find_slowhttptest() -> str:
+    return printed("debian.sh", "slowhttptest", "slowhttptest")

@@ -9,130 +9,75 @@ import copy
 import json
 from collections.abc import Callable
 
-import yaml
-
-from admin import ROOT, Failure
+from tests.lab import bootstrap
+from tests.lab.bootstrap import chain_of, manager_of
+from tests.lab.wasm import built
 
 OURS = "with Tidegate"
 ROUTE_TIMEOUT = "5s"
 GUARD = "connection-guard"
-TYPE = "type.googleapis.com/envoy.extensions.filters"
 
 Configuration = Callable[[int], dict]
 """Envoy's bootstrap, given the model server's port."""
 
 
 def reference(model: int) -> dict:
-    made = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text().replace("/etc/envoy/", f"{ROOT}/dist/"))
-    made["admin"] = {"address": address(0)}
-    resources = made["static_resources"]
-    resources["listeners"][0]["address"] = address(0)
-    endpoint = {"endpoint": {"address": address(model)}}
-    resources["clusters"][0]["load_assignment"]["endpoints"] = [{"lb_endpoints": [endpoint]}]
+    made = bootstrap.reference("envoy.yaml", model)
+    one, *_ = bootstrap.endpoints(made)
+    (cluster,) = made["static_resources"]["clusters"]
+    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": one}]}]
     return made
 
 
-def without(bootstrap: dict, name: str | None = None) -> dict:
+def without(made: dict, name: str | None = None) -> dict:
     """Without our filter of that name, or without any of them."""
-    stripped = copy.deepcopy(bootstrap)
+    stripped = copy.deepcopy(made)
 
     def kept(filters: list[dict]) -> list[dict]:
         return [one for one in filters if not is_ours(one) or name not in (None, one["name"])]
 
-    for chain in stripped["static_resources"]["listeners"][0]["filter_chains"]:
-        chain["filters"] = kept(chain["filters"])
+    chain_of(stripped)[:] = kept(chain_of(stripped))
     manager = manager_of(stripped)
     manager["http_filters"] = kept(manager["http_filters"])
     return stripped
 
 
-def filters_of_ours(bootstrap: dict) -> list[str]:
-    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]
-    return [one["name"] for one in chain["filters"] + manager_of(bootstrap)["http_filters"] if is_ours(one)]
+def filters_of(made: dict) -> list[dict]:
+    """Ours, network filters first."""
+    return [one for one in chain_of(made) + manager_of(made)["http_filters"] if is_ours(one)]
 
 
 def require_modules() -> None:
-    missing = [name for name in filters_of_ours(reference(1)) if not (ROOT / "dist" / f"{name}.wasm").exists()]
-    if missing:
-        raise Failure(f"dist/{missing[0]}.wasm is missing: run `make build` first.")
+    for one in filters_of(reference(1)):
+        built(one["name"])
 
 
 def is_ours(one: dict) -> bool:
     return one["typed_config"]["@type"].endswith(".wasm.v3.Wasm")
 
 
-def manager_of(bootstrap: dict) -> dict:
-    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    return next(one["typed_config"] for one in chain if "HttpConnectionManager" in one["typed_config"]["@type"])
-
-
-def routes(bootstrap: dict) -> list[dict]:
-    return [route for host in manager_of(bootstrap)["route_config"]["virtual_hosts"] for route in host["routes"]]
+def routes(made: dict) -> list[dict]:
+    return [route for host in manager_of(made)["route_config"]["virtual_hosts"] for route in host["routes"]]
 
 
 def defaults(model: int) -> dict:
-    manager = {
-        "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "front",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "model",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "model"}}],
-                }
-            ]
-        },
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{TYPE}.http.router.v3.Router"},
-            }
-        ],
-    }
-    endpoint = {"endpoint": {"address": address(model)}}
-    return {
-        "admin": {"address": address(0)},
-        "static_resources": {
-            "listeners": [
-                {
-                    "name": "front",
-                    "address": address(0),
-                    "filter_chains": [
-                        {
-                            "filters": [
-                                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-                            ]
-                        }
-                    ],
-                }
-            ],
-            "clusters": [
-                {
-                    "name": "model",
-                    "type": "STATIC",
-                    "load_assignment": {"cluster_name": "model", "endpoints": [{"lb_endpoints": [endpoint]}]},
-                }
-            ],
-        },
-    }
-
-
-def address(port: int) -> dict:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    made = bootstrap.bootstrap(upstream=model)
+    del manager_of(made)["use_remote_address"]
+    del made["static_resources"]["clusters"][0]["circuit_breakers"]
+    return made
 
 
 def attacked(configuration: Configuration) -> Configuration:
     def with_timeout(model: int) -> dict:
-        bootstrap = configuration(model)
-        for action in (route["route"] for route in routes(bootstrap) if "route" in route):
+        made = configuration(model)
+        for action in (route["route"] for route in routes(made) if "route" in route):
             action["timeout"] = ROUTE_TIMEOUT
-        for one in manager_of(bootstrap)["http_filters"]:
+        for one in manager_of(made)["http_filters"]:
             if one["name"] == "degradation":
                 # It tells Envoy's router how long to wait, whatever the route says.
                 written = one["typed_config"]["config"]["configuration"]
                 written["value"] = json.dumps(json.loads(written["value"]) | {"timeout": ROUTE_TIMEOUT})
-        return bootstrap
+        return made
 
     return with_timeout
 

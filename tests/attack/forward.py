@@ -1,14 +1,15 @@
-"""Lends the attack tools other addresses: what connects here is connected on from one of SOURCES, in turn.
+"""A forwarder that lends the attack tools other addresses: each connection goes on from one of SOURCES, in turn.
 
-Keeps next to nothing in between (small buffers and segments, and it reads no faster than it may write), so that a
-client that reads slowly is one to Envoy too: with loopback's own 64 KiB segments, the kernel takes answers of a
-MiB off Envoy's hands. Takes the port to connect to; prints its own.
+The forwarder keeps next to nothing in between (small buffers and segments, and it reads no faster than it may write),
+so that a client that reads slowly is one to Envoy too: with loopback's own 64 KiB segments, the kernel takes answers of
+a MiB off Envoy's hands. `port` is the one to connect to; its own is printed.
 """
 
 import asyncio
 import itertools
 import socket
-import sys
+
+from tests.lab.load import run
 
 SOURCES = [f"127.0.0.{last}" for last in range(2, 52)]
 BUFFER = 4096
@@ -16,7 +17,7 @@ SEGMENT = 536
 
 
 class End(asyncio.Protocol):
-    """One of two connections; what it reads, the other writes."""
+    """One end of a pair of connections: the other end writes what this one reads."""
 
     def __init__(self):
         self.transport = None
@@ -71,8 +72,8 @@ class Arrival(End):
         self.transport.resume_reading()
 
 
-async def main():
-    port, sources = int(sys.argv[1]), itertools.cycle(SOURCES)
+async def main(port):
+    sources = itertools.cycle(SOURCES)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Arrival(port, next(sources)), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -80,4 +81,4 @@ async def main():
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main)

@@ -1,14 +1,16 @@
 """Holds many connections that asked once and are idle since.
 
-Takes Envoy's port, how many, and the seconds in which they are opened; they come from ADDRESSES addresses in turn.
-Prints a line when all are open; when it is told one on stdin, asks again on some of them and prints how many were
-open until then, and how many of those asked answered.
+They come from ADDRESSES addresses in turn, `count` of them within so many seconds. A line is printed when all are
+open; once it is told a line on stdin, it asks again on some of them and gives back how many were open until then, and
+how many of those that asked were answered.
 """
 
 import asyncio
 import json
 import sys
 import time
+
+from tests.lab.load import run, until
 
 ADDRESSES = 100
 ASKED_AGAIN = 100
@@ -36,11 +38,10 @@ class Connection(asyncio.Protocol):
         self.open = False
 
 
-async def main():
-    port, count, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+async def main(port, count, seconds):
     loop, start, held = asyncio.get_running_loop(), time.monotonic(), []
     for number in range(count):
-        await asyncio.sleep(start + seconds * number / count - time.monotonic())
+        await until(start + seconds * number / count)
         source = (f"127.0.3.{number % ADDRESSES + 1}", 0)
         _, made = await loop.create_connection(
             lambda number=number: Connection(number), "127.0.0.1", port, local_addr=source
@@ -58,8 +59,8 @@ async def main():
         await asyncio.sleep(0.01)
     await asyncio.sleep(1)
     again = sum(one.answers for one in asked) - before
-    print(json.dumps({"open": len(still_open), "asked": len(asked), "answered": again}), flush=True)
+    return {"open": len(still_open), "asked": len(asked), "answered": again}
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main)

@@ -1,4 +1,4 @@
-"""What was measured, as a table to read and as JSON to keep.
+"""The figures of the attacks: a table, and what became of the promises.
 
 A request counts as a success when it was answered 200; p50 and p99 are those of the answered ones, from the moment
 at which they were due, to the last byte. `held` is how many connections more than in calm were open at Envoy, in the
@@ -7,14 +7,14 @@ took. Where an attack had several rounds, its latencies are the medians of their
 what the machine does by itself.
 """
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from configurations import CONFIGURATIONS, OURS
+from tests.attack.configurations import CONFIGURATIONS, OURS
+from tests.lab import report
 
 COLUMNS = ("success", "p50", "p99", "held", "MiB")
 SLOWER = 1.2
@@ -73,7 +73,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the honest clients saw."""
+    """The answers to the honest clients, as figures."""
 
     requests: int
     success: float
@@ -83,10 +83,10 @@ class Seen:
 
     @classmethod
     def of(cls, outcomes: list[Outcome]) -> "Seen":
-        latencies = sorted(latency for _, latency, outcome in outcomes if outcome == OK)
+        latencies = [latency for _, latency, outcome in outcomes if outcome == OK]
         success = len(latencies) / max(1, len(outcomes))
         counts = Counter(str(outcome) for _, _, outcome in outcomes)
-        return cls(len(outcomes), success, percentile(latencies, 50), percentile(latencies, 99), counts)
+        return cls(len(outcomes), success, *(report.percentile(latencies, at) for at in (50, 99)), counts)
 
     @classmethod
     def median_of(cls, rounds: list["Seen"]) -> "Seen":
@@ -116,8 +116,7 @@ class Report:
             "patient": self._patient,
             "idle": [vars(idle) for idle in self._idles],
         }
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(document, indent=1) + "\n")
+        report.write(document, file)
         return "\n".join([*self._table(), "", *self._verdicts(), "", *self._others()])
 
     def _calm(self, configuration: str) -> Seen:
@@ -125,7 +124,7 @@ class Report:
         return Seen.of([outcome for calm in calms for outcome in calm])
 
     def _measured(self, row: tuple[str, str], configuration: str) -> tuple[Seen, int, int]:
-        """What the honest clients saw of an attack, the connections that it held, and Envoy's memory; of its rounds."""
+        """The figures of the honest clients, the connections that the attack held, and Envoy's memory, over its rounds."""
         cells = [
             cell for cell in self._cells if (cell.attack, cell.source, cell.configuration) == (*row, configuration)
         ]
@@ -143,7 +142,12 @@ class Report:
             columns += [(*seen.columns(), str(held), str(memory >> 20)) for seen, held, memory in measured]
             for line, texts in zip(lines, columns):
                 line += texts
-        return aligned(lines, list(CONFIGURATIONS))
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        heads = [" " * (sum(widths[:2]) + 2)]
+        for number, name in enumerate(CONFIGURATIONS):
+            first = 2 + number * len(COLUMNS)
+            heads.append(name.center(sum(widths[first : first + len(COLUMNS)]) + 2 * len(COLUMNS) - 2, "·"))
+        return ["  ".join(heads), *report.aligned(lines, left=(0, 1))]
 
     def _verdicts(self) -> list[str]:
         calm = [Seen.of(cell.calm).p99 for cell in self._cells if cell.configuration == OURS]
@@ -164,23 +168,6 @@ class Report:
         patient = [f"{'not cut' if came == str(OK) else came:8}  {what}" for what, came in self._patient.items()]
         idle = [idle.text() for idle in self._idles]
         return ["honest slow clients, " + OURS, *patient, "", "idle connections, " + OURS, *idle]
-
-
-def aligned(lines: list[list[str]], heads: list[str]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    texts = [
-        "  ".join(
-            text.ljust(width) if at < 2 else text.rjust(width) for at, (text, width) in enumerate(zip(line, widths))
-        )
-        for line in lines
-    ]
-    spans = [sum(widths[at : at + len(COLUMNS)]) + 2 * len(COLUMNS) - 2 for at in range(2, len(widths), len(COLUMNS))]
-    head = " " * (sum(widths[:2]) + 4) + "  ".join(text.center(span, "·") for text, span in zip(heads, spans))
-    return [head, texts[0], "-" * len(texts[0]), *texts[1:]]
-
-
-def percentile(ordered: list[float], percent: int) -> float | None:
-    return ordered[math.ceil(len(ordered) * percent / 100) - 1] if ordered else None
 
 
 def percent(share: float) -> str:

@@ -11,12 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.lab import Failure
 
 LATE = 0.002
-
-
-class Misbehaved(Exception):
-    pass
 
 
 @dataclass
@@ -41,7 +38,7 @@ class Connection:
         """Reads what is there; whether that completes the answer."""
         received = self.socket.recv(1 << 18)
         if not received:
-            raise Misbehaved(f"the connection was closed after {bytes(self._answer)!r}")
+            raise Failure(f"the connection was closed after {bytes(self._answer)!r}")
         self.first = self.first or time.perf_counter()
         self._answer += received
         if self._length is None and not self._read_head():
@@ -129,7 +126,7 @@ class Clients:
                 continue
             timings.append(Timing(connection.first - connection.due, time.perf_counter() - connection.due))
             if self._status not in (None, connection.status):
-                raise Misbehaved(f"status {self._status} expected, {connection.status} answered")
+                raise Failure(f"status {self._status} expected, {connection.status} answered")
             if connection.closes:
                 del self._all[number]
                 connection.reopen()

@@ -1,9 +1,6 @@
-"""Envoy filters as data: Envoy's own that do similar work, and ours."""
+"""Envoy's own filters that do work like ours, as data."""
 
-import json
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
 
 TYPES = "type.googleapis.com/envoy.extensions.filters.http"
 
@@ -50,35 +47,6 @@ def local_ratelimit(tokens: int, per: str) -> dict:
             "filter_enforced": always,
         },
     }
-
-
-def wasm(root_id: str, configuration: dict, name: str = "", kind: str = "http", hold: bool = False) -> dict:
-    """A module of ours in a VM of its own; `hold` where it may hold a request's headers."""
-    config = {
-        "name": name or root_id,
-        "root_id": root_id,
-        "failure_policy": "FAIL_RELOAD",
-        "vm_config": {
-            "vm_id": name or root_id,
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": str(module(root_id))}},
-        },
-        "configuration": {
-            "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": json.dumps(configuration),
-        },
-    }
-    return {
-        "name": name or root_id,
-        "typed_config": {
-            "@type": f"type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm",
-            "config": config | ({"allow_on_headers_stop_iteration": True} if hold else {}),
-        },
-    }
-
-
-def module(root_id: str) -> Path:
-    return ROOT / "dist" / (f"bench/{root_id}.wasm" if root_id in ("empty", "scan") else f"{root_id}.wasm")
 
 
 def module_of(filter: dict) -> Path | None:

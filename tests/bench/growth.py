@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""`make growth`: how the CPU cost of a request grows with what clients and operators choose.
+"""`make growth`: how the CPU cost of a request grows with the choices of clients and operators.
 
 Four curves: distinct clients in the table of buckets, limits in a configuration, bytes in a body, and workers that
 share one hot key. The points of a curve are Envoys side by side, measured in turns like the lanes of the benchmark;
@@ -9,25 +8,26 @@ each point's cost is the median of its rounds.
 import argparse
 import itertools
 import os
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
-from bench import find_envoy
-from clients import Clients, Misbehaved
-from envoy import Envoy, StartFailed, Upstream
-from filters import ROOT, limit, wasm
-from lanes import CHAIN, COMPOSITE, PLAIN, Lane, existing, lane
-from measure import find_h2load
-from report import micro, sentence, table, write
-from workloads import CHAT, CHAT_HEADERS, SDK_HEADERS, WORKLOADS, Workload, chat
+from tests.bench.__main__ import start_upstream
+from tests.bench.clients import Clients
+from tests.bench.filters import limit
+from tests.bench.lanes import CHAIN, COMPOSITE, PLAIN, Lane, lane
+from tests.bench.measure import find_h2load
+from tests.bench.report import micro, sentence, titled
+from tests.bench.workloads import CHAT, CHAT_HEADERS, SDK_HEADERS, WORKLOADS, Workload, chat
+from tests.lab import Failure, scenario
+from tests.lab.envoy import Envoy
+from tests.lab.process import Children
+from tests.lab.report import write
+from tests.lab.wasm import wasm
 
 CLIENTS = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 LIMITS = (1, 2, 5, 10, 20, 50, 100)
@@ -40,7 +40,7 @@ MODELS = WORKLOADS["models"]
 
 @dataclass
 class Point:
-    """One Envoy under one load: `turn` sends it and tells how many requests that were."""
+    """An Envoy under a load: `turn` sends the load and returns the number of its requests."""
 
     curve: str
     series: str
@@ -121,7 +121,7 @@ def larger_bodies(_: argparse.Namespace) -> list[Point]:
         Lane(PLAIN),
         lane("slow-client", slow_client),
         lane("input-limit", input_limit),
-        lane(CHAIN, *existing(wasm("header-limit", LARGE["header_limit"]), limits(1), slow_client, input_limit)),
+        lane(CHAIN, wasm("header-limit", LARGE["header_limit"]), limits(1), slow_client, input_limit),
         lane(COMPOSITE, wasm("tidegate", LARGE, hold=True)),
     )
     points = []
@@ -134,7 +134,7 @@ def larger_bodies(_: argparse.Namespace) -> list[Point]:
 
 
 def one_hot_key(options: argparse.Namespace) -> list[Point]:
-    """As many workers, and as many loads on all CPUs, whose clients share one key or have one each."""
+    """An equal number of workers and of loads on all CPUs, whose clients share one key or have one each."""
     limited, h2load = lane("rate-limit", limits(1)), find_h2load()
     points = []
     for workers, series in itertools.product(WORKERS, KEYS):
@@ -148,7 +148,7 @@ def one_hot_key(options: argparse.Namespace) -> list[Point]:
 
 
 def together(h2load: str, envoy: Envoy, keys: list[int], each: int) -> int:
-    """One h2load for each key, all at once."""
+    """Runs an h2load for each key, all at once."""
     with ExitStack() as stack:
         runs = []
         for key in keys:
@@ -159,37 +159,41 @@ def together(h2load: str, envoy: Envoy, keys: list[int], each: int) -> int:
         for run in runs:
             output = run.communicate()[0]
             if f" {each} 2xx" not in output:
-                raise Misbehaved(f"{each} answers 2xx expected, h2load says:\n{output}")
+                raise Failure(f"{each} answers 2xx expected, h2load says:\n{output}")
     return each * len(keys)
 
 
 CURVES = {"clients": distinct_clients, "limits": more_limits, "bodies": larger_bodies, "workers": one_hot_key}
 
 
-def measure(points: list[Point], options: argparse.Namespace, stack: ExitStack) -> None:
+def measure(points: list[Point], options: argparse.Namespace) -> None:
     alone = all(point.workers == 1 for point in points)
     os.sched_setaffinity(0, {max(options.cpus)} if alone else options.cpus)
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="growth-")))
-    upstream = Upstream(directory / "upstream")
-    stack.callback(upstream.stop)
-    turns = []
-    for number, point in enumerate(points):
-        envoy = Envoy(
-            options.envoy, point.lane.name, point.lane.chain, directory / str(number), upstream.port, point.workers
-        )
-        stack.callback(envoy.stop)
-        turns.append((point, envoy))
-    for point, envoy in turns:
-        envoy.wait_until_ready()
-        point.before(envoy)
-        point.turn(envoy)
-    for _ in range(options.rounds):
+    with Children() as children:
+        upstream = start_upstream(children).port
+
+        def started(point: Point) -> Envoy:
+            made, binary = point.lane.bootstrap(upstream), options.envoy
+            return Envoy(children, made, name=point.lane.name, workers=point.workers, binary=binary)
+
+        turns = [(point, started(point)) for point in points]
         for point, envoy in turns:
-            point.measure(envoy)
-        turns.append(turns.pop(0))
+            envoy.ready()
+            point.before(envoy)
+            point.turn(envoy)
+        for _ in range(options.rounds):
+            for point, envoy in turns:
+                point.measure(envoy)
+            turns.append(turns.pop(0))
 
 
-COLUMNS = ("lane", "at", "µs/request", "of the first", "requests/s")
+COLUMNS = (
+    ("lane", lambda row: row["series"]),
+    ("at", lambda row: f"{row['at']:,}"),
+    ("µs/request", lambda row: f"{row['cpu_us']:,.2f}"),
+    ("of the first", lambda row: f"{row['of_first']:.2f}"),
+    ("requests/s", lambda row: f"{row['requests_per_second']:,}"),
+)
 
 
 def rows(points: list[Point]) -> list[dict]:
@@ -210,13 +214,8 @@ def rows(points: list[Point]) -> list[dict]:
     return found
 
 
-def cells(row: dict) -> tuple[str, ...]:
-    cost, ratio = f"{row['cpu_us']:,.2f}", f"{row['of_first']:.2f}"
-    return (row["series"], f"{row['at']:,}", cost, ratio, f"{row['requests_per_second']:,}")
-
-
 def verdicts(document: dict) -> list[dict]:
-    """What is promised of the curves that were measured."""
+    """The promises about the curves that were measured."""
     found = []
     if clients := document.get("clients"):
         worst = max(row["of_first"] for row in clients)
@@ -234,46 +233,33 @@ def verdict(target: str, measured: float, at_most: float) -> dict:
     return {"target": target, "at_most": at_most, "measured": f"{measured:.2f}", "met": measured <= at_most}
 
 
-def main() -> int:
+def main() -> bool:
     options = arguments()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
     document, options.cpus = {}, os.sched_getaffinity(0)
-    try:
-        options.envoy = options.envoy or find_envoy()
-        for name in options.curves:
-            points = CURVES[name](options)
-            missing = {point.series for point in points if point.lane.missing()}
-            if missing:
-                print(f"skipped, not built: {'; '.join(sorted(missing))}", file=sys.stderr)
-            points = [point for point in points if point.series not in missing]
-            with ExitStack() as stack:
-                measure(points, options, stack)
-            document[name] = rows(points)
-            print(table(points[0].curve, COLUMNS, map(cells, document[name])), end="\n\n", flush=True)
-    except (StartFailed, Misbehaved) as error:
-        print(f"growth: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("growth: interrupted", file=sys.stderr)
-        return 130
+    for name in options.curves:
+        points = CURVES[name](options)
+        missing = {point.series for point in points if point.lane.missing()}
+        if missing:
+            print(f"skipped, not built: {'; '.join(sorted(missing))}", file=sys.stderr)
+        points = [point for point in points if point.series not in missing]
+        measure(points, options)
+        document[name] = rows(points)
+        print(titled(points[0].curve, COLUMNS, document[name]), end="\n\n", flush=True)
     found = verdicts(document)
     print(*map(sentence, found), sep="\n")
     write({"curves": document, "targets": found}, options.json)
     print(f"written: {options.json}")
-    return 0
+    return True
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="How the cost of a request grows.")
+    parser = scenario.options("growth", __doc__)
     add = parser.add_argument
     add("--curves", nargs="+", choices=CURVES, default=list(CURVES), help="what is measured (all)")
     add("--rounds", type=int, default=15, help="turns of each point (%(default)s)")
     add("--max-clients", type=int, default=max(CLIENTS), help="where the first curve ends (%(default)s)")
-    add("--envoy", type=Path, help="this Envoy instead of the one that envoy/find-envoy.sh finds")
-    add("--json", type=Path, default=ROOT / "target/bench/growth.json", help="written there (%(default)s)")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    scenario.run("growth", main)

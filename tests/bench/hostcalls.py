@@ -1,6 +1,6 @@
-"""How often a request crosses between Envoy and a filter's VM, by kind, as Envoy's own trace log of its VMs tells.
+"""The crossings of a request between Envoy and a filter's VM, by kind, counted in Envoy's own trace log of its VMs.
 
-In a start of its own, since logging costs more than what it logs. Calls within a tick belong to no request and are
+They are counted in a start of their own, since logging costs more than what it logs. Calls within a tick belong to no request and are
 left out; so are those of the requests before, in which filters set up what they keep.
 """
 
@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from clients import Clients
-from envoy import Envoy
-from lanes import Lane
-from workloads import Workload
+from tests.bench.clients import Clients
+from tests.bench.lanes import Lane
+from tests.bench.workloads import Workload
+from tests.lab.envoy import Envoy
 
 TRACE = ("--component-log-level", "wasm:trace")
 BEFORE = 4
@@ -65,6 +65,6 @@ def crossings(lines: list[str], requests: int) -> Crossings:
 
 def settled(envoy: Envoy) -> int:
     """Waits until Envoy is done with every connection; how long its log is then."""
-    while envoy.stat("http.bench.downstream_cx_active"):
+    while envoy.stat("http.front.downstream_cx_active"):
         time.sleep(0.02)
     return envoy.log.stat().st_size

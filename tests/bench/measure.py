@@ -1,4 +1,4 @@
-"""What one Envoy does under load: CPU per request, requests a second at saturation, and how long answers take at
+"""The figures of an Envoy under load: CPU per request, requests a second at saturation, and the times of answers at
 half of that.
 
 CPU per request is Envoy's CPU clock before and after a run of h2load, by the requests answered. A run counts only if
@@ -8,17 +8,18 @@ filter under test is the one that answered.
 """
 
 import http.client
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from clients import Clients, Misbehaved
-from envoy import Envoy
-from lanes import Lane
-from workloads import Workload
+from tests.bench.clients import Clients
+from tests.bench.lanes import Lane
+from tests.bench.workloads import Workload
+from tests.lab import Failure
+from tests.lab.envoy import Envoy
+from tests.lab.process import printed
+from tests.lab.report import percentile
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,7 @@ class Speed:
 
 
 def find_h2load() -> str:
-    if not shutil.which("h2load") and shutil.which("apt-get"):
-        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        if not as_root or shutil.which("sudo"):
-            subprocess.run([*as_root, "apt-get", "install", "-y", "-q", "nghttp2-client"], stdout=subprocess.DEVNULL)
-    found = shutil.which("h2load")
-    if not found:
-        raise Misbehaved("h2load is missing and could not be installed: it is in Debian's package nghttp2-client.")
-    return found
+    return printed("debian.sh", "h2load", "nghttp2-client")
 
 
 class Load:
@@ -70,10 +64,9 @@ class Load:
         saturation = count / seconds(output)
         with Clients(envoy.port, workload.saturating, lane.status) as clients:
             timings, late = clients.send_at(saturation / 2, workload.to_bytes(), count)
-        first = sorted(timing.first for timing in timings)
-        last = sorted(timing.last for timing in timings)
-        half, most = count // 2, count * 99 // 100
-        return Speed(saturation, first[half], first[most], last[half], last[most], late)
+        first, last = [timing.first for timing in timings], [timing.last for timing in timings]
+        times = (percentile(taken, percent) for taken in (first, last) for percent in (50, 99))
+        return Speed(saturation, *times, late)
 
     def probe(self, lane: Lane, envoy: Envoy) -> None:
         workload = self._workload
@@ -84,20 +77,18 @@ class Load:
         connection.close()
         answer = f"{response.status} {dict(response.headers)} {body}"
         if response.status != lane.status:
-            raise Misbehaved(
-                f"lane '{lane.name}': status {lane.status} expected, answered {answer}\n{envoy.last_words()}"
-            )
+            raise Failure(f"lane '{lane.name}': status {lane.status} expected, answered {answer}\n{envoy.last_words()}")
         for name in lane.shows:
             if name not in response.headers:
-                raise Misbehaved(f"lane '{lane.name}': header {name} expected, answered {answer}")
+                raise Failure(f"lane '{lane.name}': header {name} expected, answered {answer}")
         for name in lane.hides:
             if name in response.headers:
-                raise Misbehaved(f"lane '{lane.name}': no header {name} expected, answered {answer}")
+                raise Failure(f"lane '{lane.name}': no header {name} expected, answered {answer}")
 
     def _answered(self, lane: Lane, envoy: Envoy, requests: int, clients: int) -> str:
         output = self._run(envoy, requests, clients)
         if statuses(output) != {lane.status // 100: requests}:
-            raise Misbehaved(
+            raise Failure(
                 f"lane '{lane.name}': {requests} answers {lane.status // 100}xx expected, "
                 f"h2load says:\n{output}\n{envoy.last_words()}"
             )
@@ -118,8 +109,8 @@ def statuses(output: str) -> dict[int, int]:
 
 
 def seconds(output: str) -> float:
-    """How long h2load's run took."""
+    """The time that h2load's run took."""
     found = re.search(r"finished in ([\d.]+)(us|ms|s)\b", output)
     if not found:
-        raise Misbehaved(f"h2load says nothing of the time it took:\n{output}")
+        raise Failure(f"h2load says nothing of the time it took:\n{output}")
     return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]]

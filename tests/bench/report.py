@@ -1,4 +1,4 @@
-"""Medians and ratios of a run, as tables to read and as JSON to keep.
+"""The medians and ratios of a run.
 
 The turns of one round lie seconds apart and share the machine's mood, so an overhead is formed within its
 round; the median over the rounds is what counts, and a ratio is that of two medians of one start of the
@@ -7,22 +7,21 @@ memory layout it got, which alone moves a cost by some percent. A span across it
 Latencies are left out where the load could not keep its own schedule, as on a machine that does other things.
 """
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from statistics import median
 
-from hostcalls import Crossings
-from lanes import EMPTY, NATIVE_REFUSED, PLAIN, Target
-from measure import Speed
-from workloads import WORKLOADS
+from tests.bench.hostcalls import Crossings
+from tests.bench.lanes import EMPTY, NATIVE_REFUSED, PLAIN, Target
+from tests.bench.measure import Speed
+from tests.bench.workloads import WORKLOADS
+from tests.lab.report import Columns, table
 
 
 @dataclass
 class Measured:
-    """One lane on one workload: CPU seconds per request by start, then by round; speed and resident bytes by start."""
+    """The figures of a lane on a workload: CPU seconds per request by start, then by round; speed and resident bytes by start."""
 
     cpu: list[list[float]] = field(default_factory=list)
     speed: list[Speed] = field(default_factory=list)
@@ -123,94 +122,92 @@ def speed(starts: list[Speed]) -> dict | None:
     return {"requests_per_second": rate} | {name: micro(time) if punctual else None for name, time in times.items()}
 
 
-def write(document: dict, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=1, default=vars) + "\n")
-
-
 def text(document: dict) -> str:
     parts = []
     for workload in document["workloads"].values():
         rows = workload["lanes"]
-        if any(row["cpu_us"] for row in rows):
-            parts.append(table(f"{workload['title']}: CPU", CPU_COLUMNS, map(cpu_cells, rows)))
-        if any(row["speed"] for row in rows):
-            parts.append(table(f"{workload['title']}: speed", SPEED_COLUMNS, map(speed_cells, rows)))
-        counted = [row for row in rows if row["crossings"]]
-        if counted:
-            parts.append(table(f"{workload['title']}: crossings", CROSSING_COLUMNS, map(crossing_cells, counted)))
+        for what, columns, measured in (
+            ("CPU", CPU, "cpu_us"),
+            ("speed", SPEED, "speed"),
+            ("crossings", CROSSINGS, "crossings"),
+        ):
+            if shown := [row for row in rows if row[measured]]:
+                parts.append(titled(f"{workload['title']}: {what}", columns, shown))
     if document["started"]:
-        parts.append(table("Start: CPU", START_COLUMNS, map(start_cells, document["started"])))
+        parts.append(titled("Start: CPU", START, document["started"]))
     if document["scans"]:
-        parts.append(table("1 MB chat, read in the VM: MB/s", SCAN_COLUMNS, map(scan_cells, document["scans"])))
-    verdicts = "\n".join(map(sentence, document["targets"]))
-    return "\n\n".join(filter(None, [*parts, verdicts]))
+        parts.append(titled("1 MB chat, read in the VM: MB/s", SCAN, document["scans"]))
+    return "\n\n".join(filter(None, [*parts, "\n".join(map(sentence, document["targets"]))]))
 
 
-CPU_COLUMNS = ("lane", "requests", "µs/request", "overhead µs", "of empty wasm's", "of native refusing", "RSS MiB")
+def titled(title: str, columns: Columns, rows: list[dict]) -> str:
+    left = [at for at, (name, _) in enumerate(columns) if name in ("lane", "of which")]
+    return f"{title}\n{table(columns, rows, left)}"
 
 
-def cpu_cells(row: dict) -> tuple[str, ...]:
-    return (
-        row["lane"],
-        f"{row['requests']:,}",
-        "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"]),
-        "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}",
-        str(row["overhead_of_empty_wasm"] or "–"),
-        str(row["cost_of_native_refusing"] or "–"),
-        str(row["resident_mib"] or "–"),
-    )
+def time_of(name: str):
+    return lambda row: "–" if row["speed"][name] is None else f"{row['speed'][name]:,.0f}"
 
 
-SPEED_COLUMNS = ("lane", "requests/s", "at half: p50 µs", "p99 µs", "first byte p50 µs", "p99 µs")
+def rates(reader: str):
+    def spanned(row: dict) -> str:
+        each = row["megabytes_per_second"][reader]
+        return f"{median(each):.0f} [{min(each):.0f}..{max(each):.0f}]"
+
+    return spanned
 
 
-def speed_cells(row: dict) -> tuple[str, ...]:
-    measured = row["speed"]
-    times = ("p50_us", "p99_us", "first_byte_p50_us", "first_byte_p99_us")
-    return (
-        row["lane"],
-        f"{measured['requests_per_second']:,}",
-        *("–" if measured[time] is None else f"{measured[time]:,.0f}" for time in times),
-    )
-
-
-CROSSING_COLUMNS = ("lane", "callbacks", "host calls", "of which")
-
-
-def crossing_cells(row: dict) -> tuple[str, ...]:
-    found = row["crossings"]
-    sums = (f"{sum(kinds.values()):g}" for kinds in (found.callbacks, found.calls))
-    return (row["lane"], *sums, kinds(found.callbacks) + " · " + (kinds(found.calls) or "no host call"))
-
-
-START_COLUMNS = ("lane", "bytes", "VM ms", "each worker's copy ms")
-
-
-def start_cells(row: dict) -> tuple[str, ...]:
-    return (row["module"], f"{row['bytes']:,}", f"{row['vm_ms']:.0f}", f"{row['copy_ms']:.1f}")
-
-
-SCAN_COLUMNS = ("lane", "scan", "serde_json::Value", "scan over Value")
-
-
-def scan_cells(row: dict) -> tuple[str, ...]:
-    spans = (f"{median(each):.0f} [{min(each):.0f}..{max(each):.0f}]" for each in row["megabytes_per_second"].values())
-    return (row["text"], *spans, f"{row['scan_over_value']:.2f}")
+def of_which(crossings: Crossings) -> str:
+    return kinds(crossings.callbacks) + " · " + (kinds(crossings.calls) or "no host call")
 
 
 def kinds(found: dict[str, float]) -> str:
     return ", ".join(f"{count:g} {name}" for name, count in found.items())
 
 
-def table(title: str, columns: tuple[str, ...], rows) -> str:
-    cells = [columns, *rows]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    right = [str.ljust if name in ("lane", "of which") else str.rjust for name in columns]
-    lines = ["  ".join(fit(cell, width) for fit, cell, width in zip(right, line, widths)).rstrip() for line in cells]
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
 def sentence(verdict: dict) -> str:
     word = "met   " if verdict["met"] else "missed"
     return f"{word}  {verdict['target']}: {verdict['measured']}, at most {verdict['at_most']:.2f}"
+
+
+LANE = ("lane", lambda row: row["lane"])
+
+CPU = (
+    LANE,
+    ("requests", lambda row: f"{row['requests']:,}"),
+    ("µs/request", lambda row: "{median:.2f} [{min:.2f}..{max:.2f}]".format(**row["cpu_us"])),
+    ("overhead µs", lambda row: "–" if row["overhead_us"] is None else f"{row['overhead_us']:.2f}"),
+    ("of empty wasm's", lambda row: str(row["overhead_of_empty_wasm"] or "–")),
+    ("of native refusing", lambda row: str(row["cost_of_native_refusing"] or "–")),
+    ("RSS MiB", lambda row: str(row["resident_mib"] or "–")),
+)
+
+SPEED = (
+    LANE,
+    ("requests/s", lambda row: f"{row['speed']['requests_per_second']:,}"),
+    ("at half: p50 µs", time_of("p50_us")),
+    ("p99 µs", time_of("p99_us")),
+    ("first byte p50 µs", time_of("first_byte_p50_us")),
+    ("p99 µs", time_of("first_byte_p99_us")),
+)
+
+CROSSINGS = (
+    LANE,
+    ("callbacks", lambda row: f"{sum(row['crossings'].callbacks.values()):g}"),
+    ("host calls", lambda row: f"{sum(row['crossings'].calls.values()):g}"),
+    ("of which", lambda row: of_which(row["crossings"])),
+)
+
+START = (
+    ("lane", lambda row: row["module"]),
+    ("bytes", lambda row: f"{row['bytes']:,}"),
+    ("VM ms", lambda row: f"{row['vm_ms']:.0f}"),
+    ("each worker's copy ms", lambda row: f"{row['copy_ms']:.1f}"),
+)
+
+SCAN = (
+    ("lane", lambda row: row["text"]),
+    ("scan", rates("scan")),
+    ("serde_json::Value", rates("value")),
+    ("scan over Value", lambda row: f"{row['scan_over_value']:.2f}"),
+)

@@ -1,4 +1,4 @@
-"""How fast a chat of 1 MB is read in a VM of Envoy: by the scanner of `policy/`, and into a serde_json::Value.
+"""The speed at which a chat of 1 MB is read in a VM of Envoy: by the scanner of `policy/`, and into a serde_json::Value.
 
 The module `scan` reads a body as often as it is told to within one request. A speed is what more rounds cost more, in
 CPU time, which the machine's other work does not lengthen as it does the clock; the readers take turns, and the
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from clients import Clients
-from envoy import Envoy
-from workloads import CHAT, Workload
+from tests.bench.clients import Clients
+from tests.bench.workloads import CHAT, Workload
+from tests.lab.envoy import Envoy
 
 READERS = ("scan", "value")
 MEGABYTE = 1_000_000

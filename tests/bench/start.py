@@ -1,6 +1,6 @@
-"""What it costs to start a module: its VM, compiled once for a process, and each worker's copy of it.
+"""The cost of starting a module: its VM, compiled once for a process, and each worker's copy of it.
 
-CPU time of Envoys that were started with one worker and with five, over that of Envoys without a module; the median of
+It is the CPU time of Envoys that were started with one worker and with five, over that of Envoys without a module; the median of
 rounds in which all take turns.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from statistics import median
 
-from envoy import Envoy
-from filters import module_of
-from lanes import PLAIN, STARTED, Lane
+from tests.bench.filters import module_of
+from tests.bench.lanes import PLAIN, STARTED, Lane
+from tests.lab.envoy import Envoy
 
 ROUNDS = 5
 FEW, MANY = 1, 5
@@ -36,7 +36,7 @@ def measure(start: Start) -> list[dict]:
     return [
         {
             "module": lane.name,
-            "bytes": module_of(lane.chain.filters[0]).stat().st_size,
+            "bytes": module_of(lane.filters[0]).stat().st_size,
             "vm_ms": round(milliseconds[lane.name, FEW] - milliseconds[PLAIN, FEW], 1),
             "copy_ms": round(copy(lane.name) - copy(PLAIN), 1),
         }
@@ -47,7 +47,7 @@ def measure(start: Start) -> list[dict]:
 
 def settled(envoy: Envoy) -> float:
     """CPU seconds once no more are spent."""
-    envoy.wait_until_ready()
+    envoy.ready()
     spent, before = envoy.cpu_seconds(), -1.0
     while spent - before > 0.002:
         time.sleep(QUIET)

@@ -2,7 +2,7 @@
 
 It is a process of its own that costs little, and its CPU time counts for no lane. A streamed answer sends one
 chunk each millisecond, so that Envoy reads them one by one, as those of a model that thinks between its words; all
-at once they would arrive as few large reads. Prints its port and serves until it is ended.
+at once they would arrive as few large reads. It prints its port and serves until it is ended.
 """
 
 import json

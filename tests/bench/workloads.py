@@ -1,4 +1,4 @@
-"""What is sent to every lane.
+"""The workloads that are sent to every lane.
 
 A body makes a request go to the upstream; one without is answered by Envoy itself. `requests` is what one turn
 measures, `clients` the connections that share it. Envoy's capacity is measured with `saturating` connections.

@@ -1,10 +1,9 @@
-"""What was measured, as a table to read and as JSON to keep."""
+"""The answers that the honest clients of each scenario got, and its bounds."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
-from table import table
+from tests.lab import report
 
 
 class Run:
@@ -21,7 +20,6 @@ class Run:
         self.smaller = self.got.get("smaller", 0)
         self.reached = len(arrivals)
         self.counters = counters
-
         self.since_back = sum(is_answered(call) for call in back) / len(back) if back and scenario.since else None
 
     def bounds(self):
@@ -47,19 +45,10 @@ def is_answered(call):
 
 def write(runs, file: Path) -> bool:
     """Prints the table, keeps the numbers, and says which bounds were broken."""
-    print(table(COLUMNS, runs))
-    bounds = [bound for run in runs for bound in run.bounds()]
-    broken = [bound for bound, held in bounds if not held]
-    print(
-        "",
-        *(f"broken  {bound}" for bound in broken),
-        f"{len(bounds) - len(broken)} of {len(bounds)} bounds kept",
-        sep="\n",
-    )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    document = {"runs": [run.document() for run in runs], "bounds": dict(bounds)}
-    file.write_text(json.dumps(document, indent=1) + "\n")
-    return not broken
+    print(report.table(COLUMNS, runs), end="\n\n")
+    kept = dict(bound for run in runs for bound in run.bounds())
+    report.write({"runs": [run.document() for run in runs], "bounds": kept}, file)
+    return report.bounds(kept)
 
 
 def counted(what):

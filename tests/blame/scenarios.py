@@ -1,4 +1,4 @@
-"""Who asks for what, what the server does meanwhile, and what must come of it."""
+"""The scenarios: the plans of their clients, the server's behaviour meanwhile, and the bounds on the outcome."""
 
 from dataclasses import dataclass, field
 

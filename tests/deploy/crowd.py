@@ -16,9 +16,8 @@ FLOODS = 8
 class Crowd:
     """Runs until the end of the `with` block; those that do nothing but retry wait until it is `impatient`."""
 
-    def __init__(self, front):
-        host, _, port = front.partition(":")
-        self.front, self.over = (host, int(port)), threading.Event()
+    def __init__(self, port):
+        self.front, self.over = ("127.0.0.1", port), threading.Event()
         self.impatient = threading.Event()
         self.threads = []
 

@@ -1,147 +1,112 @@
-"""Draws the dashboard: its own panels where they stand in it, with what a real Prometheus answers to their expressions
-after two and a half minutes of a crowd at the reference configuration. An SVG by hand, for light and dark pages; no Grafana,
-which this machine may not have.
+"""Draws what a real Prometheus answers to the dashboard's expressions, after two and a half minutes of a crowd at the
+reference configuration: the first two panels of each of its rows, as plain lines. It is not Grafana's own drawing.
 
     tests/deploy/run.sh picture        (`make dashboard`) leaves envoy/grafana/tidegate.svg
 """
 
+import itertools
 import json
 import math
 import re
 import time
-from xml.sax.saxutils import escape
 
-from crowd import Crowd
-from envoy import poll
-from prometheus import Prometheus
-from running import gateway
-from shipped import SHIPPED
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
 
-COLUMN, LINE, ROW, WIDTH, STEP = 50, 24, 26, 1200, 2
-COLOURS = ("#3274d9", "#e0752d", "#37872d", "#a352cc", "#e02f44", "#0f8f8f", "#b8860b", "#7a7f87")
-STYLE = """
-svg { font: 11px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; }
-.page { fill: #f4f5f5; } .panel { fill: #ffffff; stroke: #dcdee1; } .text { fill: #1f2328; } .faint { fill: #6a7078; }
-.grid { stroke: #e4e6e8; } polyline { fill: none; stroke-width: 1.3; stroke-linejoin: round; }
-@media (prefers-color-scheme: dark) {
-.page { fill: #111217; } .panel { fill: #181b1f; stroke: #2c3035; } .text { fill: #d8d9da; } .faint { fill: #9198a1; }
-.grid { stroke: #2a2e33; }
-}
-"""
+from tests.deploy import prometheus as monitoring
+from tests.deploy.crowd import Crowd
+from tests.deploy.running import gateway
+from tests.deploy.shipped import SHIPPED
+from tests.lab.process import Children, poll
+
+DEAD, ALL_FAIL, END = (40, 65), (80, 105), 150
+STEP, COLUMNS, OF_EACH_ROW, NAMED = 2, 4, 2, 6
 UNITS = {"reqps": "/s", "ms": " ms", "percent": " %"}
+# Text stays text, and the same numbers give the same file.
+matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "tidegate", "font.size": 8}
 
 
-def measure():
-    """What each panel shows: pairs of a name and its points, by the panel's number; and from when to when."""
-    with gateway() as (envoy, models), Prometheus(envoy.admin) as prometheus:
+def drawn() -> list[tuple[str, dict]]:
+    """The panels that are drawn, each under the name of its row and its own."""
+    rows: dict[str, list[dict]] = {}
+    for panel in json.loads((SHIPPED / "grafana/tidegate.json").read_text())["panels"]:
+        if panel["type"] == "row":
+            rows[panel["title"]] = []
+        else:
+            rows[next(reversed(rows))].append(panel)
+    return [(f"{row}: {panel['title']}", panel) for row, panels in rows.items() for panel in panels[:OF_EACH_ROW]]
+
+
+def measure() -> list[list[tuple[str, list[tuple[float, float]]]]]:
+    """The lines of each panel: a name, and seconds since the beginning with what was measured then."""
+    with Children() as children:
+        envoy, models = gateway(children)
+        prometheus = monitoring.start(children, envoy.admin)
         poll("first scrape", lambda: prometheus.query("tidegate_rate_limit_admitted"))
         begun = time.time()
-        with Crowd(envoy.front) as crowd:
-            time.sleep(40)
-            models[1].cut()
-            time.sleep(25)
-            models[1].restart()
+
+        def wait(second: float) -> None:
+            time.sleep(max(0, begun + second - time.time()))
+
+        with Crowd(envoy.port) as crowd:
+            wait(DEAD[0])
+            models[1].kill()
+            wait(DEAD[1])
+            models[1].start()
             crowd.impatient.set()
-            models[0].status = 429
-            time.sleep(15)
+            models[0].behave(status=429)
+            wait(ALL_FAIL[0])
             for model in models:
-                model.status = 500
-            time.sleep(25)
+                model.behave(status=500)
+            wait(ALL_FAIL[1])
             for model in models:
-                model.status = 200
-            time.sleep(45)
-            return (
-                begun,
-                time.time(),
-                {panel["id"]: shown(prometheus, panel, begun) for panel in dashboard() if "targets" in panel},
-            )
+                model.behave(status=200)
+            wait(END)
+            return [lines(prometheus, panel, begun) for _, panel in drawn()]
 
 
-def dashboard():
-    return json.loads((SHIPPED / "grafana/tidegate.json").read_text())["panels"]
-
-
-def shown(prometheus, panel, begun):
-    lines = []
+def lines(prometheus, panel, begun):
+    found = []
     for target in panel["targets"]:
         for series in prometheus.over_time(target["expr"], begun, STEP):
             name = re.sub(r"{{(\w+)}}", lambda label, s=series: s["metric"].get(label[1], ""), target["legendFormat"])
-            points = [(float(at), float(value)) for at, value in series["values"] if not math.isnan(float(value))]
-            if any(value for _, value in points):
-                lines.append((name, points))
-    return lines
+            points = [(float(at) - begun, float(value)) for at, value in series["values"]]
+            if any(value for _, value in points if not math.isnan(value)):
+                found.append((name, points))
+    return found
 
 
-def draw(begun, ended, shown_in):
-    parts, top, row_top = [], 0, 0
-    for panel in dashboard():
-        at = panel["gridPos"]
-        if panel["type"] == "row":
-            row_top = top
-            parts.append(text(10, row_top + 18, panel["title"], "text", weight=600))
-            top += ROW + 7 * LINE
+def draw(measured) -> None:
+    rows = math.ceil(len(measured) / COLUMNS)
+    figure = Figure(figsize=(13, 1.9 * rows + 0.8), layout="constrained")
+    grid = figure.subplots(rows, COLUMNS, sharex=True).flat
+    for axes, shown in itertools.zip_longest(grid, zip(drawn(), measured)):
+        if shown is None:
+            axes.set_axis_off()
             continue
-        left, width = at["x"] * COLUMN, at["w"] * COLUMN
-        parts += box(panel, left, row_top + ROW, width, 7 * LINE, begun, ended, shown_in[panel["id"]])
-    note = f"{ended - begun:.0f} s; the second server dies at 40 s and is back at 65 s, all fail from 80 s to 105 s"
-    parts.append(text(10, top + 20, note, "faint"))
-    height = top + 32
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
-    page = f'<rect class="page" width="{WIDTH}" height="{height}"/>'
-    return "\n".join([head, f"<style>{STYLE}</style>", page, *parts, "</svg>"]) + "\n"
+        (title, panel), found = shown
+        axes.set_title(title, loc="left", fontsize=8, weight="bold")
+        for number, (name, points) in enumerate(found):
+            axes.plot(*zip(*points), linewidth=1, label=name if number < NAMED else None)
+        if found:
+            axes.legend(fontsize=6, frameon=False, loc="upper left", ncols=2)
+        else:
+            axes.text(0.5, 0.5, "0 throughout", transform=axes.transAxes, ha="center", color="grey")
+        for span in (DEAD, ALL_FAIL):
+            axes.axvspan(*span, color="0.93")
+        axes.yaxis.set_major_formatter(formatter(panel["fieldConfig"]["defaults"].get("unit")))
+        axes.set_ylim(0, 1.6 * axes.get_ylim()[1])
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(f"seconds; grey: one of three servers is dead, from {DEAD[0]} s; all fail, from {ALL_FAIL[0]} s")
+    figure.savefig(SHIPPED / "grafana/tidegate.svg", metadata={"Date": None})
 
 
-def box(panel, left, top, width, height, begun, ended, lines):
-    unit = panel["fieldConfig"]["defaults"]["unit"]
-    highest = ceiling(max((value for _, points in lines for _, value in points), default=1), unit)
-    x0, x1, y0, y1 = left + 56, left + width - 14, top + height - 34, top + 28
-    parts = [
-        f'<rect class="panel" x="{left + 3}" y="{top + 2}" width="{width - 6}" height="{height - 4}" rx="3"/>',
-        text(left + 12, top + 18, panel["title"], "text"),
-    ]
-    for part in (0, 0.5, 1):
-        y = y0 + (y1 - y0) * part
-        parts.append(f'<line class="grid" x1="{x0}" x2="{x1}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(text(x0 - 6, y + 4, written(highest * part, unit), "faint", anchor="end"))
-    legend = left + 12
-    for number, (name, points) in enumerate(lines):
-        colour = COLOURS[number % len(COLOURS)]
-        places = " ".join(
-            f"{x0 + (x1 - x0) * (at - begun) / (ended - begun):.0f},{y0 + (y1 - y0) * value / highest:.0f}"
-            for at, value in points
-        )
-        parts.append(f'<polyline points="{places}" stroke="{colour}"/>')
-        space = 22 + 6.4 * len(name)
-        if legend + space < left + width:
-            parts.append(f'<rect x="{legend}" y="{top + height - 20}" width="9" height="3" fill="{colour}"/>')
-            parts.append(text(legend + 12, top + height - 15, name, "faint"))
-            legend += space
-    if not lines:
-        parts.append(text((x0 + x1) / 2, (y0 + y1) / 2 - 4, "all 0", "faint", anchor="middle"))
-    return parts
-
-
-def ceiling(value, unit):
-    """The next round number of the unit."""
-    base, steps = (2, (1, 1.5, 2)) if unit == "bytes" else (10, (1, 2, 2.5, 5, 10))
-    power = base ** math.floor(math.log(value, base))
-    return next(step * power for step in steps if step * power >= value * 0.999)
-
-
-def written(value, unit):
+def formatter(unit: str | None):
     if unit == "percentunit":
-        return f"{value * 100:g} %"
-    if unit == "bytes":
-        return f"{value / 2**20:.3g} MiB" if value >= 2**19 else f"{value / 2**10:.3g} KiB"
-    return f"{value:g}{UNITS.get(unit, '')}"
-
-
-def text(left, base, words, kind, anchor="start", weight=400):
-    return (
-        f'<text class="{kind}" x="{left:.0f}" y="{base:.0f}" text-anchor="{anchor}" font-weight="{weight}">'
-        f"{escape(words)}</text>"
-    )
+        return PercentFormatter(1)
+    return EngFormatter("B") if unit == "bytes" else StrMethodFormatter("{x:g}" + UNITS.get(unit, ""))
 
 
 if __name__ == "__main__":
-    (SHIPPED / "grafana/tidegate.svg").write_text(draw(*measure()))
+    draw(measure())

@@ -2,41 +2,17 @@
 
 import json
 import shutil
-import socket
-import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.parse
-from pathlib import Path
 
-from envoy import get, poll
-from shipped import SHIPPED
+from tests.deploy.shipped import SHIPPED
+from tests.lab.process import Children, get, poll, printed
 
 
 class Prometheus:
-    def __init__(self, target):
-        text = (SHIPPED / "prometheus/prometheus.yml").read_text()
-        self.text = text.replace("127.0.0.1:9901", target).replace("interval: 5s", "interval: 1s")
-
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        folder = Path(self.folder.name)
-        (folder / "prometheus.yml").write_text(self.text)
-        shutil.copy(SHIPPED / "prometheus/rules.yml", folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        command = ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-        command.append(f"--web.listen-address={self.address}")
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet)
-        poll("Prometheus", lambda: get(f"http://{self.address}/-/ready"))
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.folder.cleanup()
+    def __init__(self, address: str):
+        self.address = address
 
     def query(self, expression):
         return self.ask("query", query=expression)
@@ -53,3 +29,17 @@ class Prometheus:
             return json.loads(get(f"http://{self.address}/api/v1/{what}?{parameters}"))["data"]["result"]
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from error
+
+
+def start(children: Children, target: str) -> Prometheus:
+    """A Prometheus that scrapes `target` every second."""
+    folder = children.new_folder("prometheus-data")
+    text = (SHIPPED / "prometheus/prometheus.yml").read_text()
+    text = text.replace("127.0.0.1:9901", target).replace("interval: 5s", "interval: 1s")
+    (folder / "prometheus.yml").write_text(text)
+    shutil.copy(SHIPPED / "prometheus/rules.yml", folder)
+    command = [printed("debian.sh", "prometheus", "prometheus"), f"--config.file={folder / 'prometheus.yml'}"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", "--web.listen-address=127.0.0.1:0"]
+    address = children.start("prometheus", command).logged(r'"Listening on" address=([\d.:]+)')
+    poll("Prometheus", lambda: get(f"http://{address}/-/ready"))
+    return Prometheus(address)

@@ -1,29 +1,20 @@
 #!/usr/bin/env bash
 # Tests what envoy/ ships: configurations, manifests, images, compose file, rules and dashboard.
-#   tests/deploy/run.sh [test]...
-#   tests/deploy/run.sh picture      draws the dashboard instead
+#   tests/deploy/run.sh [option of pytest, file or file::test]...
+#   tests/deploy/run.sh picture      draws the dashboard's panels instead
+# Leaves target/test-results/deploy.xml (JUnit). With CI=true a skipped test fails, unless SKIP=docker allows it.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
 
-here=$(cd "$(dirname "$0")" && pwd -P)
-root=$(cd "$here/../.." && pwd -P)
-python=$("$root/envoy/python.sh" deploy "$here/requirements.txt")
-ENVOY=$("$root/envoy/find-envoy.sh")
-export ENVOY
-
-# Prometheus and promtool, unpacked and not installed: as an installed package, it would start as a service.
-if ! command -v promtool >/dev/null; then
-    tools=$root/.venv/prometheus
-    if [ ! -d "$tools" ] && command -v apt-get >/dev/null; then
-        download=$(mktemp -d)
-        trap 'rm -rf "$download"' EXIT
-        if (cd "$download" && apt-get download -qq prometheus) 2>/dev/null; then
-            dpkg -x "$download"/prometheus_*.deb "$tools"
-        fi
-    fi
-    PATH=$PATH:$tools/usr/bin
-fi
-
-cd "$here"
+python=$(envoy/python.sh lab tests/lab/requirements.txt)
 export PYTHONDONTWRITEBYTECODE=1
-if [ "${1:-}" = picture ]; then exec "$python" picture.py; fi
-"$python" -m unittest "${@:-discover}" --verbose
+if [ "${1:-}" = picture ]; then exec "$python" -m tests.deploy.picture; fi
+
+arguments=()
+for argument in "$@"; do
+    [ ! -e "tests/deploy/${argument%%::*}" ] || argument=tests/deploy/$argument
+    arguments+=("$argument")
+done
+[[ " ${arguments[*]} " == *" tests/deploy/"* ]] || arguments+=(tests/deploy)
+exec "$python" -m pytest --verbose -p no:cacheprovider --rootdir . --junitxml target/test-results/deploy.xml \
+    --override-ini junit_suite_name=deploy "${arguments[@]}"

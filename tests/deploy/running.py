@@ -1,27 +1,17 @@
 """A reference configuration in a real Envoy, in front of three model servers."""
 
-import contextlib
+from tests.lab.bootstrap import reference
+from tests.lab.envoy import Envoy
+from tests.lab.model import Model
+from tests.lab.process import Children
 
-import yaml
-
-from envoy import Envoy
-from model import Model
-from shipped import ROOT, SHIPPED
+SERVERS = 3
+SERVICE = 0.02
 
 
-@contextlib.contextmanager
-def gateway(file="envoy.yaml", change=lambda _: None):
+def gateway(children: Children, file="envoy.yaml", change=lambda _: None) -> tuple[Envoy, list[Model]]:
     """The Envoy and the servers, in the order of the file: two of one region and one of another."""
-    configuration = yaml.safe_load((SHIPPED / file).read_text().replace("/etc/envoy/", f"{ROOT}/dist/"))
-    change(configuration)
-    anywhere = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-    configuration["admin"]["address"] = configuration["static_resources"]["listeners"][0]["address"] = anywhere
-    models = []
-    (cluster,) = configuration["static_resources"]["clusters"]
-    for region in cluster["load_assignment"]["endpoints"]:
-        for place in region["lb_endpoints"]:
-            models.append(Model())
-            there = {"address": "127.0.0.1", "port_value": models[-1].port}
-            place["endpoint"]["address"] = {"socket_address": there}
-    with Envoy(configuration) as envoy:
-        yield envoy, models
+    models = [Model(children, service=SERVICE) for _ in range(SERVERS)]
+    made = reference(file, *(model.port for model in models))
+    change(made)
+    return Envoy(children, made).ready(), models

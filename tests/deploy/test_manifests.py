@@ -1,5 +1,5 @@
-"""The resources for Istio, Envoy Gateway and Kubernetes are what their CRDs accept, and what each says to a module
-is what the module accepts."""
+"""The CRDs of Istio and Envoy Gateway, and Kubernetes, accept the resources, and each module accepts the document that
+a resource hands to it."""
 
 import copy
 import json
@@ -11,8 +11,11 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from envoy import bootstrap, complaint
-from shipped import CHAIN, ROOT, SHIPPED, documents, manifests, module, plugins, wasm_filter
+from tests.deploy.shipped import CHAIN, FILTERS, MODULES, SHIPPED, documents, manifests, plugins
+from tests.lab import ROOT
+from tests.lab.bootstrap import bootstrap
+from tests.lab.envoy import complaint
+from tests.lab.wasm import built, wasm
 
 KUBERNETES = "1.37"
 SCHEMAS = yaml.safe_load((Path(__file__).parent / "schemas.yaml").read_text())["kinds"]
@@ -119,7 +122,7 @@ class Resources(unittest.TestCase):
         self.assertEqual({plugin["phase"] for plugin in http}, {"AUTHN"})
         self.assertEqual({plugin["failStrategy"] for plugin in [network, *http]}, {"FAIL_RELOAD"})
         extension, *_ = documents(SHIPPED / "gateway/chain.yaml")
-        self.assertEqual([wasm["rootID"] for wasm in extension["spec"]["wasm"]], CHAIN)
+        self.assertEqual([one["rootID"] for one in extension["spec"]["wasm"]], CHAIN)
 
     def test_the_composite_has_all_of_the_chain_and_runs_behind_the_guard(self):
         members = [name.replace("-", "_") for name in CHAIN]
@@ -129,8 +132,8 @@ class Resources(unittest.TestCase):
         self.assertEqual((composite["phase"], composite["failStrategy"]), ("AUTHN", "FAIL_RELOAD"))
         self.assertLess(composite["priority"], guard["priority"])
         single, whole = (documents(SHIPPED / "gateway" / file)[0] for file in ("chain.yaml", "composite.yaml"))
-        (wasm,) = whole["spec"]["wasm"]
-        self.assertEqual(wasm["config"], {m: w["config"] for m, w in zip(members, single["spec"]["wasm"], strict=True)})
+        (one,) = whole["spec"]["wasm"]
+        self.assertEqual(one["config"], {m: w["config"] for m, w in zip(members, single["spec"]["wasm"], strict=True)})
 
     def test_an_image_is_that_of_its_module_and_of_this_version(self):
         version = re.search(r'(?m)^version = "(.+)"', (ROOT / "Cargo.toml").read_text())[1]
@@ -138,7 +141,7 @@ class Resources(unittest.TestCase):
             for name, tag in re.findall(r"registry\.example\.com/tidegate/([a-z-]+):(\S+)", file.read_text()):
                 with self.subTest(file=file.name, name=name):
                     self.assertEqual(tag, version)
-                    self.assertIn(name, [*CHAIN, "connection-guard", "tidegate"])
+                    self.assertIn(name, MODULES)
 
     def test_the_deployment_mounts_the_modules_that_the_configuration_loads(self):
         loaded = set(re.findall(r"/etc/envoy/([a-z-]+)\.wasm", (SHIPPED / "envoy.yaml").read_text()))
@@ -183,12 +186,10 @@ class Configurations(unittest.TestCase):
     """Each document is given to its module by a real Envoy."""
 
     def loads(self, name, configuration, kind="http"):
-        if module(name) is None:
-            print(f"\nskipped: dist/{name}.wasm is not built, so its configuration was not loaded")
-            return
-        added = [wasm_filter(name, configuration, kind)]
-        wrong = complaint(bootstrap(added if kind == "http" else [], added if kind == "network" else []))
-        self.assertEqual(wrong, "")
+        built(name)
+        added = wasm(name, configuration, kind=kind)
+        made = bootstrap(added) if kind == "http" else bootstrap(guards=[added])
+        self.assertEqual(complaint(made), "")
 
     def test_istio_hands_each_module_a_document_that_it_takes(self):
         for plugin in plugins("chain.yaml") + plugins("composite.yaml"):
@@ -198,12 +199,12 @@ class Configurations(unittest.TestCase):
     def test_envoy_gateway_hands_each_module_a_document_that_it_takes(self):
         for file in ("chain.yaml", "composite.yaml"):
             extension, *_ = documents(SHIPPED / "gateway" / file)
-            for wasm in extension["spec"]["wasm"]:
-                with self.subTest(file=file, module=wasm["rootID"]):
-                    self.loads(wasm["rootID"], wasm["config"])
+            for one in extension["spec"]["wasm"]:
+                with self.subTest(file=file, module=one["rootID"]):
+                    self.loads(one["rootID"], one["config"])
 
     def test_a_document_that_a_module_refuses_does_not_pass(self):
-        self.assertIn("refused", complaint(bootstrap([wasm_filter("rate-limit", {"limit": []})])))
+        self.assertIn("refused", complaint(bootstrap(wasm("rate-limit", {"limit": []}))))
 
     def test_the_envoy_filter_is_what_envoy_takes(self):
         (resource,) = documents(SHIPPED / "istio/hold-headers.yaml")
@@ -214,15 +215,12 @@ class Configurations(unittest.TestCase):
         self.assertEqual(config["vm_config"]["vm_id"], "tidegate")
         document = json.loads(config["configuration"]["value"])
         (composite,) = plugins("composite.yaml")
-        for holding in ("slow_client", "input_limit", "degradation"):
+        for holding in (one["key"] for one in FILTERS if one["holds_headers"]):
             self.assertTrue(document[holding].pop("hold_headers"))
         self.assertEqual(document, composite["pluginConfig"])
-        # As Istio's agent rewrites it; a filter that takes any document stands in for a composite that is not built.
-        code = module(config["root_id"]) or module("bench/empty")
-        if code is None:
-            self.skipTest("neither dist/tidegate.wasm nor dist/bench/empty.wasm is built")
-        config["vm_config"]["code"] = {"local": {"filename": str(code)}}
-        self.assertEqual(complaint(bootstrap([added])), "")
+        # As Istio's agent rewrites it.
+        config["vm_config"]["code"] = {"local": {"filename": str(built(config["root_id"]))}}
+        self.assertEqual(complaint(bootstrap(added)), "")
 
     def test_envoy_takes_the_reference_configuration_with_what_the_deployment_adds(self):
         deployment, *_ = documents(SHIPPED / "kubernetes/gateway.yaml")
@@ -232,7 +230,3 @@ class Configurations(unittest.TestCase):
         self.assertEqual(complaint(yaml.safe_load(reference), "--config-yaml", added), "")
         wrong = added.replace("stat_prefix", "stat_prefixx")
         self.assertIn("stat_prefixx", complaint(yaml.safe_load(reference), "--config-yaml", wrong))
-
-
-if __name__ == "__main__":
-    unittest.main()

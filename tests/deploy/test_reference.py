@@ -12,9 +12,12 @@ from pathlib import Path
 
 import yaml
 
-from envoy import complaint
-from running import gateway
-from shipped import CHAIN, ROOT, SHIPPED, wasm_filter
+from tests.deploy.running import gateway
+from tests.deploy.shipped import CHAIN, SHIPPED
+from tests.lab import ROOT
+from tests.lab.envoy import complaint
+from tests.lab.process import Children
+from tests.lab.wasm import wasm
 
 FILES = ("envoy.yaml", "envoy-composite.yaml")
 BLOCKS = (
@@ -32,7 +35,8 @@ UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def text(file):
-    return (SHIPPED / file).read_text()
+    """The file, without the marks around what is generated in it."""
+    return re.sub(r"(?m)^ *# (?:begin|end): .*\n", "", (SHIPPED / file).read_text())
 
 
 def without_filters(file):
@@ -123,18 +127,16 @@ class Reference(unittest.TestCase):
                         self.assertEqual("tracing" in traced, bool(blocks))
 
     def test_envoy_takes_what_the_first_steps_make_of_it(self):
-        steps = (SHIPPED / "README.md").read_text()
+        steps = (ROOT / "docs/quickstart.md").read_text()
         (command,) = re.findall(r"(?m)^sed (?:.*\\\n)+ *envoy/envoy\.yaml", steps)
         made = subprocess.run(["bash", "-c", command], cwd=ROOT, check=True, capture_output=True, text=True).stdout
         self.assertEqual(made.count("address: 127.0.0.1, port_value: 8000"), 1)
         self.assertEqual(complaint(yaml.safe_load(made)), "")
 
-    def test_a_limit_on_trial_is_met_by_the_part_of_the_requests_that_the_runbook_says(self):
-        (block,) = re.findall(r"(?s)```yaml\n(.+?)```", (SHIPPED / "runbook.md").read_text())
-        trial = wasm_filter(
-            "rate-limit", {"limits": [{"name": "trial", "per": [], "requests": {"rate": "1/h", "burst": 1}}]}
-        )
-        trial["name"] = "rate-limit-trial"
+    def test_a_limit_on_trial_is_met_by_the_part_of_the_requests_that_the_rollout_page_says(self):
+        (block,) = re.findall(r"(?s)```yaml\n(.+?)```", (ROOT / "docs/operate/rollout.md").read_text())
+        limit = {"name": "trial", "per": [], "requests": {"rate": "1/h", "burst": 1}}
+        trial = wasm("rate-limit", {"limits": [limit]}, name="rate-limit-trial")
 
         def changed(configuration):
             (chain,) = configuration["static_resources"]["listeners"][0]["filter_chains"]
@@ -145,9 +147,11 @@ class Reference(unittest.TestCase):
             host["routes"][:0] = added.pop("routes")
             host |= added
 
-        with gateway("envoy-composite.yaml", change=changed) as (envoy, _):
-            statuses = [status(f"http://{envoy.front}/v1/models", f"sk-{number}") for number in range(90)]
-            elsewhere = status(f"http://{envoy.front}/metrics", "sk-scanner")
+        with Children() as children:
+            envoy, _ = gateway(children, "envoy-composite.yaml", changed)
+            front = f"http://127.0.0.1:{envoy.port}"
+            statuses = [status(f"{front}/v1/models", f"sk-{number}") for number in range(90)]
+            elsewhere = status(f"{front}/metrics", "sk-scanner")
         refused = statuses.count(429)
         self.assertTrue(1 <= refused <= 30, refused)
         self.assertEqual(statuses.count(200), 90 - refused)
@@ -210,7 +214,3 @@ class Reference(unittest.TestCase):
         self.assertLessEqual(asked + late + (check["unhealthy_threshold"] - 1) * edge, 5)
         self.assertEqual(check["no_traffic_interval"], check["interval"])
         self.assertEqual([group["priority"] for group in cluster["load_assignment"]["endpoints"]], [0, 1])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -4,11 +4,10 @@
 use serde_json::json;
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, checkout, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, get};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 #[test]
 fn a_wall_clock_that_steps_by_hours_changes_no_decision() {
@@ -37,7 +36,7 @@ fn a_wall_clock_that_steps_by_hours_changes_no_decision() {
     for (hours, newcomer) in [(-5, "b"), (7, "c")] {
         let before = hour();
         step(hours);
-        wait_for("Envoy's clock to step", Duration::from_secs(10), || (hour() != before).then_some(()));
+        wait_for("Envoy's clock to step", PATIENCE, || (hour() != before).then_some(()));
         assert_eq!(
             [1, 2, 3, 4].map(|_| ask(newcomer).status),
             [200, 200, 200, 429],

@@ -2,11 +2,10 @@
 //! running Envoy keeps the one that it has.
 
 use serde_json::{Value, json};
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, rate_limit, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::get;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn limit() -> Value {
     json!({ "name": "a", "per": [], "requests": { "rate": "1/h", "burst": 2 } })
@@ -47,7 +46,7 @@ fn a_running_envoy_keeps_its_configuration_when_the_new_one_is_wrong() {
         }
         envoy.reload(&Listener::new([rate_limit(&wrong)]));
         rejected += 1;
-        wait_for(&format!("the refusal of {path}: {value}"), Duration::from_secs(10), || {
+        wait_for(&format!("the refusal of {path}: {value}"), PATIENCE, || {
             (envoy.stat("listener_manager.lds.update_rejected") == rejected).then_some(())
         });
     }

@@ -11,7 +11,7 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::Connection;
 use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const REQUEST: &[u8] = b"GET /v1/models HTTP/1.1\r\nhost: test\r\n\r\n";
 
@@ -23,22 +23,18 @@ fn start(configuration: &Value) -> Envoy {
     Envoy::with(Listener::new([]).behind(connection_guard(configuration))).start()
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.connection_guard.{what}"))
-}
-
-/// Sends `bytes` one piece at a time until the other end closes, and says how long that took.
+/// Sends `pieces` one at a time until the other end closes, and says how long after the connection was opened.
 fn closed_after(envoy: &Envoy, before: &[u8], pieces: &[&[u8]], pause: Duration) -> Option<Duration> {
+    let begun = Instant::now();
     let mut stream = TcpStream::connect(envoy.front()).expect("accepted");
     stream.set_nodelay(true).expect("set");
     stream.write_all(before).expect("sent");
-    let begun = Instant::now();
     for piece in pieces {
         if stream.write_all(piece).is_err() || is_closed(&mut stream, pause) {
             return Some(begun.elapsed());
         }
     }
-    is_closed(&mut stream, Duration::from_secs(8)).then(|| begun.elapsed())
+    is_closed(&mut stream, PATIENCE).then(|| begun.elapsed())
 }
 
 /// Whether the other end closes within `limit`. What it sends meanwhile is dropped.
@@ -76,34 +72,39 @@ fn answered(front: SocketAddr, count: usize) -> Vec<Connection> {
 
 #[test]
 fn slow_heads_close_their_connection_when_they_are_due_and_not_earlier() {
-    let envoy = start(&strict());
+    // What is due by its rate must not wait for the timeout.
+    let patient = start(&json!({ "headers": { "timeout": "60s", "min_rate": "50B/s", "grace": "1s" } }));
+    let strict = start(&strict());
     let trickle: Vec<&[u8]> = vec![b"GE", b"T ", b"/ ", b"HT", b"TP", b"/1", b".1", b"\r\n", b"x:", b"yz"];
     let continuations = [b"x-padding: 1\r\n".as_slice(); 20];
-    let within = |from: u64, to: u64| Duration::from_millis(from)..Duration::from_millis(to);
     let pause = Duration::from_millis(300);
+    let begun = b"GET / HTTP/1.1\r\nhost: test\r\n".as_slice();
     let cases = [
-        ("a connection that says nothing", b"".as_slice(), vec![], within(2_900, 5_500)),
-        ("a first head that trickles", b"", trickle.clone(), within(900, 3_000)),
-        ("a second head that trickles", REQUEST, trickle, within(900, 3_000)),
-        (
-            "a head fast enough that never ends",
-            b"GET / HTTP/1.1\r\nhost: test\r\n",
-            continuations.to_vec(),
-            within(900, 5_500),
-        ),
-        ("what is not HTTP", b"\x16\x03\x01\x02", vec![b"\x00\x01", b"\x02"], within(0, 3_500)),
+        ("a connection that says nothing", &strict, b"".as_slice(), vec![], 3_000),
+        ("a first head that trickles", &patient, b"", trickle.clone(), 1_000),
+        ("a second head that trickles", &patient, REQUEST, trickle, 1_000),
+        ("a head fast enough that never ends", &strict, begun, continuations.to_vec(), 1_000),
+        ("what is not HTTP", &strict, b"\x16\x03\x01\x02", vec![b"\x00\x01", b"\x02"], 0),
     ];
     thread::scope(|scope| {
-        for (what, before, pieces, expected) in &cases {
-            let envoy = &envoy;
+        for (what, envoy, before, pieces, due) in &cases {
             scope.spawn(move || {
                 let took = closed_after(envoy, before, pieces, pause);
-                assert!(took.is_some_and(|took| expected.contains(&took)), "{what}: closed after {took:?}");
+                let due = Duration::from_millis(*due);
+                assert!(took.is_some_and(|took| took >= due), "{what}: closed after {took:?}");
             });
         }
     });
-    assert!(counter(&envoy, "rejected.header_timeout") >= 1 && counter(&envoy, "rejected.header_rate") >= 2);
-    envoy.assert_no_vm_restarted();
+    assert_eq!(
+        (
+            patient.counter("connection_guard.rejected.header_timeout"),
+            patient.counter("connection_guard.rejected.header_rate")
+        ),
+        (0, 2)
+    );
+    assert!(strict.counter("connection_guard.rejected.header_timeout") >= 1);
+    patient.assert_no_vm_restarted();
+    strict.assert_no_vm_restarted();
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn a_head_that_trickles_behind_a_pipelined_request_is_seen_when_its_turn_has_com
     let pipelined = [REQUEST, b"GET /v1/mod"].concat();
     let pieces: Vec<&[u8]> = vec![b"e", b"l", b"s", b" ", b"H", b"T", b"T", b"P"];
     let took = closed_after(&envoy, &pipelined, &pieces, Duration::from_millis(400));
-    assert!(took.is_some_and(|took| took < Duration::from_secs(6)), "closed after {took:?}");
+    assert!(took.is_some(), "it was never closed");
     assert_eq!(upstream.seen().len(), 1);
 }
 
@@ -130,7 +131,7 @@ fn http2_prefaces_and_header_blocks_that_drip_close_their_connection() {
             let envoy = &envoy;
             scope.spawn(move || {
                 let took = closed_after(envoy, before, pieces, Duration::from_millis(500));
-                assert!(took.is_some_and(|took| took < Duration::from_secs(6)), "{what}: {took:?}");
+                assert!(took.is_some(), "{what}: it was never closed");
             });
         }
     });
@@ -165,7 +166,11 @@ fn a_head_is_understood_wherever_it_is_cut_and_whatever_form_its_target_has() {
             });
         }
     });
-    assert_eq!(counter(&envoy, "rejected.header_timeout") + counter(&envoy, "rejected.header_rate"), 0);
+    assert_eq!(
+        envoy.counter("connection_guard.rejected.header_timeout")
+            + envoy.counter("connection_guard.rejected.header_rate"),
+        0
+    );
 }
 
 #[test]
@@ -199,7 +204,11 @@ fn idle_connections_streams_and_slow_bodies_are_left_alone() {
             assert_eq!(connection.receive().expect("an answer").status, 200);
         });
     });
-    assert_eq!(counter(&envoy, "rejected.header_timeout") + counter(&envoy, "rejected.header_rate"), 0);
+    assert_eq!(
+        envoy.counter("connection_guard.rejected.header_timeout")
+            + envoy.counter("connection_guard.rejected.header_rate"),
+        0
+    );
 }
 
 /// A server that answers `/sse` with an event a second for `time`, and all else at once.
@@ -244,10 +253,10 @@ fn an_address_has_just_as_many_connections_as_it_may_have_on_four_workers() {
     }));
     let mut open = answered(envoy.front(), 300);
     assert_eq!(open.len(), 60);
-    assert_eq!(counter(&envoy, "rejected.too_many_connections"), 240);
+    assert_eq!(envoy.counter("connection_guard.rejected.too_many_connections"), 240);
     for round in 1..=5 {
         open.truncate(35);
-        wait_for("the connections that were closed", Duration::from_secs(10), || {
+        wait_for("the connections that were closed", PATIENCE, || {
             (envoy.stat("http.front.downstream_cx_active") == 35).then_some(())
         });
         open.extend(answered(envoy.front(), 100));
@@ -263,7 +272,7 @@ fn an_address_has_just_as_many_connections_as_it_may_have_on_four_workers() {
 fn an_address_opens_just_as_many_connections_as_its_bucket_holds() {
     let envoy = start(&json!({ "new_connections_per_address": { "rate": "1/h", "burst": 40 } }));
     assert_eq!(answered(envoy.front(), 200).len(), 40);
-    assert_eq!(counter(&envoy, "rejected.too_many_new_connections"), 160);
+    assert_eq!(envoy.counter("connection_guard.rejected.too_many_new_connections"), 160);
 }
 
 #[test]
@@ -277,7 +286,7 @@ fn what_is_exempt_is_not_counted_and_shadow_closes_nothing() {
         let envoy = start(&configuration);
         assert_eq!(answered(envoy.front(), 50).len(), 50);
         let shadowed = if configuration["shadow"] == true { 45 } else { 0 };
-        assert_eq!(counter(&envoy, "shadowed"), shadowed);
+        assert_eq!(envoy.counter("connection_guard.shadowed"), shadowed);
     }
 }
 

@@ -15,9 +15,9 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, post};
 use tidegate_tests::upstream::{Step, Upstream};
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(configuration: Value, upstream: &Upstream) -> Envoy {
     in_front_of(configuration, upstream.port())
@@ -36,10 +36,6 @@ fn filter(mut configuration: Value) -> Value {
     filter
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"))
-}
-
 fn body(text: &str, stream: bool) -> Vec<u8> {
     let message = json!({ "role": "user", "content": text });
     json!({ "model": "small", "messages": [message], "max_tokens": 16, "stream": stream })
@@ -53,6 +49,15 @@ fn ask_as(envoy: &Envoy, key: &str, path: &str, body: &[u8]) -> Answer {
 
 fn ask(envoy: &Envoy, text: &str) -> Answer {
     ask_as(envoy, "Bearer sk-1", CHAT, &body(text, false))
+}
+
+/// Waits until every worker has noticed that the breaker is open: of many connections none reaches the cluster.
+fn wait_until_noticed(envoy: &Envoy, upstream: &Upstream) {
+    wait_for("all workers to notice", PATIENCE, || {
+        let reached = upstream.seen().len();
+        (0..32).for_each(|_| drop(ask(envoy, "anything")));
+        (upstream.seen().len() == reached).then_some(())
+    });
 }
 
 fn degraded(answer: &Answer) -> Option<&str> {

@@ -1,12 +1,11 @@
 //! What a client may ask of the servers behind the reference, as it is shipped but for its limits: what asks a model to
 //! work, and nothing that administers a server, however it is spelled.
 
-use std::time::Duration;
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, get};
 use tidegate_tests::reference::{self, FILES, UNLIMITED};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::{http2, wait_for};
+use tidegate_tests::{PATIENCE, http2, wait_for};
 
 type Paths = [(&'static str, &'static [&'static str])];
 
@@ -392,7 +391,7 @@ fn who_tries_many_paths_meets_the_limits() {
             (0..400).map(|path| ask(&envoy, "GET", &format!("/{path}")).status).collect();
         let of = |status: u16| statuses.iter().filter(|found| **found == status).count();
         assert!(of(404) >= 100 && of(429) > 0 && of(404) + of(429) == 400, "{file}: {statuses:?}");
-        assert_eq!(envoy.stat("wasmcustom.tidegate.degradation.failures"), 0);
+        assert_eq!(envoy.counter("degradation.failures"), 0);
         assert!(upstream.seen().is_empty());
     }
 }
@@ -404,9 +403,9 @@ fn health_is_asked_of_envoy_and_is_that_of_the_servers() {
         let envoy = reference::start_file(file, [&upstream; 3], &[]);
         let health =
             || envoy.connect().exchange(&get("/health?from=balancer", &[])).expect("an answer").status;
-        wait_for("health", Duration::from_secs(20), || (health() == 200).then_some(()));
+        wait_for("health", PATIENCE, || (health() == 200).then_some(()));
         assert!(upstream.seen().is_empty(), "{file}");
         upstream.cut();
-        wait_for("the end of it", Duration::from_secs(30), || (health() == 503).then_some(()));
+        wait_for("the end of it", PATIENCE, || (health() == 503).then_some(()));
     }
 }

@@ -23,15 +23,16 @@ fn a_bucket_of_n_admits_n_of_20000_racing_requests_on_50_fresh_keys_in_a_row() {
         let counts = race(envoy.front(), CONNECTIONS, REQUESTS, |_| request.clone());
         assert_eq!(counts, BTreeMap::from([(200, BURST), (429, REQUESTS - BURST)]), "key {key}");
     }
-    assert_eq!(envoy.counter("contended"), 0);
+    assert_eq!(envoy.counter("rate_limit.contended"), 0);
     envoy.assert_no_vm_restarted();
 }
 
 #[test]
 fn over_ten_seconds_the_rate_is_kept_and_used() {
     const RATE: f64 = 1_000.0;
-    const BURST: f64 = 200.0;
-    let limit = json!({ "name": "all", "per": [], "requests": { "rate": "1000/s", "burst": 200 } });
+    // As much as refills while a busy machine lets nobody ask.
+    const BURST: f64 = 2_000.0;
+    let limit = json!({ "name": "all", "per": [], "requests": { "rate": "1000/s", "burst": 2_000 } });
     let envoy = Envoy::with(Listener::new([rate_limit(&json!({ "limits": [limit] }))])).start();
     let start = Instant::now();
     let counts =
@@ -39,7 +40,6 @@ fn over_ten_seconds_the_rate_is_kept_and_used() {
     let most = BURST + RATE * start.elapsed().as_secs_f64() + 1.0;
     let least = 0.99 * (BURST + RATE * 10.0);
     let admitted = counts[&200] as f64;
-    println!("admitted {admitted} of {:?}; at least {least}, at most {most:.0}", counts);
     assert!(admitted <= most, "admitted {admitted}, at most {most}");
     assert!(admitted >= least, "admitted {admitted}, at least {least}");
 }
@@ -62,7 +62,7 @@ fn two_limits_that_race_admit_what_the_tighter_one_holds_and_charge_nobody_else(
     let cluster = json!({ "limits": [limits["limits"][0]] });
     envoy.reload(&Listener::new([rate_limit(&cluster)]));
     let answer = || envoy.connect().exchange(&get("/", &[("authorization", "Bearer c")])).expect("an answer");
-    tidegate_tests::wait_for("the new configuration", Duration::from_secs(20), || {
+    tidegate_tests::wait_for("the new configuration", tidegate_tests::PATIENCE, || {
         (answer().status == 200).then_some(())
     });
     let left = answer().number("x-ratelimit-remaining-requests");

@@ -157,7 +157,7 @@ fn a_refusal_of_rate_limit_is_resource_exhausted_and_says_when_to_come_back() {
                 assert_eq!(told("x-ratelimit-limit-requests").as_deref(), Some("1"));
                 assert!(told("grpc-retry-pushback-ms").is_some(), "{refused}");
             }
-            assert_eq!(envoy.counter("throttled"), 2);
+            assert_eq!(envoy.counter("rate_limit.throttled"), 2);
         }
     }
 }
@@ -182,7 +182,7 @@ fn a_refusal_of_input_limit_is_invalid_argument_at_the_first_message_that_is_too
             let refused = &call(&envoy, "unary", "0", &[1_025])[0];
             assert_eq!(refused["status"], "INVALID_ARGUMENT", "{name}: {refused}");
             says(refused);
-            assert_eq!(envoy.stat("wasmcustom.tidegate.input_limit.rejected.max_body"), 1);
+            assert_eq!(envoy.counter("input_limit.rejected.max_body"), 1);
             envoy.assert_no_vm_restarted();
         }
     }
@@ -218,7 +218,7 @@ fn calls_that_end_internal_open_the_breaker() {
         let envoy = start(name, &document, false, server.port);
         let outcomes = call(&envoy, "fail", "0", &[6; 12]);
         assert!(outcomes.iter().all(|outcome| outcome["status"] == "UNAVAILABLE"), "{name}: {outcomes:?}");
-        let counted = |what: &str| envoy.stat(&format!("wasmcustom.tidegate.degradation.{what}"));
+        let counted = |what: &str| envoy.counter(&format!("degradation.{what}"));
         assert_eq!(counted("breaker_opened"), 1, "{name}");
         assert!((5..=6).contains(&counted("failures")), "{name}");
     }
@@ -235,5 +235,5 @@ fn nobody_hides_a_slow_body_over_http1_behind_the_media_type_of_grpc() {
     let answer = connection.exchange(head.as_bytes()).expect("an answer");
     let status = answer.header("grpc-status").expect("a status");
     assert_eq!((answer.status, status), (200, "4"), "{answer:?}");
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 1);
+    assert_eq!(envoy.counter("slow_client.rejected.rate"), 1);
 }

@@ -1,4 +1,4 @@
-//! What `envoy/hardening.md` says of the reference configuration, threat by threat, where no other test shows it.
+//! What `docs/operate/hardening.md` says of the reference configuration, threat by threat, where no other test shows it.
 //! Waits are shortened in the configuration's text; what is expected to happen is polled.
 
 mod buffers;
@@ -16,7 +16,7 @@ use tidegate_tests::http2::Connection;
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::{reference, wait_for};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = tidegate_tests::PATIENCE;
 const NO_SETTINGS: [u8; 0] = [];
 /// `SETTINGS_INITIAL_WINDOW_SIZE` of 0: not a byte of any answer.
 const CLOSED_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
@@ -88,7 +88,8 @@ fn a_connection_that_is_idle_for_long_or_has_had_its_requests_is_closed() {
 
 #[test]
 fn every_test_that_the_document_names_is_there() {
-    let text = fs::read_to_string(checkout().join("envoy/hardening.md")).expect("envoy/hardening.md");
+    let text =
+        fs::read_to_string(checkout().join("docs/operate/hardening.md")).expect("docs/operate/hardening.md");
     let names: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|code| code.contains("::")).collect();
     assert!(names.len() > 20);
     for name in names {

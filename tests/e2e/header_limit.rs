@@ -3,11 +3,10 @@
 
 use serde_json::{Value, json};
 use std::thread;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, module, refusal};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{self, Answer};
-use tidegate_tests::{http2, wait_for};
+use tidegate_tests::{PATIENCE, http2, wait_for};
 
 type Headers<'a> = [(&'a [u8], &'a [u8])];
 
@@ -25,10 +24,6 @@ fn filter(configuration: &Value) -> Value {
 
 fn start(configuration: &Value) -> Envoy {
     Envoy::with(Listener::new([filter(configuration)])).workers(2).start()
-}
-
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.header_limit.{what}"))
 }
 
 fn send(envoy: &Envoy, protocol: Protocol, path: &str, headers: &Headers) -> std::io::Result<Answer> {
@@ -127,11 +122,11 @@ fn a_refused_client_is_told_which_rule_what_it_admits_and_not_to_come_back() {
          at most 2047 are accepted."
     );
     assert_eq!(ask(&envoy, Protocol::Http2, &[]), admitted());
-    wait_for("the rule's name in the access log", Duration::from_secs(10), || {
+    wait_for("the rule's name in the access log", PATIENCE, || {
         envoy.access_log().contains("403 tidegate.header_limit.fields.user-agent").then_some(())
     });
-    assert_eq!(counter(&envoy, "admitted"), 1);
-    assert_eq!(counter(&envoy, "rejected.fields.user-agent"), 1);
+    assert_eq!(envoy.counter("header_limit.admitted"), 1);
+    assert_eq!(envoy.counter("header_limit.rejected.fields.user-agent"), 1);
     assert!(!envoy.log().contains("secret"));
 }
 
@@ -160,7 +155,7 @@ fn patterns_match_raw_bytes_of_the_header_that_they_name() {
     let address =
         envoy.connect().exchange(b"GET / HTTP/1.1\r\nhost: 10.0.0.1:80\r\n\r\n").expect("an answer");
     assert_eq!(address.status, 431);
-    assert_eq!(counter(&envoy, "rejected.deny.scanners"), 2);
+    assert_eq!(envoy.counter("header_limit.rejected.deny.scanners"), 2);
     envoy.assert_no_vm_restarted();
 }
 
@@ -200,7 +195,7 @@ fn a_singleton_that_is_sent_twice_is_refused_whether_envoy_joins_it_or_not() {
         admitted(),
         "Envoy drops what is not :authority"
     );
-    let refusals = counter(&envoy, "rejected.singletons");
+    let refusals = envoy.counter("header_limit.rejected.singletons");
     assert_eq!(refusals, 15);
 }
 
@@ -232,7 +227,7 @@ fn no_control_byte_passes_wherever_it_comes_from() {
     };
     let envoy = behind(json!({}));
     assert_eq!(ask(&envoy, Protocol::Http1, &[]), refused(431, "control_bytes_in_header"));
-    assert_eq!(counter(&envoy, "rejected.control_bytes"), 1);
+    assert_eq!(envoy.counter("header_limit.rejected.control_bytes"), 1);
     assert_eq!(ask(&behind(json!({ "control_bytes": "allow" })), Protocol::Http1, &[]), admitted());
 }
 
@@ -250,13 +245,16 @@ fn a_rule_in_shadow_counts_and_refuses_nobody() {
         ("rejected.max_value", 1),
         ("rejected.max_count", 0),
     ] {
-        assert_eq!(counter(&envoy, what), times, "{what}");
+        assert_eq!(envoy.counter(&format!("header_limit.{what}")), times, "{what}");
     }
     let envoy = start(&json!({ "max_count": 1, "shadow": true }));
     let long = vec![b'u'; 3_000];
     assert_eq!(ask(&envoy, Protocol::Http1, &[(b"user-agent", &long), (b"x-b", b"")]), admitted());
     assert_eq!(
-        [counter(&envoy, "shadowed.fields.user-agent"), counter(&envoy, "shadowed.max_count")],
+        [
+            envoy.counter("header_limit.shadowed.fields.user-agent"),
+            envoy.counter("header_limit.shadowed.max_count")
+        ],
         [1, 1]
     );
 }
@@ -283,7 +281,7 @@ fn a_wrong_configuration_is_refused_with_its_path_and_the_old_one_stays() {
     ];
     for (rejected, (configuration, problem)) in (1..).zip(wrong) {
         envoy.reload(&Listener::new([filter(&configuration)]));
-        wait_for(&format!("the refusal of {configuration}"), Duration::from_secs(10), || {
+        wait_for(&format!("the refusal of {configuration}"), PATIENCE, || {
             (envoy.stat("listener_manager.lds.update_rejected") == rejected).then_some(())
         });
         assert!(envoy.log().contains(&refusal("header-limit", problem)), "{}", envoy.log());

@@ -145,9 +145,9 @@ fn a_shadow_limit_counts_and_refuses_nobody() {
     ]}));
     let statuses: Vec<u16> = (0..4).map(|_| status(&envoy, "/", &[("x-api-key", "k")])).collect();
     assert_eq!(statuses, [200, 200, 200, 429]);
-    assert_eq!(envoy.counter("shadowed.trial"), 3);
-    assert_eq!(envoy.counter("throttled.trial"), 0);
-    assert_eq!(envoy.counter("throttled.real"), 1);
+    assert_eq!(envoy.counter("rate_limit.shadowed.trial"), 3);
+    assert_eq!(envoy.counter("rate_limit.throttled.trial"), 0);
+    assert_eq!(envoy.counter("rate_limit.throttled.real"), 1);
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Connection, get};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn listener(burst: u32) -> Listener {
     let per_client =
@@ -55,12 +54,12 @@ fn a_limit_changed_under_load_fails_no_request_keeps_its_state_and_holds() {
         }
         for (update, burst) in [5, 20, 6].into_iter().enumerate() {
             envoy.reload(&listener(burst));
-            wait_for("the new limit", Duration::from_secs(20), || {
+            wait_for("the new limit", PATIENCE, || {
                 let probe = format!("probe-{update}-{}", served.load(Ordering::Relaxed));
                 (ask(&probe).number("x-ratelimit-limit-requests") == u64::from(burst)).then_some(())
             });
             let at_least = served.load(Ordering::Relaxed) + 2_000;
-            wait_for("more requests", Duration::from_secs(20), || {
+            wait_for("more requests", PATIENCE, || {
                 (served.load(Ordering::Relaxed) >= at_least).then_some(())
             });
         }
@@ -83,5 +82,5 @@ fn a_limit_that_is_raised_admits_a_client_that_had_spent_the_old_one() {
     let statuses: Vec<u16> = (0..61).map(|_| ask().status).collect();
     assert_eq!((statuses[59], statuses[60]), (200, 429));
     envoy.reload(&with("10/s", 20));
-    wait_for("the new limit to admit", Duration::from_secs(10), || (ask().status == 200).then_some(()));
+    wait_for("the new limit to admit", PATIENCE, || (ask().status == 200).then_some(()));
 }

@@ -6,16 +6,15 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
 use tidegate_tests::upstream::{Step, Upstream};
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CHAT: &str = "/v1/chat/completions";
-const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The composite, in which a request waits for the only token of a second, and no filter holds its body.
+/// The composite, in which a request waits for the only token of three seconds, and no filter holds its body.
 fn delaying(others: &Value, upstream: &Upstream) -> Envoy {
     let mut document = others.clone();
     document["rate_limit"] = json!({ "limits": [{
-        "name": "smooth", "per": [], "requests": { "rate": "1/s", "burst": 1 }, "exceed": { "delay": "30s" },
+        "name": "smooth", "per": [], "requests": { "rate": "20/min", "burst": 1 }, "exceed": { "delay": "30s" },
     }]});
     let mut filter = module("tidegate.wasm", "tidegate", &document.to_string());
     filter["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
@@ -30,7 +29,7 @@ fn resumed(envoy: &Envoy, length: usize, first: &[u8]) -> Connection {
     let mut connection = envoy.connect();
     let head = format!("POST {CHAT} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
     connection.send(&[head.as_bytes(), first].concat()).expect("sent");
-    wait_for("the delay to begin", PATIENCE, || (envoy.counter("delayed") > 0).then_some(()));
+    wait_for("the delay to begin", PATIENCE, || (envoy.counter("rate_limit.delayed") > 0).then_some(()));
     assert_eq!(envoy.stat("cluster.upstream.upstream_rq_total"), sent, "it was not delayed");
     wait_for("the delay to end", PATIENCE, || {
         (envoy.stat("cluster.upstream.upstream_rq_total") > sent).then_some(())
@@ -91,7 +90,7 @@ fn chunks_behind_a_delay_count_for_slow_client_with_all_their_bytes() {
         });
     }
     assert_eq!(connection.receive().expect("an answer").status, 200);
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.tiny_chunks"), 0);
+    assert_eq!(envoy.counter("slow_client.rejected.tiny_chunks"), 0);
     assert_eq!(upstream.seen().last().expect("a request").body.len(), 2_700);
     envoy.assert_no_vm_restarted();
 }

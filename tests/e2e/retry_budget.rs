@@ -5,22 +5,17 @@ use crate::sdk::{run, sdks};
 use crate::survival::hostile;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, NOBODY, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, get, post};
 use tidegate_tests::load::race;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 const CONNECTIONS: usize = 32;
 
 fn retry_budget(configuration: &Value) -> Listener {
     Listener::new([module("retry-budget.wasm", "retry-budget", &configuration.to_string())])
-}
-
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.retry_budget.{what}"))
 }
 
 fn attempt(key: &str, attempt: &str) -> Vec<u8> {
@@ -58,10 +53,13 @@ fn retries_that_race_for_a_budget_get_what_first_attempts_paid_for_and_not_one_m
         let retries = race(envoy.front(), CONNECTIONS, 2_000, |_| attempt(&key, "1"));
         assert_eq!(retries, BTreeMap::from([(200, 100), (429, 1_900)]), "{key}");
     }
-    assert_eq!((counter(&envoy, "first_attempts"), counter(&envoy, "attempts")), (10_000, 11_000));
-    assert_eq!(counter(&envoy, "client_retries.admitted"), 1_000);
-    assert_eq!(counter(&envoy, "client_retries.refused"), 19_000);
-    assert_eq!(counter(&envoy, "contended"), 0);
+    assert_eq!(
+        (envoy.counter("retry_budget.first_attempts"), envoy.counter("retry_budget.attempts")),
+        (10_000, 11_000)
+    );
+    assert_eq!(envoy.counter("retry_budget.client_retries.admitted"), 1_000);
+    assert_eq!(envoy.counter("retry_budget.client_retries.refused"), 19_000);
+    assert_eq!(envoy.counter("retry_budget.contended"), 0);
     envoy.assert_no_vm_restarted();
 }
 
@@ -77,7 +75,7 @@ fn clients_that_race_for_the_clusters_budget_and_for_their_own_are_held_to_both(
     assert_eq!(greedy, BTreeMap::from([(200, 50), (429, 950)]));
     let others = race(envoy.front(), CONNECTIONS, 3_000, |n| attempt(["b", "c", "d"][n % 3], "1"));
     assert_eq!(others, BTreeMap::from([(200, 150), (429, 2_850)]));
-    assert_eq!(counter(&envoy, "contended"), 0);
+    assert_eq!(envoy.counter("retry_budget.contended"), 0);
     assert_eq!(upstream.seen().len(), 2_200);
 }
 
@@ -105,7 +103,7 @@ fn a_refused_retry_is_told_to_stop_in_the_shape_that_the_sdks_read() {
     let (millis, seconds, should_retry) = told(&refused);
     assert_eq!((seconds, should_retry), (millis.div_ceil(1_000), Some("false")));
     assert_eq!(upstream.seen().len(), 0);
-    wait_for("the access log", Duration::from_secs(10), || {
+    wait_for("the access log", PATIENCE, || {
         envoy.access_log().contains("429 tidegate.retry_budget.exhausted").then_some(())
     });
 }
@@ -186,7 +184,10 @@ fn envoys_own_retries_are_paid_for_too_and_no_client_can_order_more() {
         assert_eq!(ask(&envoy, &get("/", &greedy)).status, 503);
     }
     assert_eq!(upstream.seen().len(), 30);
-    assert_eq!((counter(&envoy, "upstream_retries"), counter(&envoy, "attempts")), (10, 30));
+    assert_eq!(
+        (envoy.counter("retry_budget.upstream_retries"), envoy.counter("retry_budget.attempts")),
+        (10, 30)
+    );
     assert_eq!(ask(&envoy, &attempt("k", "1")).status, 429, "Envoy's retries were not withdrawn");
     for _ in 0..20 {
         assert_eq!(ask(&envoy, &post("/", &greedy, b"{}")).status, 503);
@@ -207,8 +208,7 @@ fn retries_of_envoy_that_race_become_a_debt_that_is_paid_before_anything_else() 
     let envoy = Envoy::with(retry_budget(&configuration).to(upstream.port())).start();
     race(envoy.front(), CONNECTIONS, 3_000, |_| attempt("k", "0"));
     let retries = upstream.seen().len() - 3_000;
-    assert_eq!(counter(&envoy, "upstream_retries"), u64::try_from(retries).expect("small"));
-    println!("{retries} retries of Envoy on a budget of 300");
+    assert_eq!(envoy.counter("retry_budget.upstream_retries"), u64::try_from(retries).expect("small"));
     assert!((300..=300 + CONNECTIONS).contains(&retries), "{retries} retries");
     assert_eq!(ask(&envoy, &attempt("k", "1")).status, 429);
 }
@@ -256,7 +256,13 @@ fn retries_of_clients_that_say_nothing_are_known_by_their_bodies() {
         assert_eq!(status(br#"{"model": "m", "prompt": "b"}"#), 429);
         assert_eq!(status(b"no json"), 503);
         assert_eq!(ask(&envoy, &get("/v1/models", &headers)).status, 503);
-        assert_eq!((counter(&envoy, "first_attempts"), counter(&envoy, "client_retries.refused")), (4, 2));
+        assert_eq!(
+            (
+                envoy.counter("retry_budget.first_attempts"),
+                envoy.counter("retry_budget.client_retries.refused")
+            ),
+            (4, 2)
+        );
         let bodies = upstream.seen().iter().filter(|seen| !seen.body.is_empty()).count();
         assert_eq!(bodies, 4, "hold_headers: {hold_headers}");
         envoy.assert_no_vm_restarted();
@@ -265,25 +271,29 @@ fn retries_of_clients_that_say_nothing_are_known_by_their_bodies() {
 
 #[test]
 fn the_sdks_come_back_when_they_are_told_and_stop_when_they_are_told() {
-    type Row = (&'static [(&'static str, &'static str)], usize, std::ops::Range<f64>);
+    /// What the server says, how often the SDK asks, and how many seconds it takes at least.
+    type Row = (&'static [(&'static str, &'static str)], usize, f64);
     let rows: [Row; 5] = [
-        (&[], 3, 0.0..9.0),
-        (&[("retry-after", "1")], 3, 2.0..12.0),
-        (&[("retry-after-ms", "300"), ("retry-after", "5")], 3, 0.6..10.0),
-        (&[("x-should-retry", "false")], 1, 0.0..3.0),
-        (&[("retry-after", "300")], 1, 0.0..3.0),
+        (&[], 3, 0.0),
+        (&[("retry-after", "1")], 3, 2.0),
+        (&[("retry-after-ms", "300"), ("retry-after", "5")], 3, 0.6),
+        (&[("x-should-retry", "false")], 1, 0.0),
+        (&[("retry-after", "300")], 1, 0.0),
     ];
     for sdk in sdks() {
-        for (headers, attempts, span) in rows.clone() {
+        for (headers, attempts, least) in rows {
             let upstream = failing(429, headers);
             let envoy = Envoy::with(retry_budget(&json!({})).to(upstream.port())).workers(2).start();
             let outcome = run(sdk, &envoy, 1);
             let seconds = outcome["seconds"].as_f64().expect("seconds");
-            println!("{sdk}, {headers:?}: {} requests, {seconds:.2} s", upstream.seen().len());
             assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
             assert_eq!(upstream.seen().len(), attempts, "{sdk} {headers:?}: {outcome}");
-            assert!(span.contains(&seconds), "{sdk} {headers:?}: {outcome}");
-            assert_eq!(counter(&envoy, "first_attempts"), 1, "{sdk} does not say which attempt it makes");
+            assert!((least..60.0).contains(&seconds), "{sdk} {headers:?}: {outcome}");
+            assert_eq!(
+                envoy.counter("retry_budget.first_attempts"),
+                1,
+                "{sdk} does not say which attempt it makes"
+            );
         }
     }
 }
@@ -297,6 +307,10 @@ fn an_sdk_whose_retry_is_beyond_the_budget_stops_with_our_words() {
         let outcome = run(sdk, &envoy, 1);
         assert_eq!(outcome["calls"], json!(["RateLimitError"]), "{sdk}: {outcome}");
         assert_eq!(outcome["messages"][0]["code"], "retry_budget_exhausted", "{sdk}: {outcome}");
-        assert_eq!((upstream.seen().len(), counter(&envoy, "client_retries.refused")), (1, 1), "{sdk}");
+        assert_eq!(
+            (upstream.seen().len(), envoy.counter("retry_budget.client_retries.refused")),
+            (1, 1),
+            "{sdk}"
+        );
     }
 }

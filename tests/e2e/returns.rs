@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidegate_tests::bootstrap::{Listener, chains};
 use tidegate_tests::envoy::Envoy;
-use tidegate_tests::http::{Answer, get};
+use tidegate_tests::http::{Answer, get, post};
 use tidegate_tests::load::race;
-use tidegate_tests::upstream::Upstream;
+use tidegate_tests::upstream::{Step, Upstream};
 
 fn limit(rate: &str, burst: u32) -> (&'static str, Value) {
     let limit =
@@ -31,23 +31,22 @@ fn start(filters: Vec<Value>, upstream: &Upstream) -> Envoy {
     Envoy::with(Listener::new(filters).to(upstream.port())).workers(2).start()
 }
 
-fn counter(envoy: &Envoy, what: &str) -> u64 {
-    envoy.stat(&format!("wasmcustom.tidegate.retry_budget.{what}"))
-}
-
 #[test]
 fn a_crowd_of_sdks_that_comes_back_as_its_limit_told_it_is_served() {
     for filters in chains(&[limit("10/s", 20), budget()]) {
         let upstream = Upstream::start();
         let envoy = start(filters, &upstream);
         let outcome = crowd(&envoy, 20, 40);
-        println!("20 keys, 40 calls of each at once: {outcome}");
         let served = outcome["ok"].as_u64().expect("some are served");
         let gave_up = outcome["rate_limit_exceeded"].as_u64().unwrap_or(0);
         assert_eq!(served + gave_up, 800, "{outcome}");
         assert!(served >= 640, "so many would hardly be served by the limit alone: {outcome}");
-        assert_eq!(counter(&envoy, "client_retries.refused"), 0);
-        assert!(counter(&envoy, "returns") >= 200, "{} returns", counter(&envoy, "returns"));
+        assert_eq!(envoy.counter("retry_budget.client_retries.refused"), 0);
+        assert!(
+            envoy.counter("retry_budget.returns") >= 200,
+            "{} returns",
+            envoy.counter("retry_budget.returns")
+        );
         assert_eq!(upstream.seen().len() as u64, served);
         envoy.assert_no_vm_restarted();
     }
@@ -60,10 +59,9 @@ fn a_crowd_with_one_key_is_served_as_if_there_were_no_budget() {
         let envoy = start(filters, &upstream);
         let outcome = crowd(&envoy, 1, 250);
         let served = outcome["ok"].as_u64().expect("some are served");
-        println!("one key, 250 at once: {outcome}");
         let gave_up = outcome["rate_limit_exceeded"].as_u64().unwrap_or(0);
         assert!(served >= 150 && served + gave_up == 250, "{outcome}");
-        assert_eq!(counter(&envoy, "client_retries.refused"), 0);
+        assert_eq!(envoy.counter("retry_budget.client_retries.refused"), 0);
     }
 }
 
@@ -83,10 +81,13 @@ fn each_refusal_lets_one_return_through_and_no_more_whatever_a_client_says() {
             })
         };
         assert_eq!(send("k", "0", 60, 1), BTreeMap::from([(200, 40), (429, 20)]));
-        assert_eq!((counter(&envoy, "client_retries.refused"), upstream.seen().len()), (0, 40));
+        assert_eq!((envoy.counter("retry_budget.client_retries.refused"), upstream.seen().len()), (0, 40));
         assert_eq!(send("other", "1", 10, 1), BTreeMap::from([(429, 10)]), "with another client's vouchers");
         assert_eq!(send("k", "1", 100, 10), BTreeMap::from([(200, 20), (429, 80)]));
-        assert_eq!((counter(&envoy, "returns"), counter(&envoy, "client_retries.refused")), (20, 90));
+        assert_eq!(
+            (envoy.counter("retry_budget.returns"), envoy.counter("retry_budget.client_retries.refused")),
+            (20, 90)
+        );
         assert_eq!(upstream.seen().len(), 60);
         envoy.assert_no_vm_restarted();
     }
@@ -114,5 +115,26 @@ fn a_return_that_is_refused_again_may_come_back_again() {
         assert_eq!(code(&send("3", "b")), None, "it was told to come back");
         assert_eq!(code(&send("1", "c")), Some(json!("retry_budget_exhausted")));
         assert_eq!(upstream.seen().len(), 2);
+    }
+}
+
+#[test]
+fn an_answer_of_ours_that_passes_the_budget_says_one_wait() {
+    let waits = |base: &str, max: &str| json!({ "base": base, "max": max });
+    let budget = ("retry-budget", json!({ "hints": waits("60s", "60s") }));
+    let degradation = ("degradation", json!({ "hold_headers": false, "hints": waits("1ms", "1ms") }));
+    for filters in chains(&[budget, degradation]).into_iter().take(1) {
+        let upstream = Upstream::scripted(|_| {
+            vec![Step::Send(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\nretry-after: 0\r\n\r\n".to_vec())]
+        });
+        let envoy = start(filters, &upstream);
+        for _ in 0..8 {
+            let chat = post("/v1/chat/completions", &[], br#"{"messages":[]}"#);
+            let answer = envoy.connect().exchange(&chat).expect("an answer");
+            assert_eq!((answer.status, answer.header("x-tidegate-degraded")), (503, Some("default")));
+            assert_eq!((answer.number("retry-after-ms"), answer.number("retry-after")), (1, 1), "{answer:?}");
+            assert_eq!(answer.header("x-should-retry"), None);
+        }
+        envoy.assert_no_vm_restarted();
     }
 }

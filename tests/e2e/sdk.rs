@@ -32,14 +32,11 @@ fn script(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
-/// The SDKs that can be run here: those of npm need Node.
-pub fn sdks() -> Vec<&'static str> {
-    let has_node = Command::new("npm").arg("--version").stdout(Stdio::null()).status().is_ok();
-    if !has_node {
-        println!("skipped: openai-node and anthropic-node, since there is no npm here");
-    }
-    let npm = ["openai-node", "anthropic-node"].into_iter().filter(|_| has_node);
-    ["openai", "anthropic"].into_iter().chain(npm).collect()
+/// The SDKs that say which attempt they make. Two of them are Node's.
+pub fn sdks() -> [&'static str; 4] {
+    let npm = Command::new("npm").arg("--version").stdout(Stdio::null()).status();
+    assert!(npm.is_ok(), "npm is missing: install Debian's npm, or Node from elsewhere");
+    ["openai", "anthropic", "openai-node", "anthropic-node"]
 }
 
 fn envoy(rate: &str) -> Envoy {
@@ -50,10 +47,13 @@ fn envoy(rate: &str) -> Envoy {
 #[test]
 fn an_sdk_recovers_by_itself_when_the_wait_is_short() {
     for sdk in ["openai", "anthropic"] {
-        let envoy = envoy("2/s");
+        let envoy = envoy("30/min");
         let outcome = run(sdk, &envoy, 3);
         assert_eq!(outcome["calls"], json!(["ok", "ok", "ok"]), "{sdk}: {outcome}");
-        assert!(envoy.counter("throttled") >= 2, "{sdk} never met the limit, so it recovered from nothing");
+        assert!(
+            envoy.counter("rate_limit.throttled") >= 2,
+            "{sdk} never met the limit, so it recovered from nothing"
+        );
     }
 }
 
@@ -64,8 +64,8 @@ fn an_sdk_stops_at_once_when_it_is_told_to() {
         let outcome = run(sdk, &envoy, 3);
         assert_eq!(outcome["calls"], json!(["ok", "RateLimitError", "RateLimitError"]), "{sdk}: {outcome}");
         assert_eq!(outcome["messages"][1]["code"], "rate_limit_exceeded", "{sdk}: {outcome}");
-        assert_eq!(envoy.counter("throttled"), 2, "{sdk} retried although it was told not to");
-        assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 5.0), "{sdk}: {outcome}");
+        assert_eq!(envoy.counter("rate_limit.throttled"), 2, "{sdk} retried although it was told not to");
+        assert!(outcome["seconds"].as_f64().is_some_and(|seconds| seconds < 60.0), "{sdk}: {outcome}");
     }
 }
 
@@ -94,7 +94,7 @@ fn an_sdk_raises_a_bad_request_with_our_message_once_for_a_prompt_that_is_too_lo
                 (&json!("context_length_exceeded"), &json!("messages[0].content"))
             ),
         }
-        assert_eq!(envoy.stat("wasmcustom.tidegate.input_limit.rejected.max_chars"), 1, "{sdk} came back");
+        assert_eq!(envoy.counter("input_limit.rejected.max_chars"), 1, "{sdk} came back");
     }
 }
 
@@ -112,5 +112,5 @@ fn the_sdk_of_anthropic_reads_type_and_message_of_a_refusal() {
     assert_eq!((&outcome["type"], &outcome["error"]["type"]), (&json!("error"), &json!("rate_limit_error")));
     let said = outcome["error"]["message"].as_str().expect("a text");
     assert!(said.contains("Rate limit 'per-client' reached"), "{outcome}");
-    assert_eq!(envoy.counter("throttled"), 1, "it came back although it was told not to");
+    assert_eq!(envoy.counter("rate_limit.throttled"), 1, "it came back although it was told not to");
 }

@@ -8,7 +8,7 @@ use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, Connection, get, post};
 use tidegate_tests::http2;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn slow_client(configuration: &Value) -> Value {
     let mut filter = module("slow-client.wasm", "slow-client", &configuration.to_string());
@@ -57,10 +57,10 @@ fn a_body_that_never_comes_is_answered_408_from_the_tick_and_the_upstream_sees_n
         assert_eq!(answer.json()["error"]["code"], "request_too_slow");
     }
     let took = begun.elapsed();
-    assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&took), "answered after {took:?}");
+    assert!(took >= Duration::from_secs(1), "answered after {took:?}");
     assert_eq!(upstream.seen().len(), 0);
     assert_eq!(envoy.stat("cluster.upstream.upstream_cx_total"), 0);
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 50);
+    assert_eq!(envoy.counter("slow_client.rejected.rate"), 50);
     envoy.assert_no_vm_restarted();
 }
 
@@ -68,7 +68,7 @@ fn a_body_that_never_comes_is_answered_408_from_the_tick_and_the_upstream_sees_n
 fn a_drip_is_cut_by_its_rate_a_long_one_by_its_deadline_and_tiny_chunks_by_their_size() {
     let upstream = Upstream::start();
     let envoy = start(impatient(true), &upstream);
-    let rejected = |what: &str| envoy.stat(&format!("wasmcustom.tidegate.slow_client.rejected.{what}"));
+    let rejected = |what: &str| envoy.counter(&format!("slow_client.rejected.{what}"));
 
     let slow = drip(&mut begin(&envoy, 9_000), &[b'x'; 50], Duration::from_millis(100), 30);
     assert_eq!(slow.map(|answer| answer.status), Some(408));
@@ -86,7 +86,7 @@ fn a_drip_is_cut_by_its_rate_a_long_one_by_its_deadline_and_tiny_chunks_by_their
     let envoy = start(tiny, &upstream);
     let tiny = drip(&mut begin(&envoy, 9_000), b"xx", Duration::from_millis(20), 40);
     assert_eq!(tiny.map(|answer| answer.status), Some(408));
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.tiny_chunks"), 1);
+    assert_eq!(envoy.counter("slow_client.rejected.tiny_chunks"), 1);
     assert_eq!(upstream.seen().len(), 0);
 }
 
@@ -111,7 +111,7 @@ fn an_honest_slow_body_passes_byte_for_byte() {
         assert_eq!(connection.exchange(&get("/", &[])).expect("an answer").status, 200);
         let bodies: Vec<usize> = upstream.seen().iter().map(|seen| seen.body.len()).collect();
         assert_eq!(bodies, [6_000, 5, 0, 0]);
-        assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 0);
+        assert_eq!(envoy.counter("slow_client.rejected.rate"), 0);
     }
 }
 
@@ -150,11 +150,11 @@ fn clients_that_leave_while_held_leave_nothing_behind() {
     for _ in 0..20 {
         drop((0..20).map(|_| begin(&envoy, 1_000)).collect::<Vec<_>>());
     }
-    wait_for("Envoy to notice", Duration::from_secs(10), || {
+    wait_for("Envoy to notice", PATIENCE, || {
         (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
     });
     thread::sleep(Duration::from_millis(1_500));
-    assert_eq!(envoy.stat("wasmcustom.tidegate.slow_client.rejected.rate"), 0);
+    assert_eq!(envoy.counter("slow_client.rejected.rate"), 0);
     assert_eq!(envoy.connect().exchange(&post("/", &[], b"fine")).expect("an answer").status, 200);
     envoy.assert_no_vm_restarted();
 }

@@ -96,7 +96,8 @@ fn hostile_headers_are_answered_and_every_worker_serves_on() {
         let statuses: Vec<u16> = thread::scope(|scope| {
             let serve =
                 || envoy.connect().exchange(&get("/fine", &[("x-api-key", "new")])).expect("served").status;
-            (0..16).map(|_| scope.spawn(serve)).map(|thread| thread.join().expect("no panic")).collect()
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(serve)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
         assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
         assert!(

@@ -8,12 +8,11 @@ use tidegate_tests::bootstrap::{Listener, module};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Connection, post};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
 use tidegate_tests::websocket::{CLOSE, TEXT, echo, handshake, masked, unmasked};
+use tidegate_tests::{PATIENCE, wait_for};
 use tidegate_tests::{http2, reference};
 
 const REALTIME: &str = "/v1/realtime?model=small";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Longer than what any of these filters gives a body, or an answer.
 const SILENCE: Duration = Duration::from_millis(1_500);
@@ -159,19 +158,19 @@ fn a_handshake_is_charged_once_as_a_request_without_a_model() {
         (refused.status, refused.json()["error"]["code"].as_str()),
         (429, Some("rate_limit_exceeded"))
     );
-    assert_eq!((envoy.counter("admitted"), envoy.counter("throttled")), (2, 1));
+    assert_eq!((envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.throttled")), (2, 1));
 }
 
 #[test]
 fn a_delayed_handshake_opens_when_its_turn_has_come() {
     for hold in [true, false] {
         let document = json!({ "limits": [{ "name": "smooth", "per": [],
-            "requests": { "rate": "1/s", "burst": 1 }, "exceed": { "delay": "30s" } }] });
+            "requests": { "rate": "20/min", "burst": 1 }, "exceed": { "delay": "30s" } }] });
         let envoy = start(filter("rate-limit", &document, hold), echo().port());
         for _ in 0..2 {
             Session::open(&envoy, "rate-limit").talk(TEXT, b"{}").expect("an echo");
         }
-        assert_eq!((envoy.counter("admitted"), envoy.counter("delayed")), (2, 1));
+        assert_eq!((envoy.counter("rate_limit.admitted"), envoy.counter("rate_limit.delayed")), (2, 1));
         envoy.assert_no_vm_restarted();
     }
 }
@@ -233,7 +232,7 @@ fn what_a_client_sends_before_its_tunnel_is_open_reaches_no_server() {
     assert!(envoy.stat("cluster.upstream.upstream_cx_tx_bytes_total") < 2_000);
 }
 
-/// As shipped, but for the lines that `hardening.md` says to write.
+/// As shipped, but for the lines that `docs/operate/hardening.md` says to write.
 fn reference_with_websockets(changes: &[(&str, &str)]) -> Envoy {
     let [upgrades, allowed] = reference::block("envoy.yaml", "upgrade_configs:");
     let [no_route, route] = reference::block("envoy.yaml", "- match: { path: /v1/realtime }");
@@ -290,7 +289,7 @@ fn sessions_that_end_in_order_count_for_nothing_at_the_breaker() {
         wait_for("the sessions to end", PATIENCE, || {
             (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
         });
-        assert_eq!(envoy.stat("wasmcustom.tidegate.degradation.failures"), 0, "{name}");
+        assert_eq!(envoy.counter("degradation.failures"), 0, "{name}");
         let chat = envoy.connect().exchange(&post("/v1/chat/completions", &[], b"{}")).expect("an answer");
         assert_eq!(chat.status, 200, "{name}");
     }

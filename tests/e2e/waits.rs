@@ -4,12 +4,11 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
 use tidegate_tests::bootstrap::{Listener, chains, module, rate_limit};
 use tidegate_tests::envoy::Envoy;
 use tidegate_tests::http::{Answer, post};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wait_for;
+use tidegate_tests::{PATIENCE, wait_for};
 
 fn answering(status: u16, headers: &[(&str, String)]) -> Upstream {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -112,9 +111,7 @@ fn whom_degradation_told_to_come_back_may_once_it_is_over() {
             assert_eq!(refused.collect::<Vec<_>>(), [503; 4], "attempt {attempt}");
         }
         envoy.reload(&Listener::new(well).to(upstream.port()));
-        wait_for("the end of it", Duration::from_secs(20), || {
-            (ask(&envoy, "other", "0").status == 200).then_some(())
-        });
+        wait_for("the end of it", PATIENCE, || (ask(&envoy, "other", "0").status == 200).then_some(()));
         let mut counts = BTreeMap::new();
         (0..9).for_each(|_| *counts.entry(ask(&envoy, "k", "2").status).or_insert(0) += 1);
         assert_eq!(counts, BTreeMap::from([(200, 4), (429, 5)]));

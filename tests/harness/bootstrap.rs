@@ -5,9 +5,16 @@ use serde_json::{Value, json};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The filters that the composite module holds.
-const COMPOSITE: [&str; 6] =
-    ["header-limit", "rate-limit", "slow-client", "input-limit", "retry-budget", "degradation"];
+/// Whether the filters are tried in the composite module, each as the only one in it, rather than each in its own: so says
+/// the variable `COMPOSITE` of the environment, and nothing else asks for that.
+pub fn tries_composite() -> bool {
+    env::var_os("COMPOSITE").is_some()
+}
+
+/// Whether `root_id` is one of the filters that the composite module holds, and is tried there.
+fn is_in_composite(root_id: &str) -> bool {
+    tries_composite() && tidegate_chain::http_filters().any(|filter| filter.root_id == root_id)
+}
 
 /// What listens, and what it does with a request.
 #[derive(Clone)]
@@ -19,6 +26,7 @@ pub struct Listener {
     upgrades: bool,
     upstream_speaks_http2: bool,
     holds: u32,
+    clusters: Vec<Value>,
 }
 
 /// The port of [`Listener::to`] at which nobody is: a cluster without endpoints.
@@ -29,20 +37,24 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-/// A module as an HTTP filter: `product` is its path below `dist/`. With `COMPOSITE` in the environment, the same filter
-/// in the composite module.
+/// The root ids of all modules: one for each filter of the list, and the composite.
+pub fn root_ids() -> impl Iterator<Item = &'static str> {
+    tidegate_chain::FILTERS.into_iter().map(|filter| filter.root_id).chain(["tidegate"])
+}
+
+/// A module as an HTTP filter: `product` is its path below `dist/`. Where the composite is tried, the same filter in that.
 pub fn module(product: &str, root_id: &str, configuration: &str) -> Value {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         let document = format!("{{\"{}\": {configuration}}}", root_id.replace('-', "_"));
         return wasm("http", "tidegate.wasm", "tidegate", &document);
     }
     wasm("http", product, root_id, configuration)
 }
 
-/// These filters as one chain in their order and one in the opposite order. With `COMPOSITE` in the environment, all in
-/// the composite module, which has an order of its own.
+/// These filters as one chain in their order and one in the opposite order. Where the composite is tried, all in that, which
+/// has an order of its own.
 pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
-    if env::var_os("COMPOSITE").is_some() {
+    if tries_composite() {
         let documents = filters.iter().map(|(name, document)| (name.replace('-', "_"), document.clone()));
         let document = Value::Object(documents.collect());
         return vec![vec![wasm("http", "tidegate.wasm", "tidegate", &document.to_string())]];
@@ -55,7 +67,7 @@ pub fn chains(filters: &[(&str, Value)]) -> Vec<Vec<Value>> {
 
 /// How Envoy's log begins to say that `root_id` has refused a configuration, for this reason.
 pub fn refusal(root_id: &str, reason: &str) -> String {
-    if env::var_os("COMPOSITE").is_some() && COMPOSITE.contains(&root_id) {
+    if is_in_composite(root_id) {
         return format!("tidegate configuration refused: {}.{reason}", root_id.replace('-', "_"));
     }
     format!("{root_id} configuration refused: {reason}")
@@ -107,6 +119,7 @@ impl Listener {
             upgrades: false,
             upstream_speaks_http2: false,
             holds: 1 << 20,
+            clusters: Vec::new(),
         }
     }
 
@@ -129,6 +142,12 @@ impl Listener {
     /// Speaks HTTP/2 with the upstream.
     pub fn by_http2(self) -> Self {
         Self { upstream_speaks_http2: true, ..self }
+    }
+
+    /// Beside a cluster of this name at this port, which speaks HTTP/2 or HTTP/1.1. No request is routed to it.
+    pub fn beside(mut self, cluster: &str, port: u16, speaks_http2: bool) -> Self {
+        self.clusters.push(upstream(cluster, port, speaks_http2));
+        self
     }
 
     /// Believes the `x-envoy-*` headers that clients send.
@@ -198,30 +217,31 @@ impl Listener {
     /// The whole configuration, whose listener is read from `listeners` and again whenever that file is
     /// replaced.
     pub(crate) fn bootstrap(&self, listeners: &Path) -> Value {
-        let endpoint = |port: u16| {
-            json!({ "endpoint": { "address": { "socket_address": {
-            "address": "127.0.0.1", "port_value": port } } } })
-        };
-        let endpoints: Vec<Value> =
-            self.upstream.filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
-        let version =
-            if self.upstream_speaks_http2 { "http2_protocol_options" } else { "http_protocol_options" };
+        let upstream = upstream("upstream", self.upstream.unwrap_or(NOBODY), self.upstream_speaks_http2);
+        let clusters: Vec<Value> = self.clusters.iter().cloned().chain([upstream]).collect();
         json!({
             "node": { "id": "test", "cluster": "test" },
             "admin": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } } },
             "dynamic_resources": { "lds_config": { "path_config_source": { "path": listeners } } },
-            "static_resources": { "clusters": [{
-                "name": "upstream",
-                "connect_timeout": "1s",
-                "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
-                "typed_extension_protocol_options": {
-                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                        "explicit_http_config": { version: {} },
-                    },
-                },
-                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": endpoints }] },
-            }]},
+            "static_resources": { "clusters": clusters },
         })
     }
+}
+
+fn upstream(name: &str, port: u16, speaks_http2: bool) -> Value {
+    let endpoint = |port: u16| json!({ "endpoint": { "address": { "socket_address": { "address": "127.0.0.1", "port_value": port } } } });
+    let endpoints: Vec<Value> = Some(port).filter(|port| *port != NOBODY).map(endpoint).into_iter().collect();
+    let version = if speaks_http2 { "http2_protocol_options" } else { "http_protocol_options" };
+    json!({
+        "name": name,
+        "connect_timeout": "1s",
+        "circuit_breakers": { "thresholds": [{ "max_retries": 1024 }] },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { version: {} },
+            },
+        },
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] },
+    })
 }

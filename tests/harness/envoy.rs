@@ -1,11 +1,12 @@
 //! A real Envoy, ready when its listener is, ended on drop.
 
-use crate::bootstrap::{Listener, checkout};
+use crate::bootstrap::{Listener, checkout, root_ids};
 use crate::http::Connection;
-use crate::wait_for;
+use crate::{PATIENCE, wait_for};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,7 +15,6 @@ use tempfile::TempDir;
 
 /// Envoy reads JSON as the YAML that it is.
 const BOOTSTRAP: &str = "bootstrap.yaml";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Envoy.
 pub struct Envoy {
@@ -22,6 +22,7 @@ pub struct Envoy {
     folder: TempDir,
     admin: SocketAddr,
     front: SocketAddr,
+    _reserved: Socket,
 }
 
 /// How it is started.
@@ -53,9 +54,11 @@ impl Envoy {
         text.trim().rsplit_once(": ").map_or(0, |(_, value)| value.parse().expect("a number"))
     }
 
-    /// The value of one of the rate limit's counters.
-    pub fn counter(&self, what: &str) -> u64 {
-        self.stat(&format!("wasmcustom.tidegate.rate_limit.{what}"))
+    /// The value of one of our counters, `rate_limit.admitted`.
+    pub fn counter(&self, name: &str) -> u64 {
+        let module = name.split('.').next().unwrap_or_default().replace('_', "-");
+        assert!(root_ids().any(|root_id| root_id == module), "{name} names no module");
+        self.stat(&format!("wasmcustom.tidegate.{name}"))
     }
 
     /// Replaces the listener's configuration as an operator would: a new file, moved into place.
@@ -72,6 +75,16 @@ impl Envoy {
     pub fn access_log(&self) -> String {
         self.admin("POST", "/reopen_logs");
         fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+    }
+
+    /// How long its threads have run on a processor.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it is running");
+        let nanos = threads.flatten().filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanos.sum())
     }
 
     /// Resident memory in bytes.
@@ -126,12 +139,12 @@ impl Start {
 
     fn launch(self) -> (Envoy, bool) {
         let folder = tempfile::tempdir().expect("a folder for Envoy");
-        let front = free_address();
+        let (front, reserved) = reserve_address();
         let listeners = folder.path().join("listeners.json");
         write_listeners(folder.path(), &self.listener.resource(front.port()));
         fs::write(folder.path().join(BOOTSTRAP), self.listener.bootstrap(&listeners).to_string())
             .expect("written");
-        Envoy::spawn(folder, front, self.workers, self.environment)
+        Envoy::spawn(folder, (front, reserved), self.workers, self.environment)
     }
 }
 
@@ -139,14 +152,14 @@ impl Envoy {
     /// With a whole configuration of its own, given the port to listen on; on two workers.
     pub fn from_bootstrap(text: impl FnOnce(u16) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for Envoy");
-        let front = free_address();
+        let (front, reserved) = reserve_address();
         fs::write(folder.path().join(BOOTSTRAP), text(front.port())).expect("written");
-        Self::spawn(folder, front, 2, Vec::new()).0
+        Self::spawn(folder, (front, reserved), 2, Vec::new()).0
     }
 
     fn spawn(
         folder: TempDir,
-        front: SocketAddr,
+        (front, reserved): (SocketAddr, Socket),
         workers: usize,
         environment: Vec<(String, String)>,
     ) -> (Self, bool) {
@@ -162,7 +175,7 @@ impl Envoy {
             .stderr(errors)
             .spawn()
             .expect("Envoy starts");
-        let mut envoy = Self { child, folder, admin: front, front };
+        let mut envoy = Self { child, folder, admin: front, front, _reserved: reserved };
         envoy.admin = wait_for("Envoy's admin address", PATIENCE, || {
             if let Ok(Some(status)) = envoy.child.try_wait() {
                 panic!("Envoy ended with {status}:\n{}", envoy.log());
@@ -187,11 +200,15 @@ impl Drop for Envoy {
     }
 }
 
-/// A port that was free a moment ago. It must be known before Envoy starts: a listener whose address changes is
+/// A port of ours, and what keeps it so: bound and not listening, it shares the port with Envoy's listeners, which set
+/// SO_REUSEPORT too, and with nobody else. The port must be known before Envoy starts: a listener whose address changes is
 /// not updated in place, and connections that wait to be accepted are reset.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+fn reserve_address() -> (SocketAddr, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("set");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+    (address, socket)
 }
 
 fn write_listeners(folder: &Path, listener: &Value) {

@@ -16,6 +16,9 @@ pub mod websocket;
 
 use std::time::{Duration, Instant};
 
+/// How long a test waits for what must come, on a machine that has much else to do. Nobody waits so long where it comes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Polls until `ready` gives something, for at most `limit`; then fails with `what`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

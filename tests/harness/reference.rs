@@ -1,10 +1,10 @@
 //! The reference configurations in `envoy/`, run as they are but for where their files, their servers and their
 //! clients are, and for what a test changes in them to wait less.
 
-use crate::bootstrap::checkout;
+use crate::bootstrap::{checkout, tries_composite};
 use crate::envoy::Envoy;
 use crate::upstream::Upstream;
-use std::{env, fs};
+use std::fs;
 
 /// One module for each filter, and one for all.
 pub const FILES: [&str; 2] = ["envoy.yaml", "envoy-composite.yaml"];
@@ -20,9 +20,9 @@ pub const UNLIMITED: [(&str, &str); 3] = [
 const SERVERS: [&str; 3] = ["model-server", "model-server-2", "model-server.far"];
 
 /// Starts one of them in front of `upstream`, with each text of `changes` replaced by what stands beside it; all of
-/// them must occur. With `COMPOSITE` in the environment, the one that has all filters in one module.
+/// them must occur. Where the composite is tried, the one that has all filters in one module.
 pub fn start(upstream: &Upstream, changes: &[(&str, &str)]) -> Envoy {
-    let file = FILES[usize::from(env::var_os("COMPOSITE").is_some())];
+    let file = FILES[usize::from(tries_composite())];
     start_file(file, [upstream; 3], changes)
 }
 

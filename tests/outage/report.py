@@ -1,15 +1,14 @@
-"""What was measured, as tables to read and as JSON to keep.
+"""The figures of outages and brown-outs, and their bounds.
 
 During the outage are the questions that ended after the kill and were asked before the restart. Those whose answers
 had begun when the server was killed are cut in the middle with and without a filter, and are shown apart.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 from statistics import mean
 
-from table import table
+from tests.lab import report
 
 PATIENCE = 0.5
 LESS = 0.62
@@ -32,10 +31,10 @@ class Outage:
 
 class Kind:
     def __init__(self, calls):
-        waits = sorted(call[2] for call in calls) or [0]
+        waits = [call[2] for call in calls] or [0]
         self.asked = len(calls)
         self.got = dict(Counter(call[3] for call in calls).most_common())
-        self.longest, self.p50, self.p99 = waits[-1], waits[len(waits) // 2], waits[len(waits) * 99 // 100]
+        self.longest, self.p50, self.p99 = max(waits), report.percentile(waits, 50), report.percentile(waits, 99)
 
     def share(self, *whats):
         """Of those that were not cut in the middle."""
@@ -57,43 +56,32 @@ class BrownOut:
 
 
 def probes(log):
-    """How many requests reached the server that came back before it had answered one."""
-    answered = [at for what, at in log if what == "answered"]
-    return sum(what == "arrived" and at < min(answered) for what, at in log) if answered else 0
+    """The number of requests that reached the server that came back before it had answered one."""
+    return sum(at < min(log["answers"]) for at, _ in log["arrivals"]) if log["answers"] else 0
 
 
 def write(outages, brown_outs, timeout, most_probes, file: Path) -> bool:
     """Prints the tables, keeps the numbers, and says whether every bound was kept."""
     rows = [(one.name, kind, one.during[kind]) for one in outages for kind in one.during]
-    print(table(OUTAGE, rows), table(BROWN_OUT, brown_outs), sep="\n\n")
+    print(report.table(OUTAGE, rows), report.table(BROWN_OUT, brown_outs), "", sep="\n\n")
     ours, alone, browned = outages[-1], brown_outs[0], brown_outs[-1]
-    repeated, new = ours.during["repeated"], ours.during["new"]
-    longest = max(repeated.longest, new.longest)
+    repeated, new = ours.during["repeated"].share("cluster", "cached"), ours.during["new"].share("cluster", "default")
+    longest = max(kind.longest for kind in ours.during.values())
+    probed = 1 <= ours.probed <= most_probes
     less = 1 - browned.mean / alone.mean
     kept = {
-        f"every repeated question answered: {repeated.share('cluster', 'cached'):.2%}": repeated.share(
-            "cluster", "cached"
-        )
-        == 1,
-        f"every new one answered, or told in the right shape: {new.share('cluster', 'default'):.2%}": new.share(
-            "cluster", "default"
-        )
-        == 1,
+        f"every repeated question answered: {repeated:.2%}": repeated == 1,
+        f"every new one answered, or told in the right shape: {new:.2%}": new == 1,
         f"nobody waits longer than {timeout} s: {longest:.2f} s": longest <= timeout + PATIENCE,
-        f"probes to the server that came back, {most_probes}: {ours.probed}": ours.probed == most_probes,
+        f"at most {most_probes} probes to the server before it answers one: {ours.probed}": probed,
         f"breaker closed, and all is as before, {ours.closed} s after the restart": ours.after.share("cluster") == 1,
         f"mean of short requests lower by {LESS:.0%}: {less:.1%}": less >= LESS,
     }
-    print("", *(f"{'kept  ' if held else 'broken'}  {bound}" for bound, held in kept.items()), sep="\n")
+    documents = {"outages": [one.document() for one in outages], "brown_outs": [one.document() for one in brown_outs]}
+    report.write(documents | {"bounds": kept}, file)
+    all_kept = report.bounds(kept)
     print(f"\nwith the filter: {', '.join(f'{what} {number}' for what, number in ours.counters.items())}")
-    document = {
-        "outages": [one.document() for one in outages],
-        "brown_outs": [one.document() for one in brown_outs],
-        "bounds": kept,
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(document, indent=1) + "\n")
-    return all(kept.values())
+    return all_kept
 
 
 def errors(kind):

@@ -1,18 +1,14 @@
-"""A real model server (llama.cpp, on CPU) is asked for many tokens under every name that it or another server has for them,
-through the reference configurations with a limit of a few. Fails if it makes more than that under any name, or if none
-of the names makes more of it without Envoy: then it would prove nothing.
+"""The number of tokens that a real model makes when it is asked for many, under every name that any server has for their
+limit, through the reference configurations with a limit of a few. The check fails if there are more than that under any
+name, or if no name makes more of it without Envoy, which would prove nothing.
 """
 
 import json
-import sys
-import tempfile
 import time
 from http.client import HTTPConnection
-from pathlib import Path
 
-from gateway import Failure, Gateway, start_model
-
-from table import table
+from tests.lab import Failure
+from tests.lab.report import table
 
 LIMIT = 8
 MANY = 40
@@ -24,7 +20,7 @@ WRITTEN = [MANY, float(MANY), str(MANY)]
 
 
 def requests() -> list[tuple[str, str, dict]]:
-    """What is asked, as name, path and body."""
+    """The requests, as name, path and body."""
     asked = []
     for path, body in [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT), ("/completion", TEXT)]:
         asked += [(name, path, body | {name: MANY}) for name in NAMES]
@@ -39,7 +35,7 @@ def requests() -> list[tuple[str, str, dict]]:
 
 
 def made(port: int, path: str, body: dict, tries: int = 9) -> str | int:
-    """How many tokens an answer has, or its status."""
+    """The number of tokens in an answer, or its status."""
     connection = HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"content-type": "application/json", "authorization": "Bearer sk-names"}
     # What asks for no number would go on to the end of the context; a stream can be left behind.
@@ -62,43 +58,28 @@ def made(port: int, path: str, body: dict, tries: int = 9) -> str | int:
 
 
 def says(event: dict) -> bool:
-    """Whether an event of any of the APIs carries a token."""
+    """True if an event of any of the APIs carries a token."""
     choice = (event.get("choices") or [{}])[0]
     delta = event.get("delta")
     delta = delta.get("text") if isinstance(delta, dict) else delta
     return bool((choice.get("delta") or {}).get("content") or choice.get("text") or event.get("content") or delta)
 
 
-def main():
-    envoy, python = sys.argv[1:]
-    model, address = start_model(python)
-    direct = int(address.split(":")[1])
+TITLES = ("path", "asked under", "tokens alone", "chain", "composite")
+
+
+def check(files, gateway, direct: int) -> None:
     asked = requests()
     rows = [[path, name, made(direct, path, body)] for name, path, body in asked]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            for file in ("envoy.yaml", "envoy-composite.yaml"):
-                limits = f'"max_completion_tokens": {{ "limit": {LIMIT}, "unset": "limit" }},'
-                gateway = Gateway(envoy, Path(folder), file, address, limits)
-                try:
-                    for row, (_, path, body) in zip(rows, asked, strict=True):
-                        row.append(made(gateway.port, path, body))
-                finally:
-                    gateway.stop()
-    finally:
-        model.kill()
-    titles = ["path", "asked under", "tokens alone", "chain", "composite"]
-    print(table([(title, lambda row, place=place: str(row[place])) for place, title in enumerate(titles)], rows))
+    for file in files:
+        with gateway(file, f'"max_completion_tokens": {{ "limit": {LIMIT}, "unset": "limit" }},') as envoy:
+            for row, (_, path, body) in zip(rows, asked, strict=True):
+                row.append(made(envoy.port, path, body))
+    print(table([(title, lambda row, at=at: str(row[at])[:24]) for at, title in enumerate(TITLES)], rows, left=(0, 1)))
     beyond = [row for row in rows for tokens in row[3:] if not isinstance(tokens, int) or tokens > LIMIT]
     read = [row for row in rows if isinstance(row[2], int) and LIMIT < row[2] <= MANY]
     if not read:
-        sys.exit(f"names: the server makes more than {LIMIT} tokens under no name, which proves nothing")
+        raise Failure(f"the server makes more than {LIMIT} tokens under no name, which proves nothing")
     print(f"{len(read)} of {len(rows)} names are read by this server; limit {LIMIT}.")
     if beyond:
-        sys.exit(f"names: more than {LIMIT} tokens, or no answer: {beyond}")
-
-
-try:
-    main()
-except Failure as failure:
-    sys.exit(f"names: {failure}")
+        raise Failure(f"more than {LIMIT} tokens, or no answer: {beyond}")

@@ -2,36 +2,18 @@
 
 A call is tried up to three times after 408, 409, 429 and every 5xx, unless `x-should-retry: false`; after the wait of
 `retry-after-ms` or `retry-after` (up to 120 s), else after 0.5 s · 2^n less up to a quarter. Calls are due at a steady
-pace, whether those before were answered or not. Takes port, clients, calls of each, the span in which each makes them
-and the time at which to begin; prints for every call when it was due, when it ended, how, and when it was tried.
+pace, whether those before were answered or not. Each is given back as when it was due, when it ended, its status, and
+when it was tried.
 """
 
 import asyncio
-import json
 import random
-import sys
 import time
+
+from tests.lab.load import Client, run, until
 
 RETRIED = {408, 409, 429}
 RETRIES = 2
-
-
-class Pool:
-    def __init__(self, port):
-        self._port = port
-        self._free = []
-
-    async def ask(self, key, attempt):
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(
-            b"GET /v1/models HTTP/1.1\r\nhost: storm\r\nauthorization: Bearer sk-%d\r\n"
-            b"x-stainless-retry-count: %d\r\n\r\n" % (key, attempt)
-        )
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        await reader.readexactly(int(headers.get("content-length", 0)))
-        self._free.append((reader, writer))
-        return int(head[0].split()[1]), headers
 
 
 def wait(headers, attempt):
@@ -42,26 +24,25 @@ def wait(headers, attempt):
     return min(0.5 * 2**attempt, 8) * random.uniform(0.75, 1)
 
 
-async def call(pool, key, due):
-    await asyncio.sleep(due - time.monotonic())
+async def call(client, due):
+    await until(due)
     tried = []
     for attempt in range(RETRIES + 1):
         tried.append(time.monotonic())
-        status, headers = await pool.ask(key, attempt)
-        retries = (status in RETRIED or status >= 500) and headers.get("x-should-retry") != "false"
+        answer = await client.ask("/v1/models", x_stainless_retry_count=str(attempt))
+        retries = (answer.status in RETRIED or answer.status >= 500) and answer.headers.get("x-should-retry") != "false"
         if not retries or attempt == RETRIES:
             break
-        await asyncio.sleep(wait(headers, attempt))
-    return due, time.monotonic(), status, tried
+        await asyncio.sleep(wait(answer.headers, attempt))
+    return due, time.monotonic(), answer.status, tried
 
 
-async def main():
-    port, clients, calls = map(int, sys.argv[1:4])
-    span, begin = map(float, sys.argv[4:6])
-    pool = Pool(port)
+async def main(port, clients, calls, span, begin):
     every = span / calls
     due = [(key, begin + every * (number + key / clients)) for key in range(clients) for number in range(calls)]
-    json.dump(await asyncio.gather(*(call(pool, key, at) for key, at in due)), sys.stdout)
+    known = [Client(port, f"sk-{key}") for key in range(clients)]
+    return await asyncio.gather(*(call(known[key], at) for key, at in due))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    run(main)

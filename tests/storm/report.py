@@ -1,16 +1,15 @@
-"""What was measured, as a table to read and as JSON to keep.
+"""The figures of storms and waves, and their bounds.
 
 Load is what reached the server over the first attempts that were made, while it failed. Goodput is how many calls ended
 well and within IN_TIME seconds, in a window of WINDOW seconds; it is back when it has passed BACK of what it was in
 calm for HOLDS seconds on end.
 """
 
-import json
 from bisect import bisect_left
 from collections import Counter
 from pathlib import Path
 
-from table import table
+from tests.lab import report
 
 IN_TIME = 2.0
 WINDOW = 1.0
@@ -31,9 +30,9 @@ class Storm:
         while_failing = [call for call in calls if failing <= call[0] < recovery]
         after = [call for call in calls if recovery <= call[0]]
         self.first_attempts = len(while_failing)
-        self.attempts = sum(failing <= at < recovery for at, _ in arrivals)
+        self.attempts = sum(failing <= at < recovery for at in arrivals)
         self.load = self.attempts / self.first_attempts
-        self.peak = max(Counter(int(at - begin) for at, _ in arrivals).values())
+        self.peak = max(Counter(int(at - begin) for at in arrivals).values())
         self.failed = failures(while_failing)
         self.in_time = sum(map(is_good, while_failing)) / len(while_failing)
         self.failed_after = failures(after)
@@ -78,18 +77,17 @@ def failures(calls):
 
 def write(storms, waves, file: Path) -> bool:
     """Prints the tables, keeps the numbers, and says whether every bound was kept."""
-    print(table(STORM, storms), table(WAVE, waves), sep="\n\n")
+    print(report.table(STORM, storms), report.table(WAVE, waves), "", sep="\n\n")
     ours, wave = storms[1:], waves[-1]
-    kept = {f"load, {one.name}, at most {MOST_LOAD}: {one.load:.3f}": one.load <= MOST_LOAD for one in ours} | {
-        f"fullest slot of the wave at most {MOST_PEAK:.0f} times the mean: {wave.peak / wave.mean:.2f}": wave.peak
-        <= MOST_PEAK * wave.mean,
-    }
-    print("", *(f"{'kept  ' if held else 'broken'}  {bound}" for bound, held in kept.items()), sep="\n")
-    shown = [{name: value for name, value in vars(one).items() if not name.startswith("_")} for one in storms + waves]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    document = {"storms": shown[: len(storms)], "waves": shown[len(storms) :], "bounds": kept}
-    file.write_text(json.dumps(document, indent=1) + "\n")
-    return all(kept.values())
+    kept = {f"load, {one.name}, at most {MOST_LOAD}: {one.load:.3f}": one.load <= MOST_LOAD for one in ours}
+    fullest = wave.peak / wave.mean
+    kept[f"fullest slot of the wave at most {MOST_PEAK:.0f} times the mean: {fullest:.2f}"] = fullest <= MOST_PEAK
+    report.write({"storms": list(map(shown, storms)), "waves": list(map(shown, waves)), "bounds": kept}, file)
+    return report.bounds(kept)
+
+
+def shown(one):
+    return {name: value for name, value in vars(one).items() if not name.startswith("_")}
 
 
 STORM = (

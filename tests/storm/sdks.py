@@ -1,16 +1,13 @@
-"""The real SDKs among the clients, with their defaults: one thread each, one call a second.
+"""The real SDKs among the clients, with their defaults: one thread each, one call a second. Their calls are given back
+as those of `clients`, without the times of each attempt."""
 
-Takes port, number of clients of each SDK, calls of each, and the time at which to begin; prints as clients.py does,
-without the times of each attempt.
-"""
-
-import json
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import openai
+
+from tests.lab.load import run
 
 
 def calls(make, number, count, begin):
@@ -28,8 +25,7 @@ def calls(make, number, count, begin):
     return outcomes
 
 
-def main():
-    port, clients, count, begin = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+def main(port, clients, count, begin):
     url = f"http://127.0.0.1:{port}"
     makes = [
         lambda n: openai.OpenAI(base_url=f"{url}/v1", api_key=f"sk-openai-{n}"),
@@ -37,7 +33,8 @@ def main():
     ]
     with ThreadPoolExecutor(2 * clients) as pool:
         running = [pool.submit(calls, make, n, count, begin) for make in makes for n in range(clients)]
-        json.dump([outcome for one in running for outcome in one.result()], sys.stdout)
+        return [outcome for one in running for outcome in one.result()]
 
 
-main()
+if __name__ == "__main__":
+    run(main)

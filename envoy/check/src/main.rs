@@ -1,5 +1,6 @@
 //! `tidegate-check FILE [ROOT_ID]` tells what is wrong with a configuration, or what it will do; `tidegate-check schema FOLDER`
-//! writes the JSON Schema of each module's document. It exits with 0 if all is well, with 1 if something in the file is
+//! writes the JSON Schema of each module's document, and `tidegate-check reference FOLDER` the pages that are made of
+//! these and of what the modules count. It exits with 0 if all is well, with 1 if something in the file is
 //! wrong, and with 2 if it could not do what was asked.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -7,12 +8,14 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tidegate_check::catalogue::MODULES;
+use tidegate_check::reference::PAGES;
 use tidegate_check::report::report;
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
     let done = match matches.subcommand() {
         Some(("schema", matches)) => write_schemas(&path(matches, "FOLDER")).map(|()| true),
+        Some(("reference", matches)) => write_pages(&path(matches, "FOLDER")).map(|()| true),
         _ => check(&matches),
     };
     match done {
@@ -47,8 +50,9 @@ fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .subcommand_negates_reqs(true)
         .subcommand(
-            Command::new("schema").about("Writes the JSON Schema of each module's document").arg(folder),
+            Command::new("schema").about("Writes the JSON Schema of each module's document").arg(folder.clone()),
         )
+        .subcommand(Command::new("reference").about("Writes the pages of the reference that are made").arg(folder))
 }
 
 fn check(matches: &ArgMatches) -> Result<bool, String> {
@@ -75,7 +79,15 @@ fn write_schemas(folder: &Path) -> Result<(), String> {
     for module in MODULES {
         let file = folder.join(format!("{}.json", module.root_id));
         let text = module.schema_text().map_err(|error| error.to_string())?;
-        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        write(&file, &text)?;
     }
     Ok(())
+}
+
+fn write_pages(folder: &Path) -> Result<(), String> {
+    PAGES.iter().try_for_each(|(name, page)| write(&folder.join(name), &page()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

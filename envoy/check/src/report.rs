@@ -124,7 +124,7 @@ fn document(found: &Found) -> Document {
     let checked =
         document.clone().and_then(|document| (module.check)(&document).map_err(|error| error.to_string()));
     match checked {
-        Err(problem) => of(false, vec![say(About::Wrong, problem)]),
+        Err(problem) => of(false, vec![say(About::Wrong, with_nearest(problem))]),
         Ok(Checked { description, trial, holds }) => {
             let missing =
                 |flag: &&&str| set.as_ref().is_some_and(|set| !set.iter().any(|known| known == **flag));
@@ -146,6 +146,22 @@ fn document(found: &Found) -> Document {
             }));
             of(unmet.is_empty() && small.is_none(), told)
         }
+    }
+}
+
+/// A problem, and where a name is not known, the known one that is most like it.
+fn with_nearest(problem: String) -> String {
+    let names = problem.split_once("unknown field `").or_else(|| problem.split_once("unknown variant `"));
+    let nearest = names.and_then(|(_, names)| {
+        let (found, known) = names.split_once("`, expected ")?;
+        let known = known.split('`').skip(1).step_by(2);
+        let likeness = |name: &str| strsim::normalized_damerau_levenshtein(found, name);
+        let nearest = known.max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+        (likeness(nearest) >= 0.5).then(|| nearest.to_owned())
+    });
+    match nearest {
+        Some(nearest) => format!("{problem}; did you mean `{nearest}`?"),
+        None => problem,
     }
 }
 

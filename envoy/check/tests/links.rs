@@ -1,4 +1,4 @@
-//! Every link in what the project tells leads to a file that is there, and to a heading of it.
+//! Every link in the project's pages leads to a file and a heading that exist, and every page of `docs/` can be found.
 #![allow(missing_docs, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeSet;
@@ -9,17 +9,24 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("a checkout")
 }
 
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
 fn pages() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = ["docs", "envoy", "module", "tests"].map(|name| root().join(name)).into();
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
+    let mut folders: Vec<PathBuf> =
+        [".github", "docs", "envoy", "module", "tests"].map(|name| root().join(name)).into();
+    let mut pages: Vec<PathBuf> = fs::read_dir(root())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| is_page(path))
+        .collect();
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-            let is_page = path.extension().is_some_and(|extension| extension == "md");
-            match path.is_dir() {
-                true => folders.push(path),
-                false if is_page => pages.push(path),
-                false => {}
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_page(&path) {
+                pages.push(path);
             }
         }
     }
@@ -61,5 +68,26 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
         }
     }
     assert!(dead.is_empty(), "{dead:#?}");
-    assert!(followed > 50, "{followed} links are too few to be all");
+    assert!(followed > 150, "{followed} links are too few to be all");
+}
+
+#[test]
+fn every_page_of_the_documentation_is_reachable_from_its_index() {
+    let folder = root().join("docs");
+    let (mut reached, mut rest) = (BTreeSet::new(), vec![folder.join("index.md")]);
+    while let Some(page) = rest.pop() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let files = links(&text).into_iter().filter_map(|link| link.split('#').next());
+        let targets = files.map(|file| page.parent().expect("a folder").join(file));
+        rest.extend(
+            targets
+                .filter_map(|target| target.canonicalize().ok())
+                .filter(|target| target.starts_with(&folder) && is_page(target))
+                .filter(|target| !reached.contains(target)),
+        );
+        reached.insert(page);
+    }
+    let lost: Vec<PathBuf> =
+        pages().into_iter().filter(|page| page.starts_with(&folder) && !reached.contains(page)).collect();
+    assert!(lost.is_empty(), "no way from docs/index.md leads to {lost:#?}");
 }

@@ -1,73 +1,87 @@
 //! From the document as written to what can be enforced. Everything has a default that protects.
 
 use core::net::IpAddr;
-use core::time::Duration;
 use serde::Deserialize;
-use tidegate_host::config::{ConfigError, FailureMode, parse};
-use tidegate_host::notation::{Whole, WrittenByteRate, WrittenRate, WrittenSize, WrittenSpan};
-use tidegate_limits::client::prefixes;
+use tidegate_config::range::{ANY, ByteRate, Count, DAY, GIB, MIB, SECOND, Size, Span};
+use tidegate_config::rate::Rate;
+use tidegate_config::{ConfigError, FailureMode, parse};
 use tidegate_limits::network::Networks;
-use tidegate_policy::bucket::{Bucket, Rate};
+use tidegate_policy::bucket::{self, Bucket};
 use tidegate_policy::connections::{Caps, SET_BYTES};
 use tidegate_policy::identity::Prefixes;
 use tidegate_policy::request_head::HeadRule;
 use tidegate_policy::slots::Table;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-const GRACE: Duration = Duration::from_secs(2);
-const MIN_RATE: u32 = 50;
-const MAX_SPAN: Duration = Duration::from_secs(86_400);
-const CONNECTIONS: u32 = 128;
-const ARRIVALS: Rate = Rate { requests: 50, period: Duration::from_secs(1) };
-const ARRIVALS_BURST: u32 = 200;
-const MEMORY: u64 = 4 << 20;
-const MAX_MEMORY: u64 = 1 << 30;
+/// The smallest table, in bytes.
+const MIN_MEMORY: u64 = Table::min_bytes(SET_BYTES);
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct Raw {
-    #[serde(default)]
+    /// How slowly the head of a request may arrive. A connection that breaks one of these is closed.
     headers: RawHeaders,
-    max_connections_per_address: Option<Whole>,
+    /// How many connections one address may have open at a time, over all workers. `0` removes the cap.
+    max_connections_per_address: Count<0, 65_535, 128>,
+    /// How fast one address may open connections: a token bucket.
+    #[serde(default = "usual_arrivals")]
     new_connections_per_address: Option<RawArrivals>,
-    #[serde(default)]
+    /// How much of an address counts, so that one client cannot appear as many.
     address: RawPrefixes,
-    #[serde(default)]
+    /// Up to 256 networks (`10.0.0.0/8`, `::1`) whose connections are not counted: the proxies and load balancers in
+    /// front. Their request heads are watched like all others.
     exempt: Vec<String>,
-    memory: Option<WrittenSize>,
-    #[serde(default)]
+    /// Memory for the counts of addresses, of Envoy's and for all workers together. Raise it if the `evicted` or
+    /// `saturated` counters grow.
+    memory: Size<MIN_MEMORY, GIB, { 4 * MIB }>,
+    /// What happens to a connection that cannot be counted, because every race for its record was lost or its set in
+    /// the table is full of addresses at their caps.
     failure_mode: FailureMode,
-    #[serde(default)]
+    /// Count connections that break a rule and close none of them, to try out limits on live traffic.
     shadow: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct RawHeaders {
-    timeout: Option<WrittenSpan>,
-    min_rate: Option<WrittenByteRate>,
-    grace: Option<WrittenSpan>,
+    /// How long the head of each request may take. For the first one it counts from the opening of the connection, so a
+    /// silent connection is closed too.
+    timeout: Span<1, DAY, { 10 * SECOND }>,
+    /// The average rate at which a head must arrive once `grace` is over.
+    min_rate: ByteRate<1, ANY, 50>,
+    /// How long after its first byte a head may be slower than `min_rate`. Must be shorter than `timeout`.
+    grace: Span<1, DAY, { 2 * SECOND }>,
 }
 
 #[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 struct RawArrivals {
-    rate: WrittenRate,
-    burst: Whole,
+    /// The sustained rate of new connections of one address.
+    rate: Rate<1_000_000>,
+    /// How many connections an address may open at once after a pause. Its bucket must refill within 31 days.
+    burst: Count<1, ANY>,
 }
 
-/// By how many leading bits addresses count.
+impl Default for RawArrivals {
+    fn default() -> Self {
+        Self { rate: Rate::per_second::<50>(), burst: Count::of::<200>() }
+    }
+}
+
+fn usual_arrivals() -> Option<RawArrivals> {
+    Some(RawArrivals::default())
+}
+
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct RawPrefixes {
-    /// Of an IPv4 address, 8 to 32; by default 32.
-    ipv4_prefix: Option<Whole>,
-    /// Of an IPv6 address, 16 to 128; by default 64.
-    ipv6_prefix: Option<Whole>,
+    /// The number of leading bits by which an IPv4 address counts.
+    ipv4_prefix: Count<8, 32, 32>,
+    /// The number of leading bits by which an IPv6 address counts. A client commonly holds a whole /64.
+    ipv6_prefix: Count<16, 128, 64>,
 }
 
 /// Everything that can be enforced.
@@ -92,17 +106,19 @@ impl Config {
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
-        let memory = raw.memory.map_or(MEMORY, |WrittenSize(bytes)| bytes);
-        let table = Table::of_sets(*b"tidegate.cg.", SET_BYTES, memory).filter(|_| memory <= MAX_MEMORY);
+        let bits = |written: u32| u8::try_from(written).unwrap_or(u8::MAX);
         Ok(Self {
             heads: heads(&raw.headers)?,
             caps: Caps {
-                connections: connections(raw.max_connections_per_address)?,
-                arrivals: arrivals(raw.new_connections_per_address)?,
+                connections: connections(raw.max_connections_per_address.number()),
+                arrivals: arrivals(raw.new_connections_per_address.unwrap_or_default())?,
             },
-            table: table
-                .ok_or_else(|| refuse("memory", format!("found {memory}B, accepted is 33536B to 1GiB")))?,
-            prefixes: prefixes(raw.address.ipv4_prefix, raw.address.ipv6_prefix, "address")?,
+            table: Table::of_sets(*b"tidegate.cg.", SET_BYTES, raw.memory.get())
+                .ok_or_else(|| ConfigError::new("memory", "found too little for a table"))?,
+            prefixes: Prefixes {
+                ipv4: bits(raw.address.ipv4_prefix.number()),
+                ipv6: bits(raw.address.ipv6_prefix.number()),
+            },
             failure_mode: raw.failure_mode,
             shadow: raw.shadow,
             exempt: Networks::new(&raw.exempt, "exempt")?,
@@ -116,49 +132,27 @@ impl Config {
 }
 
 fn heads(written: &RawHeaders) -> Result<HeadRule, ConfigError> {
-    let timeout = span(written.timeout, TIMEOUT, "headers.timeout")?;
-    let grace = span(written.grace, GRACE, "headers.grace")?;
-    let min_rate = written.min_rate.map_or(MIN_RATE, |WrittenByteRate(rate)| rate);
-    let rule = HeadRule::within(timeout).and_then(|rule| rule.paced(u64::from(min_rate), grace));
+    let RawHeaders { timeout, min_rate, grace } = written;
+    let rule = HeadRule::within(timeout.duration())
+        .and_then(|rule| rule.paced(u64::from(min_rate.number()), grace.duration()));
     rule.map_err(|accepted| {
-        refuse(
-            "headers",
-            format!("found a timeout of {timeout:?}, {min_rate}B/s and a grace of {grace:?}; {accepted}"),
-        )
+        let problem =
+            format!("found a timeout of {timeout:?}, {min_rate:?} and a grace of {grace:?}; {accepted}");
+        ConfigError::new("headers", problem)
     })
 }
 
-fn connections(written: Option<Whole>) -> Result<Option<u16>, ConfigError> {
-    let Whole(most) = written.unwrap_or(Whole(CONNECTIONS));
-    let most = u16::try_from(most).map_err(|_| {
-        refuse(
-            "max_connections_per_address",
-            format!("found {most}, accepted is 1 to 65535, or 0 for no cap"),
-        )
-    })?;
-    Ok(Some(most).filter(|most| *most > 0))
+/// 0 is no cap.
+fn connections(most: u32) -> Option<u16> {
+    u16::try_from(most).ok().filter(|most| *most > 0)
 }
 
-fn arrivals(written: Option<RawArrivals>) -> Result<Bucket, ConfigError> {
-    let (rate, burst) =
-        written.map_or((ARRIVALS, ARRIVALS_BURST), |RawArrivals { rate, burst }| (rate.0, burst.0));
-    Bucket::new(rate, burst).map_err(|accepted| {
-        let Rate { requests, period } = rate;
-        refuse(
-            "new_connections_per_address",
-            format!("found {requests} in {period:?}, bursts of {burst}; {accepted}"),
-        )
+fn arrivals(RawArrivals { rate, burst }: RawArrivals) -> Result<Bucket, ConfigError> {
+    Bucket::new(rate.get(), burst.number()).map_err(|accepted| {
+        let bucket::Rate { requests, period } = rate.get();
+        let problem = format!("found {requests} in {period:?}, bursts of {burst:?}; {accepted}");
+        ConfigError::new("new_connections_per_address", problem)
     })
-}
-
-fn span(written: Option<WrittenSpan>, default: Duration, path: &str) -> Result<Duration, ConfigError> {
-    let found = written.map_or(default, |WrittenSpan(span)| span);
-    let accepted = (Duration::from_millis(1)..=MAX_SPAN).contains(&found);
-    accepted.then_some(found).ok_or_else(|| refuse(path, format!("found {found:?}, accepted is 1ms to 24h")))
-}
-
-fn refuse(path: &str, problem: String) -> ConfigError {
-    ConfigError::new(path, problem)
 }
 
 /// The JSON Schema of the document.
@@ -199,11 +193,11 @@ mod tests {
         for (document, parts) in [
             (json!({ "headers": { "timeout": "0s" } }), ["headers.timeout", "0ns", "1ms to 24h"]),
             (json!({ "headers": { "grace": "10s" } }), ["headers", "10s", "shorter than the timeout"]),
-            (json!({ "headers": { "min_rate": "0B/s" } }), ["headers", "0B/s", "at least 1B/s"]),
+            (json!({ "headers": { "min_rate": "0B/s" } }), ["headers.min_rate", "0B/s", "at least 1B/s"]),
             (json!({ "headers": { "rate": "1B/s" } }), ["headers.rate", "unknown field", "min_rate"]),
             (
                 json!({ "max_connections_per_address": 70_000 }),
-                ["max_connections_per_address", "70000", "65535"],
+                ["max_connections_per_address", "found 70000", "0 to 65535"],
             ),
             (
                 json!({ "new_connections_per_address": { "rate": "0/s", "burst": 1 } }),

@@ -2,9 +2,11 @@
 
 use crate::config;
 use crate::filter::ConnectionGuard;
+use crate::filter::Counter;
 use schemars::Schema;
-use tidegate_host::config::FailureMode;
+use tidegate_config::FailureMode;
 use tidegate_host::describe::{Describe, Description, shadow_text, span_text};
+use tidegate_host::metrics::Metric;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::connections::SET_BYTES;
 
@@ -33,6 +35,10 @@ impl Describe for ConnectionGuard {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        Counter::ALL.to_vec()
     }
 }
 

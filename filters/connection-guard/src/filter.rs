@@ -3,8 +3,9 @@
 
 use crate::config::Config;
 use std::rc::Rc;
-use tidegate_host::config::{ConfigError, FailureMode};
+use tidegate_config::{ConfigError, FailureMode};
 use tidegate_host::connection::{Connection, Fate, Guard, Link};
+use tidegate_host::counters;
 use tidegate_host::plugin::Plugin;
 use tidegate_host::store::{Contended, update};
 use tidegate_policy::connections::{ConnectionSet, Lease, Opening};
@@ -12,26 +13,29 @@ use tidegate_policy::request_head::{TooSlow, Tracker};
 use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::timestamp::Timestamp;
 
-const NAMES: [&str; 9] = [
-    "admitted",
-    "rejected.header_timeout",
-    "rejected.header_rate",
-    "rejected.too_many_connections",
-    "rejected.too_many_new_connections",
-    "shadowed",
-    "contended",
-    "saturated",
-    "evicted",
-];
-const ADMITTED: usize = 0;
-const TIMEOUT: usize = 1;
-const RATE: usize = 2;
-const TOO_MANY: usize = 3;
-const TOO_FAST: usize = 4;
-const SHADOWED: usize = 5;
-const CONTENDED: usize = 6;
-const SATURATED: usize = 7;
-const EVICTED: usize = 8;
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.connection_guard." {
+        /// Connections that were admitted.
+        Admitted = "admitted",
+        /// Connections closed because a request head took too long.
+        HeaderTimeout = "rejected.header_timeout",
+        /// Connections closed because a request head came too slowly.
+        HeaderRate = "rejected.header_rate",
+        /// Connections closed because their address had too many open.
+        TooMany = "rejected.too_many_connections",
+        /// Connections closed because their address opened them too fast.
+        TooFast = "rejected.too_many_new_connections",
+        /// Connections that shadow mode kept open.
+        Shadowed = "shadowed",
+        /// Connections that could not be counted because sixteen races for their record were lost.
+        Contended = "contended",
+        /// Connections that could not be counted because their set of the table was full of addresses at their caps.
+        Saturated = "saturated",
+        /// Addresses forgotten to make room for others; give it more `memory` if it grows.
+        Evicted = "evicted",
+    }
+}
 
 /// Closes connections that trickle their request heads, or that one address hoards.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ impl Plugin for ConnectionGuard {
     }
 
     fn metrics(&self) -> Vec<String> {
-        NAMES.iter().map(|what| format!("tidegate.connection_guard.{what}")).collect()
+        Counter::names()
     }
 }
 
@@ -80,12 +84,12 @@ impl Connection for Guarded {
     fn on_open(&mut self, link: &dyn Link) -> Fate {
         let now = link.now();
         if let Some(refused) = self.count(link, now) {
-            link.count(refused, 1);
-            if refused != SHADOWED {
+            refused.count(link, 1);
+            if refused != Counter::Shadowed {
                 return Fate::Close;
             }
         }
-        link.count(ADMITTED, 1);
+        Counter::Admitted.count(link, 1);
         self.tracker = Some(Tracker::new(now));
         self.watch(link, now)
     }
@@ -116,8 +120,8 @@ impl Connection for Guarded {
 }
 
 impl Guarded {
-    /// Counts this connection; gives the metric of what refuses it, if something does.
-    fn count(&mut self, link: &dyn Link, now: Timestamp) -> Option<usize> {
+    /// Counts this connection; gives the counter of what refuses it, if something does.
+    fn count(&mut self, link: &dyn Link, now: Timestamp) -> Option<Counter> {
         let Config { caps, table, prefixes, failure_mode, shadow, .. } = &*self.config;
         let address = link.peer().filter(|address| !self.config.exempts(*address))?;
         let print = link.fingerprinter().of([prefixes.network(address).as_slice()]);
@@ -132,22 +136,22 @@ impl Guarded {
                 let renew_at = lease.renew_at(link.random());
                 self.counted = Some(Counted { key, mark: print.mark, lease, renew_at });
                 if evicted {
-                    link.count(EVICTED, 1);
+                    Counter::Evicted.count(link, 1);
                 }
                 return None;
             }
-            Ok(Opening::TooMany) => TOO_MANY,
-            Ok(Opening::TooFast) => TOO_FAST,
-            Ok(Opening::Full) => SATURATED,
-            Err(Contended) => CONTENDED,
+            Ok(Opening::TooMany) => Counter::TooMany,
+            Ok(Opening::TooFast) => Counter::TooFast,
+            Ok(Opening::Full) => Counter::Saturated,
+            Err(Contended) => Counter::Contended,
         };
-        let undecided = refused == SATURATED || refused == CONTENDED;
+        let undecided = refused == Counter::Saturated || refused == Counter::Contended;
         match (undecided && *failure_mode == FailureMode::Allow, shadow) {
             (true, _) => {
-                link.count(refused, 1);
+                refused.count(link, 1);
                 None
             }
-            (false, true) => Some(SHADOWED),
+            (false, true) => Some(Counter::Shadowed),
             (false, false) => Some(refused),
         }
     }
@@ -168,11 +172,11 @@ impl Guarded {
         let due = progress.map(|progress| self.config.heads.judge(progress, now)).transpose();
         let due = due.unwrap_or_else(|why| {
             self.tracker = None;
-            let metric = match why {
-                TooSlow::Timeout => TIMEOUT,
-                TooSlow::Rate => RATE,
+            let counter = match why {
+                TooSlow::Timeout => Counter::HeaderTimeout,
+                TooSlow::Rate => Counter::HeaderRate,
             };
-            link.count(if self.config.shadow { SHADOWED } else { metric }, 1);
+            if self.config.shadow { Counter::Shadowed } else { counter }.count(link, 1);
             None
         });
         if self.tracker.is_none() && !self.config.shadow {

@@ -79,7 +79,7 @@ impl Asked {
     }
 
     /// Adds what the body says.
-    pub fn hear(&mut self, exchange: &dyn Exchange, scan: &Scan) {
+    pub fn read_body(&mut self, exchange: &dyn Exchange, scan: &Scan) {
         let facts = scan.facts();
         self.is_read = scan.is_complete();
         self.stream = facts.stream();

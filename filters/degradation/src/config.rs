@@ -5,9 +5,10 @@
 use core::time::Duration;
 pub use scope::Scope;
 use std::collections::BTreeSet;
-use tidegate_host::config::{ConfigError, parse};
-use tidegate_host::notation::{Whole, WrittenRatio, WrittenSpan};
-use tidegate_limits::client::{ClientSources, header_name};
+use tidegate_config::list::List;
+use tidegate_config::range::{Fraction, ONE};
+use tidegate_config::{ConfigError, parse};
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::answer_cache::AnswerCache;
 use tidegate_policy::breaker::{Breaker, BreakerRule, InvalidBreaker};
 use tidegate_policy::health::{HealthRule, InvalidHealth};
@@ -18,13 +19,13 @@ use tidegate_policy::tier::{Switch, Tiers};
 use written::{Raw, RawBreaker, RawHeader, RawHints, RawTimeout};
 
 mod scope;
+mod status;
 mod tiers;
 mod written;
 
 const MAX_LIST: usize = 64;
-const MAX_SPAN: Duration = Duration::from_secs(86_400);
-const MAX_HELD: u32 = 65_536;
-const DEFAULT_HELD: u32 = 1_024;
+/// For how long a breaker is open at most where nothing is written, in nanoseconds: 60 s.
+const MAX_OPEN_FOR: u64 = 60_000_000_000;
 /// After how long a probe makes room for another, at most, in nanoseconds: 2 s.
 const PROBE_TTL: u64 = 2_000_000_000;
 
@@ -92,13 +93,16 @@ pub struct Reduce {
 }
 
 /// Work that a client can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize), schemars(inline))]
+#[serde(rename_all = "snake_case")]
 pub enum Extra {
     /// Log probabilities.
     Logprobs,
     /// More than one choice.
+    #[serde(rename = "n")]
     Choices,
-    /// More completions than are answered.
+    /// Candidates that are generated but not returned.
     BestOf,
     /// Tools.
     Tools,
@@ -129,8 +133,6 @@ pub struct Fallback {
 }
 
 impl Extra {
-    pub(crate) const ALL: [Self; 4] = [Self::Logprobs, Self::Choices, Self::BestOf, Self::Tools];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Logprobs => "logprobs",
@@ -166,24 +168,13 @@ impl Config {
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
-        let timeouts = timeouts(raw.timeout, raw.timeouts)?;
-        let min_requests = raw.breaker.min_requests.map_or(20, |Whole(count)| count);
+        let timeouts = timeouts(raw.timeout.nanos(), raw.timeouts);
+        let min_requests = raw.breaker.min_requests.number();
         let (reduce_at, reduce) = tiers::reduce(raw.tiers.reduce, min_requests)?;
         let clients = ClientSources::new(raw.client, raw.address)?;
         let (cached_at, cached) = tiers::cached(raw.tiers.cached, min_requests, &clients)?;
         let (default_at, default) = tiers::default(raw.tiers.default, min_requests)?;
-        let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);
-        if !(1..=MAX_HELD).contains(&max_held) {
-            return Err(refuse("max_held", format!("found {max_held}, accepted is 1 to {MAX_HELD}")));
-        }
-        if raw.models.len() > MAX_LIST {
-            let problem = format!("found {}, accepted are at most {MAX_LIST}", raw.models.len());
-            return Err(refuse("models", problem));
-        }
-        for (index, model) in raw.models.iter().enumerate() {
-            tiers::model_name(model, &format!("models[{index}]"))?;
-        }
-        let (health, breaker) = breaker(raw.breaker, min_requests, timeouts.usual)?;
+        let (health, breaker) = breaker(&raw.breaker, timeouts.usual)?;
         Ok(Self {
             health,
             breaker,
@@ -193,120 +184,76 @@ impl Config {
             default,
             hints: hints(&raw.hints)?,
             timeouts,
-            models: raw.models,
-            opt_out: opt_out(raw.opt_out)?,
+            models: raw.models.into_iter().map(|model| model.into_string()).collect(),
+            opt_out: opt_out(raw.opt_out),
             clients,
             hold_headers: raw.hold_headers,
-            max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            max_held: raw.max_held.length(),
             shadow: raw.shadow,
         })
     }
 }
 
-fn timeouts(usual: Option<WrittenSpan>, others: Vec<RawTimeout>) -> Result<Timeouts, ConfigError> {
-    if others.len() > MAX_LIST {
-        let problem = format!("found {}, accepted are at most {MAX_LIST}", others.len());
-        return Err(refuse("timeouts", problem));
-    }
-    let usual = nanos(span(usual, Duration::from_secs(60), "timeout")?);
-    let others = others.into_iter().enumerate().map(|(index, raw)| {
-        let at = |member: &str| format!("timeouts[{index}].{member}");
-        if let Some(path) = &raw.path_prefix {
-            tiers::canonical(path, &at("path_prefix"))?;
-        }
-        Ok(Timeout {
-            path_prefix: raw.path_prefix.unwrap_or_default().into_bytes(),
-            model: raw.model,
-            timeout: nanos(span(Some(raw.timeout), Duration::ZERO, &at("timeout"))?),
-        })
+fn timeouts(usual: u64, others: List<RawTimeout, 0, MAX_LIST>) -> Timeouts {
+    let others = others.into_iter().map(|raw| Timeout {
+        path_prefix: raw.path_prefix.map(|prefix| prefix.into_bytes()).unwrap_or_default(),
+        model: raw.model,
+        timeout: raw.timeout.nanos(),
     });
-    Ok(Timeouts { usual, others: others.collect::<Result<_, _>>()? })
+    Timeouts { usual, others: others.collect() }
 }
 
-fn breaker(raw: RawBreaker, min_requests: u32, timeout: u64) -> Result<(HealthRule, Breaker), ConfigError> {
-    let seconds = Duration::from_secs;
-    let window = raw.window.map_or(seconds(10), |WrittenSpan(window)| window);
-    let after = raw.slow.as_ref().map_or(Duration::from_nanos(timeout), |slow| slow.after.0);
-    let health = HealthRule::new(window, after).map_err(|invalid| match invalid {
-        InvalidHealth::Window => refuse("breaker.window", format!("found {window:?}, {invalid}")),
-        InvalidHealth::ZeroSlowAfter => refuse("breaker.slow.after", format!("found 0, {invalid}")),
+fn breaker(raw: &RawBreaker, timeout: u64) -> Result<(HealthRule, Breaker), ConfigError> {
+    let RawBreaker { window, min_requests, error_ratio, slow, open_for, max_open_for, probes } = raw;
+    let after = slow.as_ref().map_or(timeout, |slow| slow.after.nanos());
+    let health = HealthRule::new(window.duration(), Duration::from_nanos(after));
+    let health = health.map_err(|invalid| match invalid {
+        InvalidHealth::Window => refuse("breaker.window", invalid),
+        InvalidHealth::ZeroSlowAfter => refuse("breaker.slow.after", invalid),
     })?;
-    let slow_ratio = raw.slow.map(|slow| ratio(Some(slow.ratio), 0, "breaker.slow.ratio")).transpose()?;
-    let probes = raw.probes.map_or(3, |Whole(probes)| probes);
-    let open_for = span(raw.open_for, seconds(5), "breaker.open_for")?;
-    let max_open_for = raw.max_open_for.map_or(seconds(60).max(open_for), |WrittenSpan(longest)| longest);
+    let max_open_for = max_open_for.map_or(open_for.nanos().max(MAX_OPEN_FOR), |longest| longest.nanos());
     let rule = BreakerRule {
-        min_requests,
-        error_ratio: ratio(raw.error_ratio, 500_000, "breaker.error_ratio")?,
-        slow_ratio,
-        open_for: nanos(open_for),
-        max_open_for: nanos(span(Some(WrittenSpan(max_open_for)), seconds(60), "breaker.max_open_for")?),
-        probes,
-        probe_ttl: timeout.min(nanos(after)).min(PROBE_TTL),
+        min_requests: min_requests.number(),
+        error_ratio: ratio(*error_ratio),
+        slow_ratio: slow.as_ref().map(|slow| ratio(slow.ratio)),
+        open_for: open_for.nanos(),
+        max_open_for,
+        probes: probes.number(),
+        probe_ttl: timeout.min(after).min(PROBE_TTL),
     };
     let breaker = Breaker::new(rule).map_err(|invalid| match invalid {
-        InvalidBreaker::ZeroRequests => refuse("breaker.min_requests", format!("found 0, {invalid}")),
-        InvalidBreaker::ZeroRatio => {
-            let slow = slow_ratio == Some(Ratio::default());
-            refuse(
-                if slow { "breaker.slow.ratio" } else { "breaker.error_ratio" },
-                format!("found 0, {invalid}"),
-            )
-        }
-        InvalidBreaker::Probes => refuse("breaker.probes", format!("found {probes}, {invalid}")),
         InvalidBreaker::CapBelowFirst => {
-            refuse("breaker.max_open_for", format!("found {max_open_for:?}, {invalid}"))
+            let found = Duration::from_nanos(max_open_for);
+            refuse("breaker.max_open_for", format!("found {found:?}, {invalid}"))
         }
-        InvalidBreaker::ZeroOpen | InvalidBreaker::ZeroTtl => {
-            refuse("breaker.open_for", format!("found {open_for:?}, {invalid}"))
-        }
+        InvalidBreaker::ZeroRequests
+        | InvalidBreaker::ZeroRatio
+        | InvalidBreaker::Probes
+        | InvalidBreaker::ZeroOpen
+        | InvalidBreaker::ZeroTtl => refuse("breaker", invalid),
     })?;
     Ok((health, breaker))
 }
 
-fn hints(raw: &RawHints) -> Result<Hints, ConfigError> {
-    let base = raw.base.map_or(Duration::from_secs(1), |WrittenSpan(base)| base);
-    let max = raw.max.map_or(Duration::from_secs(60), |WrittenSpan(max)| max);
-    Hints::new(base, max, 100).map_err(|invalid| match invalid {
+fn hints(RawHints { base, max }: &RawHints) -> Result<Hints, ConfigError> {
+    Hints::new(base.duration(), max.duration(), 100).map_err(|invalid| match invalid {
         InvalidHints::Base => refuse("hints.base", format!("found {base:?}, {invalid}")),
-        InvalidHints::Max | InvalidHints::Attempts => {
-            refuse("hints.max", format!("found {max:?}, {invalid}"))
-        }
+        InvalidHints::Max | InvalidHints::Attempts => refuse("hints.max", invalid),
     })
 }
 
-fn opt_out(written: Vec<RawHeader>) -> Result<Vec<HeaderMatch>, ConfigError> {
-    if written.len() > MAX_LIST {
-        let problem = format!("found {}, accepted are at most {MAX_LIST}", written.len());
-        return Err(refuse("opt_out", problem));
-    }
-    let headers = written.into_iter().enumerate().map(|(index, raw)| {
-        let name = header_name(&raw.header, &format!("opt_out[{index}].header"))?;
-        Ok((name, raw.value.map(String::into_bytes)))
-    });
-    headers.collect()
+fn opt_out(written: List<RawHeader, 0, MAX_LIST>) -> Vec<HeaderMatch> {
+    let header = |raw: RawHeader| (raw.header.in_lower_case(), raw.value.map(String::into_bytes));
+    written.into_iter().map(header).collect()
 }
 
-fn ratio(written: Option<WrittenRatio>, default: u32, path: &str) -> Result<Ratio, ConfigError> {
-    let millionths = written.map_or(u64::from(default), |WrittenRatio(ratio)| ratio.millionths());
-    let ratio = u32::try_from(millionths).ok().and_then(Ratio::from_millionths);
-    ratio.ok_or_else(|| refuse(path, "found more than 1, accepted is 0 to 1"))
+/// A fraction that is no larger than 1.
+fn ratio<const MIN: u64, const DEFAULT: u64>(written: Fraction<MIN, ONE, DEFAULT>) -> Ratio {
+    u32::try_from(written.get()).ok().and_then(Ratio::from_millionths).unwrap_or_default()
 }
 
-fn span(written: Option<WrittenSpan>, default: Duration, path: &str) -> Result<Duration, ConfigError> {
-    let span = written.map_or(default, |WrittenSpan(span)| span);
-    if span.is_zero() || span > MAX_SPAN {
-        return Err(refuse(path, format!("found {span:?}, accepted is 1ms to 24h")));
-    }
-    Ok(span)
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
-    ConfigError::new(path, problem)
+fn refuse(path: impl Into<String>, problem: impl ToString) -> ConfigError {
+    ConfigError::new(path, problem.to_string())
 }
 
 /// The JSON Schema of the document.

@@ -2,8 +2,10 @@
 
 use crate::config::{self, Config, Reduce};
 use crate::filter::Degradation;
+use crate::metrics::{self, Counter};
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, size_text, span_text};
+use tidegate_host::metrics::Metric;
 
 impl Describe for Degradation {
     fn describe(&self) -> Description {
@@ -48,6 +50,14 @@ impl Describe for Degradation {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        Counter::ALL.to_vec()
+    }
+
+    fn gauges() -> Vec<Metric> {
+        metrics::GAUGES.to_vec()
     }
 }
 

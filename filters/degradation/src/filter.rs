@@ -1,37 +1,40 @@
 //! One exchange. A request is decided on when its body is known, where it can be held until then, else at its head. Its
-//! answer is held until it has content, so that a failure is still an answer of its own; then it passes untouched, and is
-//! looked on for an error in its midst. A tunnel is none of it: nothing of it is held, timed or judged.
+//! response is held until it has content, so that a failure is still an answer of its own; then it passes untouched, and
+//! only errors in it are looked for. A tunnel is none of it: nothing of it is held, timed or judged.
+//!
+//! What is done stands in the four parts, each with its own state; here stands when.
 
-use crate::answer::Why;
 use crate::asked::Asked;
-use crate::cache::Occasion;
+use crate::breaker::gate::{Place, Standing};
+use crate::breaker::place;
+use crate::breaker::trial::Trial;
 use crate::caller::Caller;
-use crate::collect::Collect;
 use crate::config::Config;
-use crate::gate::{Place, Standing};
+use crate::deadline::{Awaited, Deadline};
+use crate::fallback::answer::Why;
+use crate::fallback::cache::Occasion;
+use crate::fallback::{Fallback, enforce, kept, kept_or_none};
 use crate::metrics::{self, Counter};
-use crate::reduce::reduce;
-use crate::worker::{Worker, count};
+use crate::reduce::Reduction;
+use crate::response::Reading;
+use crate::worker::Worker;
 use std::rc::Rc;
-use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_config::ConfigError;
+use tidegate_host::bodies::ResponseNeeds;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
 use tidegate_host::scan::ScanNeeds;
-use tidegate_limits::attempt::{RetryHeaders, Return};
-use tidegate_policy::answer::Watch;
 use tidegate_policy::api::Api;
 use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Probe, Ruling};
 use tidegate_policy::tier::Tiers;
-use tidegate_policy::timestamp::Timestamp;
 
 const MAX_DEPTH: u8 = 64;
-const MILLISECOND: u64 = 1_000_000;
+
 /// Completion tokens up to which an answer is likely to begin soon.
 const FEW_TOKENS: u64 = 256;
-const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 
 /// A breaker, a timeout for inference, and three tiers of less than the whole answer.
 #[derive(Debug)]
@@ -45,17 +48,13 @@ pub struct DegradationStream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) asked: Asked,
     pub(crate) caller: Caller,
-    returning: Return,
     has_head: bool,
     pub(crate) body: Body,
-    pub(crate) flight: Option<Flight>,
-    pub(crate) note: Option<String>,
-    pub(crate) has_begun: bool,
-    pub(crate) unfinished: Option<Begun>,
-    pub(crate) watch: Option<Box<Watch>>,
-    pub(crate) looked_at: usize,
-    pub(crate) has_erred: bool,
-    pub(crate) collect: Option<Collect>,
+    pub(crate) reading: Reading,
+    pub(crate) trial: Trial,
+    pub(crate) deadline: Deadline,
+    pub(crate) reduction: Reduction,
+    pub(crate) fallback: Fallback,
 }
 
 /// What becomes of the request's body.
@@ -72,24 +71,6 @@ pub(crate) enum Body {
     Held,
 }
 
-/// A request that went to the cluster.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flight {
-    /// Where its outcome counts, if it does.
-    pub(crate) place: Option<Place>,
-    pub(crate) sent_at: Timestamp,
-    pub(crate) probe: Option<Probe>,
-}
-
-/// An answer that has begun, and was told as a success if it counts as one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Begun {
-    pub(crate) place: Option<Place>,
-    pub(crate) is_success: bool,
-    pub(crate) at: Timestamp,
-    pub(crate) first_byte: u64,
-}
-
 impl Plugin for Degradation {
     const ROOT_ID: &'static str = "degradation";
 
@@ -98,16 +79,21 @@ impl Plugin for Degradation {
     }
 
     fn metrics(&self) -> Vec<String> {
-        metrics::counters()
+        Counter::names()
     }
 
     fn gauges(&self) -> Vec<String> {
-        metrics::gauges()
+        metrics::GAUGES.iter().map(|gauge| gauge.name.to_owned()).collect()
     }
 }
 
 impl Filter for Degradation {
     type Stream = DegradationStream;
+    const STAGE: Stage = Stage::Effect;
+    const SCANS: bool = true;
+    const READS_RESPONSES: bool = true;
+    const REWRITES: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn max_held(&self) -> usize {
         self.worker.config.max_held
@@ -127,26 +113,18 @@ impl Filter for Degradation {
             worker: Rc::clone(&self.worker),
             asked: Asked::default(),
             caller: Caller::default(),
-            returning: Return::default(),
             has_head: false,
             body: Body::None,
-            flight: None,
-            note: None,
-            has_begun: false,
-            unfinished: None,
-            watch: None,
-            looked_at: 0,
-            has_erred: false,
-            collect: None,
+            reading: Reading::default(),
+            trial: Trial::default(),
+            deadline: Deadline::new(!self.worker.config.shadow),
+            reduction: Reduction::default(),
+            fallback: Fallback::default(),
         }
     }
 }
 
 impl Stream for DegradationStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if exchange.protocol() == Protocol::Tunnel {
             return Flow::Continue;
@@ -173,83 +151,75 @@ impl Stream for DegradationStream {
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         if let Some(scan) = exchange.scan() {
-            self.asked.hear(exchange, scan);
+            self.asked.read_body(exchange, scan);
         }
         match core::mem::take(&mut self.body) {
             Body::None => return Flow::Keep,
             Body::Awaited => return self.decide(exchange),
-            Body::Held => self.reduce(exchange),
+            Body::Held => self.reduction.make(exchange, &self.worker.config, self.asked.api),
             Body::Passing => {}
         }
-        self.wait_from_now(exchange);
+        if self.trial.is_open() && !self.reading.has_begun() {
+            self.trial.complete(exchange.now());
+            self.deadline.start(exchange, self.timeout());
+        }
         Flow::Continue
     }
 
     fn on_alarm(&mut self, exchange: &dyn Exchange) -> Flow {
-        if self.flight.is_none() {
+        if !self.trial.is_open() {
             return Flow::Keep;
         }
-        count(exchange, Counter::Timeouts);
-        self.failed(exchange);
+        Counter::Timeouts.count(exchange, 1);
+        self.fail(exchange);
         self.reply(exchange, Why::TimedOut, None).map_or(Flow::Keep, Flow::Reply)
     }
 
     fn on_response_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        if self.flight.is_none() {
-            return Flow::Keep;
-        }
-        match self.status(exchange) {
-            status @ 200..300 => self.answered(exchange, status),
-            status => self.not_answered(exchange, status),
-        }
+        if self.trial.is_open() { self.begin_response(exchange) } else { Flow::Keep }
     }
 
     fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        if self.watch.is_none() && self.collect.is_none() {
-            return Flow::Keep;
-        }
-        self.look_on(exchange, arrived)
+        self.read_chunk(exchange, arrived)
     }
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
-        self.ended(exchange)
+        self.end_response(exchange)
+    }
+
+    fn reads_response(&self) -> ResponseNeeds {
+        self.reading.needs()
     }
 
     fn on_gone(&mut self, exchange: &dyn Exchange) {
-        match self.unfinished.take() {
-            Some(begun) => self.broke_off(exchange, begun),
-            None if self.flight.is_some() => self.was_given_up(exchange),
-            None => {}
-        }
+        self.trial.abandon(exchange, &self.worker, self.body == Body::None);
     }
 }
 
 impl DegradationStream {
     fn read_head(&mut self, exchange: &dyn Exchange) {
         self.asked = Asked::of_head(exchange, &self.worker.config);
-        self.returning = Return::of(exchange, &self.worker.config.clients, &RetryHeaders::default());
+        self.fallback.read_head(exchange, &self.worker.config);
         self.has_head = true;
     }
 
     fn decide(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = Rc::clone(&self.worker);
-        let fresh = worker.cached().map_or(0, |cached| cached.fresh);
-        if fresh > 0
-            && !self.asked.opted_out
-            && let Some(reply) = worker.kept(exchange, &self.asked, Occasion::Well(fresh))
-            && let Some(reply) = self.enforce(exchange, Counter::Cached, reply)
-        {
+        let config = &worker.config;
+        if let Some(reply) = self.fresh(exchange) {
             return Flow::Reply(reply);
         }
         if !self.caller.asks_a_model && !self.is_refused_path(exchange) {
-            return self.go(exchange, None, None);
+            return self.send(exchange, None, None);
         }
-        if let Some(reply) = self.kept_or_none(exchange) {
+        if self.caller.asks_a_model
+            && let Some(reply) = kept_or_none(exchange, config, &self.asked)
+        {
             return Flow::Reply(reply);
         }
-        let place = worker.place(exchange, &self.asked);
+        let place = place(exchange, config, self.asked.model.as_ref());
         let asker = Asker { who: self.caller.who, is_short: self.is_short() };
-        let standing = worker.enter(exchange, place, &asker);
+        let standing = worker.breaker.enter(exchange, config, place, &asker);
         let usual = standing.ruling == Ruling::Admit && standing.tiers == Tiers::default();
         if !usual {
             if !self.has_head {
@@ -264,16 +234,30 @@ impl DegradationStream {
             Ruling::Admit | Ruling::Refuse { .. } => None,
         };
         if standing.tiers.reduce && !self.asked.opted_out {
-            self.make_smaller(exchange);
+            self.reduce(exchange);
         }
-        self.go(exchange, Some(place).filter(|_| self.caller.asks_a_model), probe)
+        self.send(exchange, Some(place).filter(|_| self.caller.asks_a_model), probe)
     }
 
-    fn go(&mut self, exchange: &dyn Exchange, place: Option<Place>, probe: Option<Probe>) -> Flow {
-        self.flight = Some(Flight { place, sent_at: exchange.now(), probe });
-        count(exchange, Counter::Admitted);
-        self.limit_time(exchange);
+    fn send(&mut self, exchange: &dyn Exchange, place: Option<Place>, probe: Option<Probe>) -> Flow {
+        self.trial = Trial::send(place, probe, self.caller.who, exchange.now());
+        if self.caller.asks_a_model || exchange.protocol() == Protocol::Grpc {
+            self.reading.begin();
+        }
+        Counter::Admitted.count(exchange, 1);
+        self.deadline.set(exchange, self.timeout(), self.awaited());
         Flow::Continue
+    }
+
+    /// The kept answer that is given although all is well.
+    fn fresh(&self, exchange: &dyn Exchange) -> Option<Reply> {
+        let config = &self.worker.config;
+        let fresh = config.cached.as_ref().map(|cached| cached.fresh).filter(|fresh| *fresh > 0)?;
+        if self.asked.opted_out {
+            return None;
+        }
+        let reply = kept(exchange, config, &self.asked, Occasion::Well(fresh))?;
+        enforce(exchange, config, Counter::Cached, reply)
     }
 
     /// Whether its path may be refused while less is done, so that it matters whether it is.
@@ -308,85 +292,45 @@ impl DegradationStream {
             Ruling::Admit if tiers.reduce && self.asked.refused_path => self.reply(exchange, Why::Path, None),
             Ruling::Admit if tiers.default => self.reply(exchange, Why::Tier, None),
             Ruling::Admit if tiers.cached => {
-                let kept = self.worker.kept(exchange, &self.asked, Occasion::Failing)?;
-                self.enforce(exchange, Counter::Cached, kept)
+                let config = &self.worker.config;
+                let kept = kept(exchange, config, &self.asked, Occasion::Failing)?;
+                enforce(exchange, config, Counter::Cached, kept)
             }
             Ruling::Admit => None,
         }
     }
 
     pub(crate) fn reply(&self, exchange: &dyn Exchange, why: Why, wait: Option<u64>) -> Option<Reply> {
-        let (counter, reply) = self.worker.instead(exchange, &self.asked, why, wait);
-        let reply = self.enforce(exchange, counter, reply)?;
-        if matches!(why, Why::Open | Why::Tier) {
-            self.returning.refused(exchange, &reply);
-        }
-        Some(reply)
-    }
-
-    pub(crate) fn enforce(&self, exchange: &dyn Exchange, counter: Counter, reply: Reply) -> Option<Reply> {
-        let shadow = self.worker.config.shadow;
-        count(exchange, if shadow { Counter::Shadowed } else { counter });
-        (!shadow).then_some(reply)
-    }
-
-    fn make_smaller(&mut self, exchange: &dyn Exchange) {
-        match self.body {
-            Body::Passing => {
-                if !self.worker.config.shadow {
-                    exchange.remove_request_header("content-length");
-                }
-                self.body = Body::Held;
-            }
-            _ => self.reduce(exchange),
-        }
+        let Worker { config, fallbacks, .. } = &*self.worker;
+        self.fallback.reply(exchange, (config, fallbacks), &self.asked, (why, wait))
     }
 
     fn reduce(&mut self, exchange: &dyn Exchange) {
-        let Some(rule) = self.worker.config.reduce.as_ref().filter(|_| exchange.can_edit_request()) else {
-            return;
-        };
-        let Some(scan) = exchange.scan().filter(|scan| scan.is_complete() && scan.facts().is_object) else {
-            return;
-        };
-        let Some(reduced) = reduce(rule, self.asked.api, scan.facts(), &exchange.held()) else { return };
-        if self.worker.config.shadow {
-            return count(exchange, Counter::Shadowed);
-        }
-        count(exchange, Counter::Reduced);
-        reduced.edits.into_iter().for_each(|edit| exchange.edit_request(edit));
-        self.note = Some(reduced.note);
-    }
-
-    /// The router's own timeout is for the whole answer: what streams, or may, is timed here, until it begins.
-    fn limit_time(&self, exchange: &dyn Exchange) {
-        if self.worker.config.shadow {
-            return;
-        }
-        if self.body != Body::None {
-            return exchange.set_request_header(TIMEOUT, b"0");
-        }
-        let has_body = self.caller.asks_a_model;
-        if self.asked.stream || (has_body && !self.caller.streams_only_if_asked()) {
-            exchange.set_request_header(TIMEOUT, b"0");
-            exchange.set_alarm(Some(exchange.now().plus(self.timeout())));
+        let config = &self.worker.config;
+        if self.body == Body::Passing {
+            Reduction::announce(exchange, config);
+            self.body = Body::Held;
         } else {
-            let millis = self.timeout().div_ceil(MILLISECOND).to_string();
-            exchange.set_request_header(TIMEOUT, millis.as_bytes());
+            self.reduction.make(exchange, config, self.asked.api);
         }
     }
 
-    fn wait_from_now(&mut self, exchange: &dyn Exchange) {
-        let timeout = self.timeout();
-        if let Some(flight) = self.flight.as_mut().filter(|_| !self.has_begun) {
-            flight.sent_at = exchange.now();
-            if !self.worker.config.shadow {
-                exchange.set_alarm(Some(exchange.now().plus(timeout)));
-            }
+    fn awaited(&self) -> Awaited {
+        let asks_a_model = self.caller.asks_a_model;
+        if self.body != Body::None {
+            Awaited::Request
+        } else if self.asked.stream || (asks_a_model && !self.caller.streams_only_if_asked()) {
+            Awaited::Content
+        } else {
+            Awaited::Whole
         }
     }
 
+    /// Nanoseconds that the response may take.
     fn timeout(&self) -> u64 {
         self.worker.config.timeouts.of(&self.asked.path, self.asked.model.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests;

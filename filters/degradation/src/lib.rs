@@ -2,28 +2,19 @@
 //! answer to the same question, a default answer that their SDK understands. What is degraded says so in
 //! `x-tidegate-degraded`.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`gate`]: how the cluster is, and whether a
-//! request may reach it. [`caller`]: who asks for what, [`grpc`]: what came of a call. [`asked`]: what a request's head and
-//! body say that counts for its answer. [`reduce`], [`cache`] and [`fallback`]: the three tiers. [`collect`], [`good`],
-//! [`kept`]: which answers are kept, and given again when. [`answer`]: what clients are sent. [`worker`]: what all exchanges
-//! of a worker share.
-//! [`filter`]: one exchange, and [`response`] its second half.
+//! [`config`]: what an operator writes, and what can be enforced. [`asked`] and [`caller`]: what a request says that counts
+//! here. [`filter`]: one exchange, and [`response`] its second half; [`worker`]: what all exchanges of a worker share.
+//! They wire four parts: [`breaker`], [`deadline`], [`reduce`] and [`fallback`].
 
-pub mod answer;
 pub mod asked;
-pub mod cache;
+pub mod breaker;
 pub mod caller;
-pub mod collect;
-pub mod condition;
 pub mod config;
+pub mod deadline;
 #[cfg(feature = "describe")]
 pub mod describe;
 pub mod fallback;
 pub mod filter;
-pub mod gate;
-pub mod good;
-pub mod grpc;
-pub mod kept;
 pub mod metrics;
 pub mod reduce;
 mod response;

@@ -1,302 +1,227 @@
-//! The cluster's answer: what it says of the cluster, whether it is replaced, and whether it is kept.
+//! The cluster's response: what it says of the cluster, whether it is replaced, and whether it is kept.
 
-use crate::answer::{DEGRADED, Why};
-use crate::cache::Occasion;
-use crate::collect::Collect;
-use crate::filter::{Begun, Body, DegradationStream};
-use crate::grpc;
+use crate::breaker::trial::judge;
+use crate::fallback::answer::Why;
+use crate::fallback::kept_instead;
+use crate::filter::{Body, DegradationStream};
 use crate::metrics::Counter;
-use crate::worker::count;
+use tidegate_host::bodies::ResponseNeeds;
 use tidegate_host::exchange::{Exchange, Fact, Flow};
 use tidegate_host::protocol::Protocol;
 use tidegate_host::wait;
+use tidegate_policy::answer::First;
 use tidegate_policy::answer::blame::Blame;
-use tidegate_policy::answer::{First, Form, Watch};
-use tidegate_policy::health::Sample;
-use tidegate_policy::health::outcome::{Ending, Outcome};
+use tidegate_policy::health::outcome::Outcome;
 use tidegate_policy::tier::Switch;
 
-/// Bytes after which a stream is not waited with any longer, whatever it says: Envoy holds only so much.
+/// Bytes after which a stream is not waited for any longer, whatever it says: Envoy holds only so much.
 const MOST_WITHOUT_CONTENT: usize = 64 << 10;
 
+/// How far a response has been read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    needs: ResponseNeeds,
+    has_begun: bool,
+    has_erred: bool,
+    bytes: usize,
+}
+
+impl Reading {
+    /// What the response is still to say.
+    pub(crate) const fn needs(self) -> ResponseNeeds {
+        self.needs
+    }
+
+    /// Whether the response has content, or is known to have none, so that it passes or is replaced.
+    pub(crate) const fn has_begun(self) -> bool {
+        self.has_begun
+    }
+
+    /// All of the response matters, until it has begun.
+    pub(crate) const fn begin(&mut self) {
+        self.needs = ResponseNeeds { content: true, errors: true, usage: false };
+    }
+
+    /// Of a response that has begun only errors matter, and of a call its status.
+    const fn only_errors(&mut self) {
+        self.needs = ResponseNeeds { content: false, errors: true, usage: false };
+    }
+
+    const fn stop(&mut self) {
+        self.needs = ResponseNeeds::NONE;
+    }
+}
+
 impl DegradationStream {
-    pub(crate) fn answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
-        if exchange.protocol() == Protocol::Grpc {
-            return self.called(exchange);
+    pub(crate) fn begin_response(&mut self, exchange: &dyn Exchange) -> Flow {
+        self.reading.stop();
+        match status(exchange) {
+            200..300 if exchange.protocol() == Protocol::Grpc => self.begin_call(exchange),
+            status @ 200..300 => self.begin_success(exchange, status),
+            status => self.begin_failure(exchange, status),
         }
-        if let Some(note) = &self.note {
-            exchange.set_response_header(DEGRADED, note);
-        }
-        let config = &self.worker.config;
+    }
+
+    fn begin_success(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
+        self.reduction.note(exchange);
         let goes_on = exchange.response_goes_on();
-        let cached = config.cached.as_ref().filter(|_| goes_on && status == 200 && self.note.is_none());
-        if let Some(cached) = cached.filter(|_| self.asked.question.is_some()) {
-            let asked_at = self.flight.map_or_else(|| exchange.now(), |flight| flight.sent_at);
-            let asked = (&self.asked, asked_at);
-            self.collect = Collect::begin(exchange.response_headers(), cached, asked, &self.worker.gathered);
+        let cached = self.worker.config.cached.as_ref();
+        if let Some(cached) = cached.filter(|_| goes_on && status == 200 && !self.reduction.is_made()) {
+            let shared = (cached, &self.worker.fallbacks);
+            self.fallback.gather(exchange, shared, (&self.asked, self.trial.sent_at()));
         }
         if goes_on && self.caller.asks_a_model {
-            self.watch = Some(Box::new(Watch::new(form(exchange))));
+            self.reading.begin();
             return if self.is_held() { Flow::Hold } else { Flow::Keep };
         }
-        let total = (!goes_on).then(|| self.waited(exchange));
-        self.has_begun = true;
-        self.is_over(exchange);
-        self.began(exchange, Outcome::Success, total);
+        let total = (!goes_on).then(|| self.trial.waited(exchange));
+        self.reading.has_begun = true;
+        self.deadline.lift(exchange);
+        self.trial.begin(exchange, &self.worker, Outcome::Success, total);
         if !goes_on {
-            self.flight = None;
+            self.trial.close();
         }
         Flow::Keep
     }
 
-    /// From the headers, if those are read anyway.
-    pub(crate) fn status(&self, exchange: &dyn Exchange) -> u64 {
-        let reads = self.caller.asks_a_model;
-        let text = reads.then(|| exchange.response_headers().only(b":status")).flatten();
-        let status = text.and_then(|text| core::str::from_utf8(text).ok()?.parse().ok());
-        status.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
-    }
-
-    pub(crate) fn not_answered(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
-        let details = details(exchange);
-        let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
-        let waited = self.waited(exchange);
-        self.is_over(exchange);
-        let status = u16::try_from(status).unwrap_or(0);
-        let outcome = match (Ending { status, details: &details, flags }).outcome() {
-            Outcome::Failure if self.body != Body::None && hung_up(&details) => Outcome::Ignored,
-            outcome => outcome,
-        };
+    fn begin_failure(&mut self, exchange: &dyn Exchange, status: u64) -> Flow {
+        let (outcome, is_late) = judge(exchange, status, self.body == Body::None);
+        self.deadline.lift(exchange);
         match outcome {
             Outcome::Failure | Outcome::Broken => {
-                let timed_out = details.starts_with(b"response_timeout");
-                if timed_out {
-                    count(exchange, Counter::Timeouts);
+                if is_late {
+                    Counter::Timeouts.count(exchange, 1);
                 }
-                self.failed(exchange);
-                self.replace(exchange, if timed_out { Why::TimedOut } else { Why::Failed })
+                self.fail(exchange);
+                self.replace(exchange, if is_late { Why::TimedOut } else { Why::Failed })
             }
             Outcome::Overload => {
-                self.overloaded(exchange, Some(waited));
-                self.flight = None;
-                self.kept_instead(exchange)
+                let waited = self.trial.waited(exchange);
+                self.trial.overload(exchange, &self.worker, Some(waited));
+                self.trial.close();
+                kept_instead(exchange, &self.worker.config, &self.asked).map_or(Flow::Keep, Flow::Reply)
             }
             Outcome::Success | Outcome::Ignored | Outcome::GivenUp => {
-                self.has_begun = true;
-                self.began(exchange, outcome, None);
-                self.flight = None;
+                self.reading.has_begun = true;
+                self.trial.begin(exchange, &self.worker, outcome, None);
+                self.trial.close();
                 Flow::Keep
             }
         }
     }
 
-    /// The answer to a gRPC call: one that ended at once says what came of it, any other will.
-    fn called(&mut self, exchange: &dyn Exchange) -> Flow {
-        let status = exchange.response_headers().only(b"grpc-status").map(grpc::http_status);
-        match status {
+    /// The response to a gRPC call: one that ended at once says what came of it, any other will.
+    fn begin_call(&mut self, exchange: &dyn Exchange) -> Flow {
+        match exchange.response().and_then(|response| response.call_status) {
             None | Some(200) if exchange.response_goes_on() => {
-                self.has_begun = true;
-                self.is_over(exchange);
-                self.unfinished = self.begun_as(exchange, false);
+                self.reading.has_begun = true;
+                self.reading.only_errors();
+                self.deadline.lift(exchange);
+                self.trial.begin_call(exchange);
                 Flow::Keep
             }
             None | Some(200) => {
-                let total = Some(self.waited(exchange));
-                self.is_over(exchange);
-                self.began(exchange, Outcome::Success, total);
-                self.flight = None;
+                let total = Some(self.trial.waited(exchange));
+                self.deadline.lift(exchange);
+                self.trial.begin(exchange, &self.worker, Outcome::Success, total);
+                self.trial.close();
                 Flow::Keep
             }
-            Some(status) => self.not_answered(exchange, u64::from(status)),
+            Some(status) => self.begin_failure(exchange, u64::from(status)),
         }
     }
 
-    pub(crate) fn look_on(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        let reads = self.watch.as_ref().is_some_and(|watch| watch.reads()) || self.collect.is_some();
-        let chunk = if reads { exchange.arrived() } else { &[] };
-        if self.collect.as_mut().is_some_and(|collect| !collect.add(chunk)) {
-            self.collect = None;
+    pub(crate) fn read_chunk(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
+        self.fallback.add(exchange);
+        if !self.reading.needs.is_any() {
+            return Flow::Keep;
         }
-        let Some(watch) = &mut self.watch else { return Flow::Keep };
-        let shown = if watch.reads() { watch.feed(chunk) } else { watch.pass(arrived) };
-        self.looked_at = self.looked_at.saturating_add(arrived);
-        let much = (self.looked_at > MOST_WITHOUT_CONTENT).then_some(First::Content);
+        let shown = exchange.response().map(|response| response.shown).unwrap_or_default();
+        self.reading.bytes = self.reading.bytes.saturating_add(arrived);
+        let much = (self.reading.bytes > MOST_WITHOUT_CONTENT).then_some(First::Content);
         let flow = match shown.first.or(much) {
-            Some(first) if !self.has_begun => self.begun(exchange, first),
+            Some(first) if !self.reading.has_begun => self.start(exchange, first),
             _ => Flow::Keep,
         };
         if let Some(blame) = shown.error {
-            self.erred(exchange, blame);
+            self.err(exchange, blame);
         }
-        if let Some(watch) = self.watch.as_mut().filter(|_| self.has_begun && self.collect.is_none()) {
-            watch.only_errors();
-            self.watch = self.watch.take().filter(|watch| !watch.is_over());
+        if self.reading.has_begun && !self.fallback.gathers() && self.reading.needs.is_any() {
+            self.reading.only_errors();
         }
         flow
     }
 
-    fn begun(&mut self, exchange: &dyn Exchange, first: First) -> Flow {
-        self.has_begun = true;
-        self.is_over(exchange);
+    /// The response shows its first content, an error, or that it is empty.
+    fn start(&mut self, exchange: &dyn Exchange, first: First) -> Flow {
+        self.reading.has_begun = true;
+        self.deadline.lift(exchange);
         let First::Error(blame) = first else {
-            self.began(exchange, Outcome::Success, None);
+            self.trial.begin(exchange, &self.worker, Outcome::Success, None);
             return Flow::Continue;
         };
-        (self.has_erred, self.collect) = (true, None);
+        self.reading.has_erred = true;
+        self.fallback.discard();
         match blame {
             Blame::Client => {
-                self.began(exchange, Outcome::Ignored, None);
+                self.trial.begin(exchange, &self.worker, Outcome::Ignored, None);
                 Flow::Continue
             }
             Blame::Load => {
-                self.overloaded(exchange, None);
-                (self.flight, self.watch) = (None, None);
-                let flow = if self.is_held() { self.kept_instead(exchange) } else { Flow::Keep };
-                if flow == Flow::Keep { Flow::Continue } else { flow }
+                self.trial.overload(exchange, &self.worker, None);
+                self.trial.close();
+                self.reading.stop();
+                let kept = || kept_instead(exchange, &self.worker.config, &self.asked);
+                self.is_held().then(kept).flatten().map_or(Flow::Continue, Flow::Reply)
             }
             Blame::Server => {
-                self.failed(exchange);
+                self.fail(exchange);
                 self.replace_held(exchange)
             }
         }
     }
 
-    /// An answer that was a success so far has an error in its midst.
-    fn erred(&mut self, exchange: &dyn Exchange, blame: Blame) {
-        if core::mem::replace(&mut self.has_erred, true) || self.flight.is_none() {
+    /// A response that was a success so far has an error in its midst.
+    fn err(&mut self, exchange: &dyn Exchange, blame: Blame) {
+        if core::mem::replace(&mut self.reading.has_erred, true) || !self.trial.is_open() {
             return;
         }
-        self.collect = None;
-        match (blame, self.unfinished.take()) {
-            (Blame::Server, Some(begun)) => self.broke(exchange, begun),
-            (Blame::Load, _) => self.overloaded(exchange, None),
-            _ => {}
-        }
+        self.fallback.discard();
+        self.trial.err(exchange, &self.worker, blame);
     }
 
-    /// The cluster has begun an answer, or given it whole.
-    fn began(&mut self, exchange: &dyn Exchange, outcome: Outcome, total: Option<u64>) {
-        let is_success = outcome == Outcome::Success;
-        let first_byte = Some(self.waited(exchange)).filter(|_| is_success);
-        self.tell(exchange, outcome, first_byte, total);
-        self.unfinished = self.begun_as(exchange, is_success).filter(|_| exchange.response_goes_on());
-    }
-
-    fn begun_as(&self, exchange: &dyn Exchange, is_success: bool) -> Option<Begun> {
-        let first_byte = self.waited(exchange);
-        self.flight.map(|flight| Begun { place: flight.place, is_success, at: exchange.now(), first_byte })
-    }
-
-    /// The exchange is over, and not by the end of an answer that had begun.
-    pub(crate) fn broke_off(&self, exchange: &dyn Exchange, begun: Begun) {
-        if is_failure(exchange, &details(exchange)) {
-            self.broke(exchange, begun);
-        }
-    }
-
-    fn broke(&self, exchange: &dyn Exchange, begun: Begun) {
-        let Begun { place, is_success, at, first_byte } = begun;
-        let Some(place) = place else { return };
-        count(exchange, Counter::Failures);
-        let counted = is_success && self.worker.config.health.holds(at, exchange.now());
-        let outcome = if counted { Outcome::Broken } else { Outcome::Failure };
-        let sample = Sample { who: self.caller.who, outcome, first_byte: Some(first_byte), total: None };
-        self.worker.report(exchange, place, sample, None);
-    }
-
-    /// The exchange is over, and no answer has begun. One that its client left says how long it had waited.
-    pub(crate) fn was_given_up(&mut self, exchange: &dyn Exchange) {
-        let is_whole = self.body == Body::None;
-        let details = details(exchange);
-        match is_failure(exchange, &details) {
-            true if is_whole || !hung_up(&details) => self.failed(exchange),
-            false if is_whole => {
-                let waited = self.waited(exchange);
-                self.tell(exchange, Outcome::GivenUp, None, Some(waited));
-            }
-            _ => self.tell(exchange, Outcome::Ignored, None, None),
-        }
-    }
-
-    pub(crate) fn ended(&mut self, exchange: &dyn Exchange) -> Flow {
-        let unfinished = self.unfinished.take();
+    pub(crate) fn end_response(&mut self, exchange: &dyn Exchange) -> Flow {
+        let response = exchange.response().filter(|_| self.reading.needs.is_any());
         if exchange.protocol() == Protocol::Grpc {
-            return self.call_ended(exchange, unfinished);
+            let status = response.and_then(|response| response.call_status).unwrap_or(200);
+            self.trial.end_call(exchange, &self.worker, status);
+            return Flow::Keep;
         }
-        let shown = self.watch.as_mut().map(|watch| watch.end()).unwrap_or_default();
+        let shown = response.map(|response| response.shown).unwrap_or_default();
         let mut flow = Flow::Continue;
-        if !self.has_begun && self.flight.is_some() && self.watch.is_some() {
-            let is_empty = self.watch.as_ref().is_some_and(|watch| watch.is_empty_without_content());
-            match shown.first {
-                None if is_empty => {
-                    self.is_over(exchange);
-                    self.failed(exchange);
+        if !self.reading.has_begun && self.trial.is_open() {
+            match (shown.first, response) {
+                (None, Some(response)) if response.is_empty_without_content() => {
+                    self.deadline.lift(exchange);
+                    self.fail(exchange);
                     return self.replace_held(exchange);
                 }
-                first => flow = self.begun(exchange, first.unwrap_or(First::End)),
+                (first, Some(_)) => flow = self.start(exchange, first.unwrap_or(First::End)),
+                (_, None) => {}
             }
-            self.unfinished = None;
-        } else if let Some((blame, begun)) = shown.error.zip(unfinished) {
-            self.unfinished = Some(begun);
-            self.erred(exchange, blame);
-            self.unfinished = None;
+        } else if let Some(blame) = shown.error.filter(|_| self.trial.has_begun()) {
+            self.err(exchange, blame);
         }
-        let waited = self.waited(exchange);
-        self.tell(exchange, Outcome::Ignored, None, Some(waited));
-        if let Some(collect) = self.collect.take() {
-            self.worker.keep(exchange, &self.asked, &collect, Some(shown));
-        }
-        self.flight = None;
+        self.trial.end(exchange, &self.worker);
+        self.fallback.keep(exchange, &self.worker.config, &self.asked, shown);
         flow
     }
 
-    fn call_ended(&mut self, exchange: &dyn Exchange, begun: Option<Begun>) -> Flow {
-        let Some(begun) = begun else { return Flow::Keep };
-        let status = exchange.response_trailers().only(b"grpc-status").map_or(200, grpc::http_status);
-        match (Ending { status, details: b"via_upstream", flags: 0 }).outcome() {
-            Outcome::Success => {
-                let total = Some(self.waited(exchange));
-                self.tell(exchange, Outcome::Success, Some(begun.first_byte), total);
-            }
-            Outcome::Overload => self.overloaded(exchange, None),
-            Outcome::Failure => self.failed(exchange),
-            _ => self.tell(exchange, Outcome::Ignored, None, None),
-        }
-        self.flight = None;
-        Flow::Keep
-    }
-
-    /// The cluster failed: tells so, once.
-    pub(crate) fn failed(&mut self, exchange: &dyn Exchange) {
-        if self.flight.is_some_and(|flight| flight.place.is_some()) {
-            count(exchange, Counter::Failures);
-        }
-        let waited = self.waited(exchange);
-        self.tell(exchange, Outcome::Failure, None, Some(waited));
-        self.flight = None;
-        self.watch = None;
-        self.collect = None;
-    }
-
-    fn overloaded(&mut self, exchange: &dyn Exchange, total: Option<u64>) {
-        count(exchange, Counter::Overloads);
-        self.tell(exchange, Outcome::Overload, None, total);
-    }
-
-    pub(crate) fn tell(
-        &mut self,
-        exchange: &dyn Exchange,
-        outcome: Outcome,
-        first_byte: Option<u64>,
-        total: Option<u64>,
-    ) {
-        let who = self.caller.who;
-        if let Some(flight) = &mut self.flight
-            && let Some(place) = flight.place
-        {
-            let sample = Sample { who, outcome, first_byte, total };
-            self.worker.report(exchange, place, sample, flight.probe.take());
-        }
+    /// The cluster failed: that is recorded once.
+    pub(crate) fn fail(&mut self, exchange: &dyn Exchange) {
+        self.trial.fail(exchange, &self.worker);
+        self.reading.stop();
+        self.fallback.discard();
     }
 
     fn is_held(&self) -> bool {
@@ -306,67 +231,28 @@ impl DegradationStream {
 
     /// A failure that has not begun to leave becomes an answer of its own.
     fn replace(&self, exchange: &dyn Exchange, why: Why) -> Flow {
+        let config = &self.worker.config;
         if self.asked.opted_out {
             return Flow::Keep;
         }
-        if self.worker.config.switches.default == Switch::Forced(false) {
-            return self.kept_instead(exchange);
-        }
-        self.reply(exchange, why, wait::asked(exchange).wait()).map_or(Flow::Keep, Flow::Reply)
+        let reply = match config.switches.default {
+            Switch::Forced(false) => kept_instead(exchange, config, &self.asked),
+            _ => self.reply(exchange, why, wait::asked(exchange).wait()),
+        };
+        reply.map_or(Flow::Keep, Flow::Reply)
     }
 
-    /// The same where the answer is held, or else passes.
+    /// The same where the response is held, or else passes.
     fn replace_held(&self, exchange: &dyn Exchange) -> Flow {
         if self.asked.opted_out || !self.is_held() {
             return Flow::Continue;
         }
         self.reply(exchange, Why::Failed, None).map_or(Flow::Continue, Flow::Reply)
     }
-
-    fn kept_instead(&self, exchange: &dyn Exchange) -> Flow {
-        if self.asked.opted_out {
-            return Flow::Keep;
-        }
-        let kept = self.worker.kept(exchange, &self.asked, Occasion::Failing);
-        let reply = kept.and_then(|reply| self.enforce(exchange, Counter::Cached, reply));
-        reply.map_or(Flow::Keep, Flow::Reply)
-    }
-
-    /// Nothing is waited for any more.
-    fn is_over(&self, exchange: &dyn Exchange) {
-        exchange.set_alarm(None);
-    }
-
-    fn waited(&self, exchange: &dyn Exchange) -> u64 {
-        self.flight.map_or(0, |flight| exchange.now().nanos_since(flight.sent_at))
-    }
 }
 
-/// What an answer is: one that is coded is not read, whatever it says it is.
-fn form(exchange: &dyn Exchange) -> Form {
-    let headers = exchange.response_headers();
-    if headers.is_coded() {
-        Form::Opaque
-    } else {
-        headers.only(b"content-type").map_or(Form::Opaque, Form::of)
-    }
-}
-
-fn details(exchange: &dyn Exchange) -> Vec<u8> {
-    exchange.fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default()
-}
-
-/// Whether the server ended a connection that it had taken, before it answered. Where the request was not complete, it may
-/// have been tired of waiting for it.
-fn hung_up(details: &[u8]) -> bool {
-    let reason = details.strip_prefix(b"upstream_reset_before_response_started{");
-    reason.is_some_and(|reason| {
-        reason.starts_with(b"connection_termination") || reason.starts_with(b"remote_reset")
-    })
-}
-
-/// Whether an exchange that is over ended because the cluster failed.
-fn is_failure(exchange: &dyn Exchange, details: &[u8]) -> bool {
-    let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
-    Ending { status: 200, details, flags }.outcome() == Outcome::Failure
+/// From the headers, if those have been read.
+fn status(exchange: &dyn Exchange) -> u64 {
+    let read = exchange.response().and_then(|response| response.status).map(u64::from);
+    read.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))
 }

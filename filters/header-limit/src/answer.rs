@@ -17,8 +17,7 @@ pub fn refusal(answer: &Answer, check: &Check, found: &Found<'_>) -> Reply {
         code: code(found),
         param: None,
     };
-    Reply::error(*status, error, format!("tidegate.header_limit.{label}"))
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(*status, error, format!("tidegate.header_limit.{label}")).never_retry()
 }
 
 const fn code(found: &Found<'_>) -> &'static str {

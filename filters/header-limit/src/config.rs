@@ -4,19 +4,21 @@
 //! A status is one that no client repeats a request on: 400 to 499, but not 408, 409 or 429.
 
 use serde::Deserialize;
-use tidegate_host::shadow::{Shadow, Shadowed};
-
 use std::collections::BTreeSet;
-use tidegate_host::config::{ConfigError, check_rule_name, parse};
-use tidegate_host::notation::{Whole, WrittenSize};
-use tidegate_limits::client::header_name;
+use tidegate_config::list::List;
+use tidegate_config::range::{Count, KIB, MIB, Size};
+use tidegate_config::shadow::{self, Shadow};
+use tidegate_config::text::{FieldName, RuleName};
+use tidegate_config::{ConfigError, parse};
 use tidegate_policy::headers::{Check, HOST, Rule, Rules};
 use tidegate_policy::pattern::Pattern;
 
+mod status;
+
+use status::Status;
+
 const MAX_LIST: usize = 64;
-const MAX_SIZE: u64 = 8 << 20;
-const MAX_COUNT: u32 = 65_536;
-const STATUS: u16 = 431;
+const MAX_SIZE: u64 = 8 * MIB;
 
 const COUNT: &str = "max_count";
 const TOTAL: &str = "max_total";
@@ -28,49 +30,70 @@ const CONTROL_BYTES: &str = "control_bytes";
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    #[serde(default = "hundred")]
-    max_count: Whole,
-    #[serde(default = "kib::<16>")]
-    max_total: WrittenSize,
-    #[serde(default = "kib::<8>")]
-    max_value: WrittenSize,
-    #[serde(default = "user_agent")]
-    fields: Vec<RawField>,
+    /// How many headers a request may have. Pseudo-headers, `host` and the headers that Envoy adds do not count.
     #[serde(default)]
-    deny: Vec<RawDeny>,
+    max_count: Count<1, 65_536, 100>,
+    /// The size of the names and values of those headers together.
+    #[serde(default)]
+    max_total: Size<1, MAX_SIZE, { 16 * KIB }>,
+    /// The size of one value, pseudo-headers included.
+    #[serde(default)]
+    max_value: Size<1, MAX_SIZE, { 8 * KIB }>,
+    /// Limits for single headers, each in place of `max_value`.
+    #[serde(default = "user_agent")]
+    fields: List<RawField, 0, MAX_LIST>,
+    /// Patterns that a header must not match.
+    #[serde(default)]
+    deny: List<RawDeny, 0, MAX_LIST>,
+    /// Headers that may occur once. A second one, also where Envoy has joined both with a comma, refuses the request,
+    /// since the upstream might read the other.
     #[serde(default = "singletons")]
-    singletons: Vec<String>,
+    singletons: List<FieldName, 0, MAX_LIST>,
+    /// Whether a value may hold control bytes other than a tab.
     #[serde(default)]
     control_bytes: ControlBytes,
+    /// Rules that count and refuse nobody: all (`true`), or those of a list.
     #[serde(default)]
-    shadow: Shadow,
+    shadow: Shadow<Named>,
 }
 
 #[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 struct RawField {
-    name: String,
-    max: WrittenSize,
-    status: Option<Whole>,
+    /// The header, once in the list.
+    name: FieldName,
+    /// The size of its value. `0B` admits only an empty one.
+    max: Size<0, MAX_SIZE>,
+    /// The status of the response to a request that breaks this limit, by default 431. Statuses on which clients repeat a
+    /// request (408, 409, 429) are not accepted.
+    status: Option<Status>,
+    /// Count and refuse nobody.
     #[serde(default)]
     shadow: bool,
 }
 
 #[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 struct RawDeny {
-    name: String,
-    header: String,
+    /// The name of the rule, once in the list: part of metrics, of the message and of the response code details.
+    name: RuleName,
+    /// The header whose values are searched.
+    header: FieldName,
+    /// A regular expression of at most 1,024 bytes on the bytes of a value, searched in time linear in their number;
+    /// `(?i)` ignores case. It compiles to a table of at most 1 MiB, so long counted gaps such as `x.{200}y` are refused.
     pattern: String,
-    status: Option<Whole>,
+    /// The status of the response to a request that matches, by default 431. Statuses on which clients repeat a request
+    /// (408, 409, 429) are not accepted.
+    status: Option<Status>,
+    /// Count and refuse nobody.
     #[serde(default)]
     shadow: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 enum ControlBytes {
     #[default]
@@ -78,21 +101,25 @@ enum ControlBytes {
     Allow,
 }
 
-fn hundred() -> Whole {
-    Whole(100)
+/// The rules that have no name of their own.
+#[derive(Debug)]
+struct Named;
+
+impl shadow::Rules for Named {
+    const NAMES: &'static [&'static str] = &[COUNT, TOTAL, VALUE, SINGLETONS, CONTROL_BYTES];
+    const OTHERS: &'static str = "fields and deny";
 }
 
-fn kib<const N: u64>() -> WrittenSize {
-    WrittenSize(N << 10)
+fn user_agent() -> List<RawField, 0, MAX_LIST> {
+    let name = FieldName::new("user-agent");
+    let field =
+        |name| RawField { name, max: Size::of::<2_047>(), status: Some(Status::FORBIDDEN), shadow: false };
+    List::of(name.into_iter().map(field)).unwrap_or_default()
 }
 
-fn user_agent() -> Vec<RawField> {
-    let (name, max) = ("user-agent".to_owned(), WrittenSize(2_047));
-    vec![RawField { name, max, status: Some(Whole(403)), shadow: false }]
-}
-
-fn singletons() -> Vec<String> {
-    ["content-length", "host", "authorization", "content-type"].map(str::to_owned).to_vec()
+fn singletons() -> List<FieldName, 0, MAX_LIST> {
+    let names = ["content-length", "host", "authorization", "content-type"];
+    List::of(names.into_iter().filter_map(FieldName::new)).unwrap_or_default()
 }
 
 /// Everything that can be enforced.
@@ -117,21 +144,16 @@ impl Config {
     /// From a JSON document; none at all means the defaults.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(if document.is_empty() { b"{}" } else { document })?;
-        let Whole(max_count) = raw.max_count;
-        if !(1..=MAX_COUNT).contains(&max_count) {
-            return Err(refuse(COUNT, format!("found {max_count}, accepted is 1 to {MAX_COUNT}")));
-        }
-        let shadow =
-            Shadowed::of(raw.shadow, &[COUNT, TOTAL, VALUE, SINGLETONS, CONTROL_BYTES], "fields and deny")?;
-        let fields = field_rules(&raw.fields, &shadow)?;
+        let shadow = raw.shadow;
+        let fields = field_rules(raw.fields, &shadow)?;
         let except =
             fields.iter().filter(|(_, rule)| !rule.shadow).filter_map(|(_, rule)| match &rule.check {
                 Check::Field { name, .. } => Some(name.clone()),
                 _ => None,
             });
-        let value = Check::Value { max: size(raw.max_value, 1, VALUE)?, except: except.collect() };
-        let count = Check::Count(usize::try_from(max_count).unwrap_or(usize::MAX));
-        let total = Check::Total(size(raw.max_total, 1, TOTAL)?);
+        let value = Check::Value { max: raw.max_value.length(), except: except.collect() };
+        let count = Check::Count(raw.max_count.length());
+        let total = Check::Total(raw.max_total.length());
         let mut general = vec![(COUNT, count), (TOTAL, total), (VALUE, value)];
         let names = singleton_names(&raw.singletons)?;
         if !names.is_empty() {
@@ -141,112 +163,78 @@ impl Config {
             general.push((CONTROL_BYTES, Check::ControlByte));
         }
         let general = general.into_iter().map(|(label, check)| {
-            let answer = Answer { label: label.to_owned(), status: STATUS };
+            let answer = Answer { label: label.to_owned(), status: Status::default().get() };
             (answer, Rule { check, shadow: shadow.holds(label) })
         });
-        let deny = deny_rules(&raw.deny, &shadow)?;
+        let deny = deny_rules(raw.deny, &shadow)?;
         let (answers, rules) = fields.into_iter().chain(general).chain(deny).unzip();
         Ok(Self { rules: Rules::new(rules), answers })
     }
 }
 
-fn field_rules(written: &[RawField], shadow: &Shadowed) -> Result<Vec<(Answer, Rule)>, ConfigError> {
-    at_most(written.len(), "fields")?;
+fn field_rules(
+    written: List<RawField, 0, MAX_LIST>,
+    shadow: &Shadow<Named>,
+) -> Result<Vec<(Answer, Rule)>, ConfigError> {
     let mut names = BTreeSet::new();
-    let rule = |(index, raw): (usize, &RawField)| {
-        let path = format!("fields[{index}]");
-        let name = field_name(&raw.name, &format!("{path}.name"))?;
+    let rule = |(index, raw): (usize, RawField)| {
+        let name = field_name(&raw.name);
         if !names.insert(name.clone()) {
-            return Err(twice(format!("{path}.name"), &raw.name));
+            return Err(twice(format!("fields[{index}].name"), raw.name.as_str()));
         }
         let label = format!("fields.{}", String::from_utf8_lossy(&name));
-        let answer = Answer { label, status: status(raw.status, &path)? };
-        let check = Check::Field { name, max: size(raw.max, 0, &format!("{path}.max"))? };
-        Ok((answer, Rule { check, shadow: shadow.all || raw.shadow }))
+        let answer = Answer { label, status: raw.status.unwrap_or_default().get() };
+        let check = Check::Field { name, max: raw.max.length() };
+        Ok((answer, Rule { check, shadow: shadow.is_all() || raw.shadow }))
     };
-    written.iter().enumerate().map(rule).collect()
+    written.into_iter().enumerate().map(rule).collect()
 }
 
-fn deny_rules(written: &[RawDeny], shadow: &Shadowed) -> Result<Vec<(Answer, Rule)>, ConfigError> {
-    at_most(written.len(), "deny")?;
+fn deny_rules(
+    written: List<RawDeny, 0, MAX_LIST>,
+    shadow: &Shadow<Named>,
+) -> Result<Vec<(Answer, Rule)>, ConfigError> {
     let mut names = BTreeSet::new();
-    let rule = |(index, raw): (usize, &RawDeny)| {
+    let rule = |(index, raw): (usize, RawDeny)| {
         let path = format!("deny[{index}]");
-        check_rule_name(&raw.name, &format!("{path}.name"))?;
-        if !names.insert(raw.name.clone()) {
-            return Err(twice(format!("{path}.name"), &raw.name));
+        let rule_name = raw.name.into_string();
+        if !names.insert(rule_name.clone()) {
+            return Err(twice(format!("{path}.name"), &rule_name));
         }
-        let name = field_name(&raw.header, &format!("{path}.header"))?;
         let pattern = Pattern::new(&raw.pattern).map_err(|invalid| {
             let problem = format!(
                 "found {:?}, accepted is a regular expression on bytes: {invalid}",
                 raw.pattern.chars().take(80).collect::<String>()
             );
-            refuse(format!("{path}.pattern"), problem)
+            ConfigError::new(format!("{path}.pattern"), problem)
         })?;
-        let answer = Answer { label: format!("deny.{}", raw.name), status: status(raw.status, &path)? };
-        let check = Check::Match { name, pattern };
-        Ok((answer, Rule { check, shadow: shadow.all || raw.shadow }))
+        let answer =
+            Answer { label: format!("deny.{rule_name}"), status: raw.status.unwrap_or_default().get() };
+        let check = Check::Match { name: field_name(&raw.header), pattern };
+        Ok((answer, Rule { check, shadow: shadow.is_all() || raw.shadow }))
     };
-    written.iter().enumerate().map(rule).collect()
+    written.into_iter().enumerate().map(rule).collect()
 }
 
-fn singleton_names(written: &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
-    at_most(written.len(), SINGLETONS)?;
+fn singleton_names(written: &[FieldName]) -> Result<Vec<Vec<u8>>, ConfigError> {
     let mut names = Vec::with_capacity(written.len());
     for (index, raw) in written.iter().enumerate() {
-        let path = format!("{SINGLETONS}[{index}]");
-        let name = field_name(raw, &path)?;
+        let name = field_name(raw);
         if names.contains(&name) {
-            return Err(twice(path, raw));
+            return Err(twice(format!("{SINGLETONS}[{index}]"), raw.as_str()));
         }
         names.push(name);
     }
     Ok(names)
 }
 
-fn field_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
-    let name = match name {
-        ":authority" | ":path" | ":method" => name.as_bytes().to_vec(),
-        _ => header_name(name, path)?,
-    };
-    Ok(if name == b":authority" { HOST.to_vec() } else { name })
+fn field_name(name: &FieldName) -> Vec<u8> {
+    let name = name.in_lower_case();
+    if name == b":authority" { HOST.to_vec() } else { name }
 }
 
-fn status(written: Option<Whole>, path: &str) -> Result<u16, ConfigError> {
-    match written.map(|Whole(status)| u16::try_from(status)) {
-        None => Ok(STATUS),
-        Some(Ok(status @ 400..=499)) if ![408, 409, 429].contains(&status) => Ok(status),
-        _ => {
-            let found = written.map_or(0, |Whole(status)| status);
-            let problem = format!(
-                "found {found}, accepted is 400 to 499 without 408, 409 and 429, on which clients repeat a request"
-            );
-            Err(refuse(format!("{path}.status"), problem))
-        }
-    }
-}
-
-fn size(WrittenSize(bytes): WrittenSize, least: u64, path: &str) -> Result<usize, ConfigError> {
-    usize::try_from(bytes)
-        .ok()
-        .filter(|_| (least..=MAX_SIZE).contains(&bytes))
-        .ok_or_else(|| refuse(path, format!("found {bytes}B, accepted is {least}B to 8MiB")))
-}
-
-fn at_most(found: usize, path: &str) -> Result<(), ConfigError> {
-    if found <= MAX_LIST {
-        return Ok(());
-    }
-    Err(refuse(path, format!("found {found} entries, accepted are at most {MAX_LIST}")))
-}
-
-fn twice(path: impl Into<String>, found: &str) -> ConfigError {
-    refuse(path, format!("found {found:?} a second time, accepted is each once"))
-}
-
-fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
-    ConfigError::new(path, problem)
+fn twice(path: String, found: &str) -> ConfigError {
+    ConfigError::new(path, format!("found {found:?} a second time, accepted is each once"))
 }
 
 /// The JSON Schema of the document.

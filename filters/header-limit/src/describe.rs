@@ -2,8 +2,10 @@
 
 use crate::config;
 use crate::filter::HeaderLimit;
+use crate::filter::{Counter, RuleCounter};
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, shadow_text, size_text};
+use tidegate_host::metrics::Metric;
 use tidegate_policy::headers::{Check, Rule};
 
 impl Describe for HeaderLimit {
@@ -24,6 +26,10 @@ impl Describe for HeaderLimit {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        [Counter::ALL, RuleCounter::ALL].concat()
     }
 }
 

@@ -1,14 +1,30 @@
 //! One request against the rules: which refuses, and which would have.
 
 use crate::answer::refusal;
-use crate::config::{Answer, Config};
+use crate::config::Config;
 use std::rc::Rc;
-use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
+use tidegate_host::{counters, rule_counters};
 
-const ADMITTED: usize = 0;
-const EACH: usize = 1;
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.header_limit." {
+        /// Requests that no rule refused.
+        Admitted = "admitted",
+    }
+}
+
+rule_counters! {
+    /// What is counted of each rule.
+    pub enum RuleCounter in "tidegate.header_limit." of "rule" behind Counter {
+        /// Requests that the rule refused.
+        Rejected = "rejected",
+        /// Requests that the rule would have refused, were it not in shadow mode.
+        Shadowed = "shadowed",
+    }
+}
 
 /// Limits on the number, size, repetition and content of request headers.
 #[derive(Debug)]
@@ -30,17 +46,14 @@ impl Plugin for HeaderLimit {
     }
 
     fn metrics(&self) -> Vec<String> {
-        let each = |what| {
-            let name = move |Answer { label, .. }: &Answer| format!("tidegate.header_limit.{what}.{label}");
-            self.config.answers.iter().map(name)
-        };
-        let admitted = "tidegate.header_limit.admitted".to_owned();
-        core::iter::once(admitted).chain(each("rejected")).chain(each("shadowed")).collect()
+        let labels: Vec<_> = self.config.answers.iter().map(|answer| &answer.label).collect();
+        RuleCounter::names(&labels)
     }
 }
 
 impl Filter for HeaderLimit {
     type Stream = HeaderLimitStream;
+    const STAGE: Stage = Stage::Judge;
 
     fn stream(&self) -> HeaderLimitStream {
         HeaderLimitStream { config: Rc::clone(&self.config) }
@@ -53,15 +66,15 @@ impl Stream for HeaderLimitStream {
         let headers = exchange.request_headers();
         let verdict = rules.judge(|| headers.iter());
         for rule in &verdict.shadowed {
-            exchange.count(EACH.saturating_add(rules.list().len()).saturating_add(*rule), 1);
+            exchange.count(RuleCounter::Shadowed.place(*rule, rules.list().len()), 1);
         }
         let refused = verdict.refusal.and_then(|breach| {
             let (rule, answer) = (rules.list().get(breach.rule)?, answers.get(breach.rule)?);
-            exchange.count(EACH.saturating_add(breach.rule), 1);
+            exchange.count(RuleCounter::Rejected.place(breach.rule, rules.list().len()), 1);
             Some(Flow::Reply(refusal(answer, &rule.check, &breach.found)))
         });
         refused.unwrap_or_else(|| {
-            exchange.count(ADMITTED, 1);
+            Counter::Admitted.count(exchange, 1);
             Flow::Continue
         })
     }

@@ -45,8 +45,7 @@ pub fn refusal(label: &str, why: Refusal<'_>) -> Reply {
     };
     let error =
         ErrorObject { message: &message, kind: "invalid_request_error", param: param.as_deref(), code };
-    Reply::error(status, error, format!("tidegate.input_limit.{label}"))
-        .with("x-should-retry", "false".to_owned())
+    Reply::error(status, error, format!("tidegate.input_limit.{label}")).never_retry()
 }
 
 fn param(why: Refusal<'_>) -> Option<String> {

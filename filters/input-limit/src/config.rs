@@ -2,16 +2,17 @@
 //! refused here, with its path, what was found and what is accepted. Everything has a default that protects.
 
 use std::collections::BTreeSet;
-use tidegate_host::config::{ConfigError, check_rule_name, parse};
+use tidegate_config::shadow::Shadow;
+use tidegate_config::text::MediaType;
+use tidegate_config::{ConfigError, parse};
 use tidegate_host::exchange::Exchange;
-use tidegate_host::notation::{Whole, WrittenSize};
-use tidegate_host::shadow::Shadowed;
 use tidegate_limits::when::When;
-use tidegate_policy::denied_text::Rules;
+use tidegate_policy::denied_text;
 use tidegate_policy::inference::{Class, Origin, Origins, Role};
 use tidegate_policy::prompt::{Denied, PromptLimits, Rule, Treatment};
 use written::{
-    DuplicateKeys, Exceed, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment, Unread, Unset,
+    DuplicateKeys, Exceed, Limit, Named, Raw, RawCharacters, RawDeny, RawLimits, RawRoles, RawTreatment,
+    Unread, Unset,
 };
 
 mod preset;
@@ -21,8 +22,7 @@ pub use preset::Preset;
 
 /// Of a body that is read: a VM has 1 GiB, for what has come, what is taken out, what is held and what goes on instead.
 const LARGEST_READ: u64 = 128 << 20;
-const LARGEST_BODY: u64 = 1 << 30;
-const MAX_RULES: usize = Rules::MAX;
+const MAX_RULES: usize = denied_text::Rules::MAX;
 
 /// The rules that have no name of their own, in the order in which they are counted.
 pub const LABELS: [&str; 30] = [
@@ -108,10 +108,8 @@ impl Config {
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let written = raw.limits();
-        at_most(raw.routes.len(), "routes")?;
-        at_most(raw.pass_content_types.len(), "pass_content_types")?;
         let duplicates = raw.duplicate_keys == DuplicateKeys::Allow;
-        let shadowed = Shadowed::of(raw.shadow, &LABELS, "deny")?;
+        let shadowed = raw.shadow;
         let mut routes = Vec::with_capacity(raw.routes.len());
         for (index, mut route) in raw.routes.into_iter().enumerate() {
             let path = format!("routes[{index}].");
@@ -121,23 +119,18 @@ impl Config {
             routes.push((when, limits));
         }
         let preset = raw.preset.unwrap_or_default();
-        let Whole(max_depth) = raw.max_depth.unwrap_or(Whole(preset.numbers().depth));
-        let max_depth = u8::try_from(max_depth).ok().filter(|depth| (1..=128).contains(depth));
-        let denied_names = names(&raw.deny)?;
+        let max_depth = raw.max_depth.map_or(preset.numbers().depth, |depth| depth.number());
         let shadow = LABELS.iter().map(|label| shadowed.holds(label));
-        let shadow = shadow.chain(raw.deny.iter().map(|rule| shadowed.all || rule.shadow)).collect();
+        let shadow = shadow.chain(raw.deny.iter().map(|rule| shadowed.is_all() || rule.shadow)).collect();
         Ok(Self {
             routes,
             limits: limits(written, true, duplicates, &shadowed, "")?,
-            max_depth: max_depth.ok_or_else(|| {
-                let found = raw.max_depth.map_or(0, |Whole(depth)| depth);
-                ConfigError::new("max_depth", format!("found {found}, accepted is 1 to 128"))
-            })?,
+            max_depth: u8::try_from(max_depth).unwrap_or(u8::MAX),
             exact_names: !raw.servers.is_empty() && !raw.servers.iter().any(|server| server.folds()),
             refuses_unread: raw.unread == Unread::Refuse,
             denied: denied(&raw.deny)?,
-            denied_names,
-            pass_content_types: media_types(raw.pass_content_types)?,
+            denied_names: names(&raw.deny)?,
+            pass_content_types: raw.pass_content_types.iter().map(in_lower_case).collect(),
             hold_headers: raw.hold_headers,
             shadow,
         })
@@ -215,15 +208,11 @@ fn limits(
     written: RawLimits,
     reads: bool,
     duplicate_keys: bool,
-    shadowed: &Shadowed,
+    shadowed: &Shadow<Named>,
     path: &str,
 ) -> Result<Limits, ConfigError> {
     let preset = written.preset.unwrap_or_default().numbers();
-    let body = written.max_body.map_or(preset.body, |WrittenSize(bytes)| bytes);
-    if !(1..=LARGEST_BODY).contains(&body) {
-        let problem = format!("found {body}B, accepted is 1B to 1GiB");
-        return Err(ConfigError::new(format!("{path}max_body"), problem));
-    }
+    let body = written.max_body.map_or(preset.body, |size| size.get());
     if reads && body > LARGEST_READ {
         let problem = format!(
             "found {body}B, accepted is 1B to 128MiB for bodies that are read, since several copies of one must fit \
@@ -231,8 +220,8 @@ fn limits(
         );
         return Err(ConfigError::new(format!("{path}max_body"), problem));
     }
-    let limit = |written: Option<Whole>, default: u32| {
-        Some(written.map_or(default, |Whole(number)| number)).filter(|number| *number > 0).map(u64::from)
+    let limit = |written: Limit, default: u32| {
+        Some(written.map_or(default, |number| number.number())).filter(|number| *number > 0).map(u64::from)
     };
     let tokens = written.max_completion_tokens;
     let prompt = PromptLimits {
@@ -274,10 +263,10 @@ fn roles(written: RawRoles) -> Vec<(Role, u64)> {
         (Role::Assistant, assistant),
         (Role::Tool, tool),
     ];
-    each.into_iter().filter_map(|(role, limit)| Some((role, u64::from(limit?.0)))).collect()
+    each.into_iter().filter_map(|(role, limit)| Some((role, limit?.get()))).collect()
 }
 
-fn classes(written: RawCharacters, preset: [Treatment; 4], shadowed: &Shadowed) -> [Treatment; 4] {
+fn classes(written: RawCharacters, preset: [Treatment; 4], shadowed: &Shadow<Named>) -> [Treatment; 4] {
     let RawCharacters { control, bidi, zero_width, private_use } = written;
     let [preset_control, preset_bidi, preset_zero_width, preset_private_use] = preset;
     let treatment = |written: Option<RawTreatment>, preset, label| match written.map_or(preset, Into::into) {
@@ -293,58 +282,36 @@ fn classes(written: RawCharacters, preset: [Treatment; 4], shadowed: &Shadowed) 
 }
 
 fn names(written: &[RawDeny]) -> Result<Vec<String>, ConfigError> {
-    at_most(written.len(), "deny")?;
     let mut seen = BTreeSet::new();
-    for (index, rule) in written.iter().enumerate() {
-        let path = format!("deny[{index}].name");
-        check_rule_name(&rule.name, &path)?;
-        if !seen.insert(&rule.name) {
-            return Err(ConfigError::new(
-                path,
-                format!("found {:?} twice, accepted is each once", rule.name),
-            ));
+    let name = |(index, rule): (usize, &RawDeny)| {
+        let name = rule.name.as_str().to_owned();
+        if seen.insert(name.clone()) {
+            return Ok(name);
         }
-    }
-    Ok(written.iter().map(|rule| rule.name.clone()).collect())
+        let problem = format!("found {name:?} twice, accepted is each once");
+        Err(ConfigError::new(format!("deny[{index}].name"), problem))
+    };
+    written.iter().enumerate().map(name).collect()
 }
 
 fn denied(written: &[RawDeny]) -> Result<Option<Denied>, ConfigError> {
     let patterns: Vec<&str> = written.iter().map(|rule| rule.pattern.as_str()).collect();
-    let rules = Rules::new(&patterns).map_err(|invalid| {
+    let rules = denied_text::Rules::new(&patterns).map_err(|invalid| {
         let found: String = patterns.get(invalid.index).unwrap_or(&"").chars().take(80).collect();
         let accepted = "accepted is a regular expression on text";
         let problem = format!("found {found:?}, {accepted}: {}", invalid.problem);
         ConfigError::new(format!("deny[{}].pattern", invalid.index), problem)
     })?;
-    let origins = written.iter().enumerate().map(|(index, rule)| origins(index, rule));
-    let denied = Denied::new(rules, origins.collect::<Result<_, _>>()?);
+    let origins = written.iter().map(|rule| match &rule.origins {
+        None => Origins::ALL,
+        Some(written) => Origins::of(written.iter().map(|origin| Origin::from(*origin))),
+    });
+    let denied = Denied::new(rules, origins.collect());
     Ok(Some(denied).filter(|_| !patterns.is_empty()))
 }
 
-fn origins(index: usize, rule: &RawDeny) -> Result<Origins, ConfigError> {
-    let Some(written) = &rule.origins else { return Ok(Origins::ALL) };
-    if written.is_empty() {
-        let problem = "found none, accepted is at least one, or no `in` at all";
-        return Err(ConfigError::new(format!("deny[{index}].in"), problem));
-    }
-    Ok(Origins::of(written.iter().map(|origin| Origin::from(*origin))))
-}
-
-fn media_types(written: Vec<String>) -> Result<Vec<Vec<u8>>, ConfigError> {
-    for (index, text) in written.iter().enumerate() {
-        let whole =
-            |(kind, sub): (&str, &str)| !kind.is_empty() && !sub.is_empty() && !sub.contains([';', '/', ' ']);
-        if !text.split_once('/').is_some_and(whole) {
-            let problem = format!("found {text:?}, accepted is a media type such as multipart/form-data");
-            return Err(ConfigError::new(format!("pass_content_types[{index}]"), problem));
-        }
-    }
-    Ok(written.into_iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect())
-}
-
-fn at_most(found: usize, path: &str) -> Result<(), ConfigError> {
-    let problem = || ConfigError::new(path, format!("found {found}, accepted are up to {MAX_RULES}"));
-    if found > MAX_RULES { Err(problem()) } else { Ok(()) }
+fn in_lower_case(media_type: &MediaType) -> Vec<u8> {
+    media_type.as_str().to_ascii_lowercase().into_bytes()
 }
 
 /// The JSON Schema of the document.

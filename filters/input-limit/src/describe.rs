@@ -2,8 +2,10 @@
 
 use crate::config::{self, Config, Limits, place_of};
 use crate::filter::InputLimit;
+use crate::filter::{Counter, RuleCounter};
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, size_text};
+use tidegate_host::metrics::Metric;
 use tidegate_policy::inference::Class;
 use tidegate_policy::prompt::{PromptLimits, Treatment};
 
@@ -38,6 +40,10 @@ impl Describe for InputLimit {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        [Counter::ALL, RuleCounter::ALL].concat()
     }
 }
 

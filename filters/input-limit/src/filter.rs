@@ -6,11 +6,12 @@ use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
 use crate::rewrite::{CHANGED, Mended, Tokens, mend};
 use std::rc::Rc;
-use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Filter, Flow, Stream};
+use tidegate_config::ConfigError;
+use tidegate_host::exchange::{Exchange, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::{Scan, ScanNeeds};
+use tidegate_host::{counters, rule_counters};
 use tidegate_policy::api::Api;
 use tidegate_policy::clamp::Inconsistent;
 use tidegate_policy::grpc::Messages;
@@ -18,10 +19,28 @@ use tidegate_policy::inference::{Member, Place, Suspect, TextSink, Value};
 use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Breach, Heard, Listener, PromptLimits, Rule, work};
 
-const NAMES: [&str; 3] = ["admitted", "stripped", "clamped"];
-const ADMITTED: usize = 0;
-const STRIPPED: usize = 1;
-const CLAMPED: usize = 2;
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.input_limit." {
+        /// Requests that no rule refused.
+        Admitted = "admitted",
+        /// Of these, requests from which characters were taken out.
+        Stripped = "stripped",
+        /// Of these, requests whose number of completion tokens was changed.
+        Clamped = "clamped",
+    }
+}
+
+rule_counters! {
+    /// What is counted of each rule: a key of the configuration, a class of `characters`, `content_type`, `content_encoding`,
+    /// `json`, or `deny.<name>`.
+    pub enum RuleCounter in "tidegate.input_limit." of "rule" behind Counter {
+        /// Requests that the rule refused.
+        Rejected = "rejected",
+        /// Requests that the rule would have refused or changed, were it not in shadow mode.
+        Shadowed = "shadowed",
+    }
+}
 
 /// Limits on what a request asks of a model.
 #[derive(Debug)]
@@ -61,16 +80,17 @@ impl Plugin for InputLimit {
     }
 
     fn metrics(&self) -> Vec<String> {
-        let labels = || (0..self.config.rules()).map(|place| self.config.label(place));
-        let own = NAMES.iter().map(|name| (*name).to_owned());
-        let rejected = labels().map(|label| format!("rejected.{label}"));
-        let shadowed = labels().map(|label| format!("shadowed.{label}"));
-        own.chain(rejected).chain(shadowed).map(|what| format!("tidegate.input_limit.{what}")).collect()
+        let labels: Vec<_> = (0..self.config.rules()).map(|place| self.config.label(place)).collect();
+        RuleCounter::names(&labels)
     }
 }
 
 impl Filter for InputLimit {
     type Stream = InputLimitStream;
+    const STAGE: Stage = Stage::Judge;
+    const SCANS: bool = true;
+    const HEARS_TEXT: bool = true;
+    const REWRITES: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         let Config { max_depth, exact_names, .. } = *self.config;
@@ -91,9 +111,6 @@ impl Filter for InputLimit {
 }
 
 impl Stream for InputLimitStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             return Flow::Continue;
@@ -185,7 +202,7 @@ impl Stream for InputLimitStream {
             }
         }
         self.state = State::Decided;
-        exchange.count(ADMITTED, 1);
+        Counter::Admitted.count(exchange, 1);
         Flow::Continue
     }
 
@@ -281,10 +298,10 @@ impl InputLimitStream {
                 }
             };
         if strips {
-            exchange.count(STRIPPED, 1);
+            Counter::Stripped.count(exchange, 1);
         }
         if clamps {
-            exchange.count(CLAMPED, 1);
+            Counter::Clamped.count(exchange, 1);
         }
         edits.into_iter().for_each(|edit| exchange.edit_request(edit));
         self.changed = note;
@@ -304,12 +321,12 @@ impl InputLimitStream {
             Refusal::ContentType => place_of("content_type"),
             Refusal::ContentEncoding => place_of("content_encoding"),
         };
-        let counted = NAMES.len().saturating_add(place);
-        if self.config.is_shadow(place) {
-            exchange.count(counted.saturating_add(self.config.rules()), 1);
+        let is_shadow = self.config.is_shadow(place);
+        let counter = if is_shadow { RuleCounter::Shadowed } else { RuleCounter::Rejected };
+        exchange.count(counter.place(place, self.config.rules()), 1);
+        if is_shadow {
             return None;
         }
-        exchange.count(counted, 1);
         self.state = State::Decided;
         Some(Flow::Reply(refusal(&self.config.label(place), why)))
     }

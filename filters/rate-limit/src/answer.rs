@@ -4,6 +4,7 @@
 use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
 use tidegate_policy::admission::{Undecided, Wait};
+use tidegate_policy::retry_hint;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -22,19 +23,19 @@ pub fn throttled(name: &str, text: &str, wait: Wait) -> Reply {
             let message = format!("This request is more than rate limit '{name}' ever admits: {text}.");
             let (kind, code) = ("invalid_request_error", "request_too_large");
             let error = ErrorObject { message: &message, kind, code, param: None };
-            Reply::error(413, error, details).with("x-should-retry", "false".to_owned())
+            Reply::error(413, error, details).never_retry()
         }
     }
 }
 
 /// 503: a limit could not be decided. A request that lost its races may come back in a second, one for which there
-/// is no room when there is; `random` spreads the crowd over one second more.
+/// is no room when there is, with a jitter of up to one second.
 pub fn undecided(why: Undecided, random: u64) -> Reply {
     let (reason, wait) = match why {
         Undecided::Contended => ("contended", SECOND),
         Undecided::Saturated { wait } => ("saturated", wait.max(SECOND)),
     };
-    let jitter = random.checked_rem(SECOND).unwrap_or(0);
+    let jitter = retry_hint::jitter(SECOND, random);
     let error = ErrorObject {
         message: "The rate limits could not be checked because too many requests came at once. Please try again.",
         kind: "server_error",

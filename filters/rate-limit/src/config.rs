@@ -1,8 +1,7 @@
 //! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be
 //! enforced is refused here, with its path, what was found and what is accepted.
 
-use tidegate_host::config::{ConfigError, FailureMode, parse};
-use tidegate_host::notation::{Whole, WrittenSize};
+use tidegate_config::{ConfigError, FailureMode, parse};
 use tidegate_limits::attempt::RetryHeaders;
 use tidegate_limits::charges::Rules;
 use tidegate_limits::client::ClientSources;
@@ -15,10 +14,6 @@ use written::{Raw, RawLimit};
 mod written;
 
 const PREFIX: Prefix = *b"tidegate.rl.";
-const MAX_MEMORY: u64 = 1 << 30;
-const DEFAULT_MEMORY: u64 = 16 << 20;
-const MAX_HELD: u32 = 65_536;
-const DEFAULT_HELD: u32 = 128;
 
 /// Everything that can be enforced.
 #[derive(Debug)]
@@ -43,19 +38,13 @@ impl Config {
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
-        let memory = raw.memory.map_or(DEFAULT_MEMORY, |WrittenSize(bytes)| bytes);
-        let table = Table::within(PREFIX, memory).filter(|_| memory <= MAX_MEMORY).ok_or_else(|| {
-            refuse("memory", format!("found {memory}B, accepted is {}B to 1GiB", Table::MIN_BYTES))
-        })?;
-        let max_held = raw.max_held.map_or(DEFAULT_HELD, |Whole(count)| count);
-        if !(1..=MAX_HELD).contains(&max_held) {
-            return Err(refuse("max_held", format!("found {max_held}, accepted is 1 to {MAX_HELD}")));
-        }
+        let table = Table::within(PREFIX, raw.memory.get());
+        let table = table.ok_or_else(|| ConfigError::new("memory", "found too little for a table"))?;
         let clients = ClientSources::new(raw.client, raw.address)?;
-        let written = raw.limits.into_iter().map(|limit| (RawLimit::into(limit), Unit::Requests)).collect();
+        let written = raw.limits.into_iter().map(|limit| (RawLimit::into(limit), Unit::Requests));
         Ok(Self {
             rules: Rules::new(written, clients, Exempt::new(raw.exempt)?, table)?,
-            max_held: usize::try_from(max_held).unwrap_or(usize::MAX),
+            max_held: raw.max_held.length(),
             hold_headers: raw.hold_headers,
             failure_mode: raw.failure_mode,
             headers_on_admitted: raw.headers_on_admitted,
@@ -63,10 +52,6 @@ impl Config {
             retry_headers: RetryHeaders::new(raw.retry_headers)?,
         })
     }
-}
-
-fn refuse(path: impl Into<String>, problem: impl Into<String>) -> ConfigError {
-    ConfigError::new(path, problem)
 }
 
 /// The JSON Schema of the document.

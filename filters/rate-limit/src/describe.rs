@@ -1,9 +1,10 @@
 //! What it will do, as it is configured, in plain words.
 
 use crate::config;
-use crate::filter::RateLimit;
+use crate::filter::{Counter, LimitCounter, RateLimit};
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS};
+use tidegate_host::metrics::Metric;
 use tidegate_limits::describe::sentences;
 use tidegate_policy::slots::Table;
 
@@ -25,5 +26,9 @@ impl Describe for RateLimit {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        [Counter::ALL, LimitCounter::ALL].concat()
     }
 }

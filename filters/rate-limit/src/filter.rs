@@ -13,11 +13,12 @@ use crate::answer::{throttled, undecided};
 use crate::config::Config;
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
-use tidegate_host::config::{ConfigError, FailureMode};
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_config::{ConfigError, FailureMode};
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
+use tidegate_host::{counters, rule_counters};
 use tidegate_limits::admission::{admit, refund};
 use tidegate_limits::attempt::{Return, cost_no_work};
 use tidegate_limits::charges::Later;
@@ -30,16 +31,37 @@ use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
 use tidegate_policy::timestamp::Timestamp;
 
-const ADMITTED: usize = 0;
-const THROTTLED: usize = 1;
-const SHADOWED: usize = 2;
-const DELAYED: usize = 3;
-const CONTENDED: usize = 4;
-const SATURATED: usize = 5;
-const EVICTED: usize = 6;
-const OVERFLOWED: usize = 7;
-const TOTALS: [&str; 8] =
-    ["admitted", "throttled", "shadowed", "delayed", "contended", "saturated", "evicted", "overflowed"];
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.rate_limit." {
+        /// Requests that all limits admitted, or that none applied to.
+        Admitted = "admitted",
+        /// Requests that a limit refused.
+        Throttled = "throttled",
+        /// Requests that a limit would have refused, were it not in shadow mode.
+        Shadowed = "shadowed",
+        /// Of those admitted, requests that were held until their turn came.
+        Delayed = "delayed",
+        /// Limits that could not be decided because sixteen races for a bucket were lost.
+        Contended = "contended",
+        /// Limits that could not be decided because there was no room for a newcomer.
+        Saturated = "saturated",
+        /// Clients forgotten that had spent part of their bucket; give it more `memory` if it grows.
+        Evicted = "evicted",
+        /// Newcomers that met a bucket which the newcomers of a full set of the table share.
+        Overflowed = "overflowed",
+    }
+}
+
+rule_counters! {
+    /// What is counted of each limit.
+    pub enum LimitCounter in "tidegate.rate_limit." of "limit" behind Counter {
+        /// Requests that this limit refused.
+        Throttled = "throttled",
+        /// Requests that this limit would have refused, were it not in shadow mode.
+        Shadowed = "shadowed",
+    }
+}
 
 const MAX_DEPTH: u8 = 64;
 
@@ -93,14 +115,15 @@ impl Plugin for RateLimit {
 
     fn metrics(&self) -> Vec<String> {
         let rules = &self.worker.config.rules;
-        let totals = TOTALS.iter().map(|what| format!("tidegate.rate_limit.{what}"));
-        let each = |what| rules.iter().map(move |rule| format!("tidegate.rate_limit.{what}.{}", rule.name));
-        totals.chain(each("throttled")).chain(each("shadowed")).collect()
+        LimitCounter::names(&rules.iter().map(|rule| &rule.name).collect::<Vec<_>>())
     }
 }
 
 impl Filter for RateLimit {
     type Stream = RateLimitStream;
+    const STAGE: Stage = Stage::Charge;
+    const SCANS: bool = true;
+    const SETS_ALARMS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         let needed = self.worker.config.rules.need_model();
@@ -123,9 +146,6 @@ impl Filter for RateLimit {
 }
 
 impl Stream for RateLimitStream {
-    const SCANS: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let due = self.worker.config.rules.due(exchange, one);
         self.later = due.later;
@@ -227,7 +247,7 @@ impl RateLimitStream {
             self.keep(exchange, ruling, now);
         }
         if self.later.is_empty() && self.is_limited {
-            exchange.count(ADMITTED, 1);
+            Counter::Admitted.count(exchange, 1);
         }
         self.go_on()
     }
@@ -247,7 +267,11 @@ impl RateLimitStream {
 
     fn go_on(&self) -> Flow {
         let waits = !self.later.is_empty() && self.worker.config.hold_headers;
-        if self.delayed_until.is_some() || waits { Flow::Hold } else { Flow::Continue }
+        match self.delayed_until {
+            Some(until) => Flow::HoldUntil(until),
+            None if waits => Flow::Hold,
+            None => Flow::Continue,
+        }
     }
 
     fn give_back(&self, exchange: &dyn Exchange) {
@@ -256,11 +280,10 @@ impl RateLimitStream {
 
     fn delay(&mut self, exchange: &dyn Exchange, until: Timestamp) {
         if self.delayed_until.is_none() {
-            exchange.count(DELAYED, 1);
+            Counter::Delayed.count(exchange, 1);
             self.worker.delayed.update(|count| count.saturating_add(1));
         }
         self.delayed_until = self.delayed_until.max(Some(until));
-        exchange.set_alarm(self.delayed_until);
     }
 
     fn end_delay(&mut self) {
@@ -289,17 +312,18 @@ impl Worker {
     /// Counts what the limits say; gives the answer, if they refuse.
     fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
-            exchange.count(SHADOWED, 1);
-            exchange.count(metric_of(self.config.rules.iter().len().saturating_add(*limit)), 1);
+            Counter::Shadowed.count(exchange, 1);
+            exchange.count(LimitCounter::Shadowed.place(*limit, self.config.rules.iter().len()), 1);
         }
         if ruling.evicted > 0 {
-            exchange.count(EVICTED, ruling.evicted);
+            Counter::Evicted.count(exchange, ruling.evicted);
         }
         if ruling.overflowed > 0 {
-            exchange.count(OVERFLOWED, ruling.overflowed);
+            Counter::Overflowed.count(exchange, ruling.overflowed);
         }
         if let Some(undecided) = ruling.undecided {
-            exchange.count(if undecided == Undecided::Contended { CONTENDED } else { SATURATED }, 1);
+            let contended = undecided == Undecided::Contended;
+            if contended { Counter::Contended } else { Counter::Saturated }.count(exchange, 1);
         }
         match (&ruling.refusal, ruling.undecided) {
             (Some(refusal), _) => Some(self.refuse(exchange, refusal, now)),
@@ -315,8 +339,8 @@ impl Worker {
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
         let Refusal { charge, wait, level } = refusal;
         let Some(rule) = self.config.rules.of(charge) else { return Flow::Continue };
-        exchange.count(THROTTLED, 1);
-        exchange.count(metric_of(charge.limit), 1);
+        Counter::Throttled.count(exchange, 1);
+        exchange.count(LimitCounter::Throttled.place(charge.limit, self.config.rules.iter().len()), 1);
         let told = match self.refused.try_borrow_mut() {
             Ok(mut refused) => refused.remember(refusal, now, exchange.random()),
             Err(_) => *wait,
@@ -338,10 +362,6 @@ fn cost_nothing(exchange: &dyn Exchange) -> bool {
     let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
     let may_be = status >= 400 || exchange.protocol() == Protocol::Grpc;
     may_be && exchange.fact(Fact::ResponseDetails).is_some_and(|details| cost_no_work(&details.0))
-}
-
-fn metric_of(place: usize) -> usize {
-    TOTALS.len().saturating_add(place)
 }
 
 #[cfg(test)]

@@ -5,16 +5,12 @@
 //! ours has given says all this already.
 
 use crate::accounts::Refusal;
-use core::time::Duration;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::reply::{ErrorObject, Reply};
+use tidegate_host::retry_after::{RetryAfter, SHOULD_RETRY};
 use tidegate_host::wait;
 use tidegate_limits::attempt;
 use tidegate_policy::retry_hint::{Asked, Hint};
-
-const MILLIS: &str = "retry-after-ms";
-const SECONDS: &str = "retry-after";
-const SHOULD_RETRY: &str = "x-should-retry";
 
 /// Whether clients retry an answer of this status.
 pub const fn is_retried(status: u16) -> bool {
@@ -44,12 +40,12 @@ impl Origin {
     pub fn of(exchange: &dyn Exchange) -> Self {
         let details = exchange.fact(Fact::ResponseDetails).map(|details| details.0).unwrap_or_default();
         let says = |name| exchange.response_header(name).is_some();
-        match () {
-            () if !details.starts_with(b"tidegate.") || !(says(MILLIS) || says(SHOULD_RETRY)) => {
-                Self::Cluster
-            }
-            () if attempt::is_refusal(&details) => Self::Refused,
-            () => Self::Replaced,
+        if !details.starts_with(b"tidegate.") || !(says("retry-after-ms") || says(SHOULD_RETRY)) {
+            Self::Cluster
+        } else if attempt::is_refusal(&details) {
+            Self::Refused
+        } else {
+            Self::Replaced
         }
     }
 }
@@ -62,18 +58,7 @@ pub fn wishes(exchange: &dyn Exchange) -> (Asked, bool) {
 
 /// Puts `hint` in the place of what the response says; but for its wait, if that is not to be read.
 pub fn tell(exchange: &dyn Exchange, asked: Asked, hint: Hint) {
-    if asked != Asked::Unreadable {
-        let wait = Duration::from_nanos(hint.wait);
-        let [millis, seconds] =
-            [1_000_000, 1_000_000_000].map(|unit| wait.as_nanos().div_ceil(unit).to_string());
-        exchange.set_response_header(MILLIS, &millis);
-        exchange.set_response_header(SECONDS, &seconds);
-    }
-    if !hint.should_retry {
-        exchange.set_response_header(SHOULD_RETRY, "false");
-    } else if exchange.response_headers().all(SHOULD_RETRY.as_bytes()).next().is_some() {
-        exchange.remove_response_header(SHOULD_RETRY);
-    }
+    RetryAfter::from(hint).set(exchange, asked != Asked::Unreadable);
 }
 
 /// What a retry gets that is not admitted: to stop. `wait` nanoseconds, at most 60 s, are for clients that do not.
@@ -96,7 +81,7 @@ pub fn refused(why: Refusal, wait: u64) -> Reply {
     };
     let error = ErrorObject { message, kind, code, param: None };
     let reply = Reply::error(status, error, format!("tidegate.retry_budget.{rule}"));
-    reply.retry_after(Duration::from_nanos(wait)).with(SHOULD_RETRY, "false".to_owned())
+    reply.retry_after(RetryAfter::after(wait).never())
 }
 
 #[cfg(test)]

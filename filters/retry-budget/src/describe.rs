@@ -1,9 +1,11 @@
 //! What it will do, as it is configured, in plain words.
 
 use crate::config::{self, Config};
+use crate::filter::Counter;
 use crate::filter::RetryBudget;
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, span_text};
+use tidegate_host::metrics::Metric;
 use tidegate_policy::{attempt, retry_budget};
 
 impl Describe for RetryBudget {
@@ -41,6 +43,10 @@ impl Describe for RetryBudget {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        Counter::ALL.to_vec()
     }
 }
 

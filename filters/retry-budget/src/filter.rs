@@ -12,8 +12,9 @@ use crate::config::Config;
 use crate::silent::Silent;
 use core::cell::Cell;
 use std::rc::Rc;
-use tidegate_host::config::{ConfigError, FailureMode};
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_config::{ConfigError, FailureMode};
+use tidegate_host::counters;
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::Reply;
@@ -23,26 +24,30 @@ use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::retry_hint::{Crowd, Hint};
 use tidegate_policy::timestamp::Timestamp;
 
-const FIRST_ATTEMPTS: usize = 0;
-const ATTEMPTS: usize = 1;
-const ADMITTED: usize = 2;
-const REFUSED: usize = 3;
-const UPSTREAM: usize = 4;
-const SHADOWED: usize = 5;
-const CONTENDED: usize = 6;
-const EVICTED: usize = 7;
-const RETURNS: usize = 8;
-const NAMES: [&str; 9] = [
-    "first_attempts",
-    "attempts",
-    "client_retries.admitted",
-    "client_retries.refused",
-    "upstream_retries",
-    "shadowed",
-    "contended",
-    "evicted",
-    "returns",
-];
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.retry_budget." {
+        /// Requests that are no retries, as far as can be told.
+        FirstAttempts = "first_attempts",
+        /// All attempts that were let through, Envoy's own retries included: divided by `first_attempts`, the retry
+        /// amplification.
+        Attempts = "attempts",
+        /// Retries of clients that a budget paid for.
+        RetriesAdmitted = "client_retries.admitted",
+        /// Retries of clients that were refused.
+        RetriesRefused = "client_retries.refused",
+        /// Retries of Envoy itself.
+        UpstreamRetries = "upstream_retries",
+        /// Retries that shadow mode let through.
+        Shadowed = "shadowed",
+        /// Budgets that could not be read because sixteen races for them were lost.
+        Contended = "contended",
+        /// Clients forgotten to make room for others; give it more `memory` if it grows.
+        Evicted = "evicted",
+        /// First attempts that took a voucher: returns of requests that another filter had refused.
+        Returns = "returns",
+    }
+}
 
 const MAX_DEPTH: u8 = 128;
 
@@ -94,12 +99,14 @@ impl Plugin for RetryBudget {
     }
 
     fn metrics(&self) -> Vec<String> {
-        NAMES.iter().map(|what| format!("tidegate.retry_budget.{what}")).collect()
+        Counter::names()
     }
 }
 
 impl Filter for RetryBudget {
     type Stream = RetryBudgetStream;
+    const STAGE: Stage = Stage::Effect;
+    const SCANS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
         self.worker.config.silent_retries.map(|_| ScanNeeds {
@@ -123,8 +130,6 @@ impl Filter for RetryBudget {
 }
 
 impl Stream for RetryBudgetStream {
-    const SCANS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         let worker = Rc::clone(&self.worker);
         let (config, headers) = (&worker.config, exchange.request_headers());
@@ -204,7 +209,7 @@ impl RetryBudgetStream {
         let allowance = match self.settle(exchange, voucher) {
             Ok(balance) => worker.count(exchange, balance),
             Err(_) if worker.config.shadow => {
-                exchange.count(SHADOWED, 1);
+                Counter::Shadowed.count(exchange, 1);
                 0
             }
             Err(why) => {
@@ -212,7 +217,7 @@ impl RetryBudgetStream {
                 return Flow::Reply(worker.refuse(exchange, why, attempt));
             }
         };
-        exchange.count(ATTEMPTS, 1);
+        Counter::Attempts.count(exchange, 1);
         self.bound(exchange, allowance);
         Flow::Continue
     }
@@ -221,9 +226,9 @@ impl RetryBudgetStream {
         let Config { budget, failure_mode, .. } = &self.worker.config;
         let (store, at) = (exchange.store(), exchange.now());
         if self.attempt == 0 {
-            exchange.count(FIRST_ATTEMPTS, 1);
+            Counter::FirstAttempts.count(exchange, 1);
             if voucher.is_some() {
-                exchange.count(RETURNS, 1);
+                Counter::Returns.count(exchange, 1);
             }
             self.paid = Paid::First { at, voucher };
             return Ok(self.accounts.deposit(store, budget, at));
@@ -231,7 +236,7 @@ impl RetryBudgetStream {
         let lenient = *failure_mode == FailureMode::Allow;
         let (balance, receipt) = self.accounts.withdraw(store, budget, at, lenient)?;
         self.paid = Paid::Retry { receipt };
-        exchange.count(ADMITTED, 1);
+        Counter::RetriesAdmitted.count(exchange, 1);
         Ok(balance)
     }
 
@@ -288,17 +293,17 @@ impl RetryBudgetStream {
 
 impl Worker {
     fn refuse(&self, exchange: &dyn Exchange, why: Refusal, attempt: u16) -> Reply {
-        exchange.count(REFUSED, 1);
+        Counter::RetriesRefused.count(exchange, 1);
         if why == Refusal::Contended {
-            exchange.count(CONTENDED, 1);
+            Counter::Contended.count(exchange, 1);
         }
         refused(why, self.hint(exchange, attempt, None).wait)
     }
 
     fn spend(&self, exchange: &dyn Exchange, accounts: &Accounts, retries: u32) {
         if retries > 0 {
-            exchange.count(UPSTREAM, retries);
-            exchange.count(ATTEMPTS, retries);
+            Counter::UpstreamRetries.count(exchange, retries);
+            Counter::Attempts.count(exchange, retries);
             let now = exchange.now();
             self.count(exchange, accounts.spend(exchange.store(), &self.config.budget, retries, now));
         }
@@ -319,10 +324,10 @@ impl Worker {
 
     fn count(&self, exchange: &dyn Exchange, balance: Balance) -> u32 {
         if balance.contended > 0 {
-            exchange.count(CONTENDED, balance.contended);
+            Counter::Contended.count(exchange, balance.contended);
         }
         if balance.evicted > 0 {
-            exchange.count(EVICTED, balance.evicted);
+            Counter::Evicted.count(exchange, balance.evicted);
         }
         balance.allowance
     }

@@ -1,41 +1,58 @@
 //! From the document as written to a rule that can be enforced. Everything has a default that protects.
 
 use serde::Deserialize;
-use tidegate_host::config::{ConfigError, parse};
-use tidegate_host::notation::{Whole, WrittenByteRate, WrittenSize, WrittenSpan};
+use tidegate_config::range::{ByteRate, Count, DAY, GIB, SECOND, Size, Span};
+use tidegate_config::{ConfigError, parse};
 use tidegate_policy::body_rate::{BodyRule, TinyChunks};
-
-const SECOND: u64 = 1_000_000_000;
-const DAY: u64 = 86_400 * SECOND;
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct Raw {
-    #[serde(default)]
+    /// How slowly a request body may arrive. A body that breaks one of these is answered 408.
     body: RawBody,
+    /// A body that arrives in chunks this small is answered 408: every chunk costs a worker as much as a large one.
+    #[serde(default = "usual_chunks")]
     tiny_chunks: Option<RawTinyChunks>,
-    #[serde(default)]
+    /// Hold each request until its body is complete, so that a slow one costs the upstream nothing. Needs
+    /// `allow_on_headers_stop_iteration: true` in Envoy's PluginConfig; without it every request with a body waits for
+    /// the 408.
     hold_headers: bool,
-    #[serde(default)]
+    /// Count slow bodies and answer none of them, to try out limits on live traffic.
     shadow: bool,
 }
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct RawBody {
-    grace: Option<WrittenSpan>,
-    min_rate: Option<WrittenByteRate>,
-    timeout: Option<WrittenSpan>,
+    /// How long a body may fall short of `min_rate`, at its beginning and in every pause. Raise it for clients on
+    /// connections that stall.
+    grace: Span<1, DAY, { 5 * SECOND }>,
+    /// The rate below which a body is too slow.
+    min_rate: ByteRate<1, GIB, 500>,
+    /// How long a whole body may take. Allow at least the size of the largest honest upload divided by `min_rate`.
+    timeout: Span<1, DAY, { 60 * SECOND }>,
 }
 
 #[derive(Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(deny_unknown_fields)]
 struct RawTinyChunks {
-    window: Whole,
-    min_average: WrittenSize,
+    /// The number of chunks over which their average size is taken.
+    window: Count<1, 65_536>,
+    /// The average size of a chunk below which a body is refused. `0B` turns the rule off.
+    min_average: Size<0, 65_536>,
+}
+
+fn usual_chunks() -> Option<RawTinyChunks> {
+    Some(RawTinyChunks::default())
+}
+
+impl Default for RawTinyChunks {
+    fn default() -> Self {
+        Self { window: Count::of::<64>(), min_average: Size::of::<16>() }
+    }
 }
 
 /// Everything that can be enforced.
@@ -53,41 +70,20 @@ impl Config {
     /// From a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let Raw { body, tiny_chunks, hold_headers, shadow } = parse(document)?;
-        let tiny = tiny_chunks.unwrap_or(RawTinyChunks { window: Whole(64), min_average: WrittenSize(16) });
+        let RawTinyChunks { window, min_average } = tiny_chunks.unwrap_or_default();
+        let min_average = u32::try_from(min_average.get()).unwrap_or(u32::MAX);
         Ok(Self {
             rule: BodyRule {
-                grace: span(body.grace, 5 * SECOND, "body.grace")?,
-                min_rate: within(
-                    u64::from(body.min_rate.map_or(500, |rate| rate.0)),
-                    1,
-                    1 << 30,
-                    "body.min_rate",
-                )?,
-                timeout: span(body.timeout, 60 * SECOND, "body.timeout")?,
-                tiny_chunks: Some(TinyChunks {
-                    window: within(u64::from(tiny.window.0), 1, 65_536, "tiny_chunks.window")?,
-                    min_average: within(tiny.min_average.0, 0, 65_536, "tiny_chunks.min_average")?,
-                })
-                .filter(|tiny| tiny.min_average > 0),
+                grace: body.grace.nanos(),
+                min_rate: body.min_rate.number(),
+                timeout: body.timeout.nanos(),
+                tiny_chunks: Some(TinyChunks { window: window.number(), min_average })
+                    .filter(|tiny| tiny.min_average > 0),
             },
             hold_headers,
             shadow,
         })
     }
-}
-
-fn span(written: Option<WrittenSpan>, default: u64, path: &str) -> Result<u64, ConfigError> {
-    let Some(WrittenSpan(span)) = written else { return Ok(default) };
-    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-    if !(1..=DAY).contains(&nanos) {
-        return Err(ConfigError::new(path, format!("found {span:?}, accepted is 1ms to 24h")));
-    }
-    Ok(nanos)
-}
-
-fn within(found: u64, least: u32, most: u32, path: &str) -> Result<u32, ConfigError> {
-    let number = u32::try_from(found).ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| ConfigError::new(path, format!("found {found}, accepted is {least} to {most}")))
 }
 
 /// The JSON Schema of the document.

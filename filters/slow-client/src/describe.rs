@@ -1,9 +1,11 @@
 //! What it will do, as it is configured, in plain words.
 
 use crate::config;
+use crate::filter::Counter;
 use crate::filter::SlowClient;
 use schemars::Schema;
 use tidegate_host::describe::{Describe, Description, HOLDS_HEADERS, shadow_text, span_text};
+use tidegate_host::metrics::Metric;
 
 impl Describe for SlowClient {
     fn describe(&self) -> Description {
@@ -34,5 +36,9 @@ impl Describe for SlowClient {
 
     fn schema() -> Schema {
         config::schema()
+    }
+
+    fn counters() -> Vec<Metric> {
+        Counter::ALL.to_vec()
     }
 }

@@ -3,17 +3,29 @@
 //! HTTP/2 Envoy's keepalive tells a silent client from one that is gone.
 
 use crate::config::Config;
-use tidegate_host::config::ConfigError;
-use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stream};
+use tidegate_config::ConfigError;
+use tidegate_host::counters;
+use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::body_rate::{BodyWatch, TooSlow};
 
-const NAMES: [&str; 5] =
-    ["admitted", "rejected.rate", "rejected.timeout", "rejected.tiny_chunks", "shadowed"];
-const ADMITTED: usize = 0;
-const SHADOWED: usize = 4;
+counters! {
+    /// What is counted.
+    pub enum Counter in "tidegate.slow_client." {
+        /// Request bodies that were complete in time.
+        Admitted = "admitted",
+        /// Requests answered 408 because their body came too slowly.
+        Rate = "rejected.rate",
+        /// Requests answered 408 because their body took too long.
+        Timeout = "rejected.timeout",
+        /// Requests answered 408 because their body came in chunks that were too small.
+        TinyChunks = "rejected.tiny_chunks",
+        /// Requests that shadow mode let go on.
+        Shadowed = "shadowed",
+    }
+}
 
 /// Answers 408 to bodies that trickle.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +48,14 @@ impl Plugin for SlowClient {
     }
 
     fn metrics(&self) -> Vec<String> {
-        NAMES.iter().map(|what| format!("tidegate.slow_client.{what}")).collect()
+        Counter::names()
     }
 }
 
 impl Filter for SlowClient {
     type Stream = SlowClientStream;
+    const STAGE: Stage = Stage::Watch;
+    const SETS_ALARMS: bool = true;
 
     fn stream(&self) -> SlowClientStream {
         SlowClientStream { config: self.config, watch: None }
@@ -49,8 +63,6 @@ impl Filter for SlowClient {
 }
 
 impl Stream for SlowClientStream {
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() || is_call(exchange) {
             return Flow::Continue;
@@ -78,7 +90,7 @@ impl Stream for SlowClientStream {
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         if self.watch.take().is_some() {
-            exchange.count(ADMITTED, 1);
+            Counter::Admitted.count(exchange, 1);
             exchange.set_alarm(None);
         }
         Flow::Continue
@@ -105,20 +117,20 @@ fn is_call(exchange: &dyn Exchange) -> bool {
 impl SlowClientStream {
     fn refuse(&mut self, exchange: &dyn Exchange, why: TooSlow) -> Flow {
         let rule = &self.config.rule;
-        let (metric, name, message) = match why {
+        let (counter, name, message) = match why {
             TooSlow::Rate => (
-                1,
+                Counter::Rate,
                 "rate",
                 format!("The request body came more slowly than {} bytes per second.", rule.min_rate),
             ),
             TooSlow::Timeout => {
                 let seconds = core::time::Duration::from_nanos(rule.timeout);
-                (2, "timeout", format!("The request body was not complete after {seconds:?}."))
+                (Counter::Timeout, "timeout", format!("The request body was not complete after {seconds:?}."))
             }
             TooSlow::TinyChunks => {
                 let least = rule.tiny_chunks.map_or(0, |tiny| tiny.min_average);
                 (
-                    3,
+                    Counter::TinyChunks,
                     "tiny_chunks",
                     format!("The request body came in chunks of less than {least} bytes on average."),
                 )
@@ -127,10 +139,10 @@ impl SlowClientStream {
         self.watch = None;
         exchange.set_alarm(None);
         if self.config.shadow {
-            exchange.count(SHADOWED, 1);
+            Counter::Shadowed.count(exchange, 1);
             return Flow::Keep;
         }
-        exchange.count(metric, 1);
+        counter.count(exchange, 1);
         let error = ErrorObject {
             message: &message,
             kind: "invalid_request_error",
@@ -257,7 +269,7 @@ mod tests {
         for (document, parts) in [
             (json!({ "body": { "grace": "0s" } }), ["body.grace", "0ns", "1ms"]),
             (json!({ "body": { "min_rate": "5B" } }), ["body.min_rate", "5B", "500B/s"]),
-            (json!({ "body": { "min_rate": "0B/s" } }), ["body.min_rate", "found 0", "1 to"]),
+            (json!({ "body": { "min_rate": "0B/s" } }), ["body.min_rate", "found 0B/s", "1B/s to 1GiB/s"]),
             (json!({ "body": { "speed": 1 } }), ["body.speed", "unknown field", "min_rate"]),
             (
                 json!({ "tiny_chunks": { "window": 0, "min_average": "1B" } }),

@@ -1,29 +1,32 @@
-//! What it will do: what each of its filters will.
+//! The composite for an operator: the sum of what its filters will do.
 
 use crate::filter::Tidegate;
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value};
-use tidegate_degradation::Degradation;
-use tidegate_header_limit::HeaderLimit;
 use tidegate_host::describe::{Describe, Description};
-use tidegate_input_limit::InputLimit;
-use tidegate_rate_limit::RateLimit;
-use tidegate_retry_budget::RetryBudget;
-use tidegate_slow_client::SlowClient;
+
+macro_rules! described {
+    ($($key:ident: $filter:path,)+) => {
+        fn parts(tidegate: &Tidegate) -> Vec<(&'static str, Description)> {
+            [$(part(tidegate.filters.$key.as_ref())),+].into_iter().flatten().collect()
+        }
+
+        fn holds(tidegate: &Tidegate) -> u64 {
+            [$(tidegate.filters.$key.as_ref().map_or(0, Describe::holds)),+].into_iter().max().unwrap_or(0)
+        }
+
+        fn properties() -> Map<String, Value> {
+            [$(property::<$filter>()),+].into_iter().collect()
+        }
+    };
+}
+
+tidegate_chain::each_http_filter!(described);
 
 impl Describe for Tidegate {
     fn describe(&self) -> Description {
-        let filters = &self.filters;
-        let parts = [
-            part(filters.header_limit.as_ref()),
-            part(filters.rate_limit.as_ref()),
-            part(filters.slow_client.as_ref()),
-            part(filters.input_limit.as_ref()),
-            part(filters.retry_budget.as_ref()),
-            part(filters.degradation.as_ref()),
-        ];
         let mut all = Description::default();
-        for (name, part) in parts.into_iter().flatten() {
+        for (name, part) in parts(self) {
             let of = |what: String| format!("{name}: {what}");
             all.rules.extend(part.rules.into_iter().map(of));
             all.keeps.extend(part.keeps.into_iter().map(|what| format!("for {name} {what}")));
@@ -35,24 +38,14 @@ impl Describe for Tidegate {
     }
 
     fn holds(&self) -> u64 {
-        self.filters.input_limit.as_ref().map_or(0, Describe::holds)
+        holds(self)
     }
 
     fn schema() -> Schema {
-        let properties: Map<String, Value> = [
-            property::<HeaderLimit>(),
-            property::<RateLimit>(),
-            property::<SlowClient>(),
-            property::<InputLimit>(),
-            property::<RetryBudget>(),
-            property::<Degradation>(),
-        ]
-        .into_iter()
-        .collect();
         json_schema!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
-            "properties": properties,
+            "properties": properties(),
             "additionalProperties": false,
             "minProperties": 1
         })
@@ -63,7 +56,7 @@ fn part<P: Describe>(filter: Option<&P>) -> Option<(&'static str, Description)> 
     filter.map(|filter| (P::ROOT_ID, filter.describe()))
 }
 
-/// With an `$id`, so that its references stay its own.
+/// The schema of a filter's document under its key. The `$id` keeps its references within itself.
 fn property<P: Describe>() -> (String, Value) {
     let mut schema = P::schema();
     schema.insert("$id".to_owned(), format!("{}.json", P::ROOT_ID).into());

@@ -1,8 +1,10 @@
-//! Every HTTP filter in one: one context, one read of the headers, one scan of the body for all that are configured.
+//! The composite: every HTTP filter in one module, so that all of them share one context, one read of the headers and one
+//! scan of the body.
 //!
-//! A request meets them in the order of [`parts`], as if each were a filter of its own in Envoy's chain, and its response
-//! in the opposite order. [`filter`]: the plugin. [`stream`]: who is asked when. [`view`]: what each sees of the exchange,
-//! [`own`]: what it has for itself. [`reply`]: how the answer of one passes the others.
+//! A request passes the filters in the order of the list, as if each were a filter of its own in Envoy's chain, and its
+//! response in the opposite order. [`filter`] is the plugin and [`parts`] its filters; [`stream`] decides which filter is
+//! called when; [`view`] is the exchange as one filter sees it, [`own`] what that filter does not share; [`reply`] passes
+//! the reply of one filter through those before it.
 
 #[cfg(feature = "describe")]
 pub mod describe;

@@ -1,29 +1,31 @@
-//! What a filter has for itself on one worker, though it shares all else with the others.
+//! The part of a worker that a filter of the composite does not share with the others: its metrics and its held requests.
 
 use core::cell::Cell;
 
-/// What a filter has for itself on one worker.
+/// One filter's own part of a worker.
 #[derive(Debug, Default)]
 pub struct Own {
-    /// Where its counters begin among those of all.
+    /// The place of the filter in the list, by which the messages of its workers find it.
+    pub place: u8,
+    /// The index of its first counter among those of all filters.
     pub counters: usize,
-    /// Where its gauges begin.
+    /// The index of its first gauge among those of all filters.
     pub gauges: usize,
-    /// Whether it asks for scans.
+    /// True if it asks for request bodies to be scanned.
     pub scans: bool,
-    /// How many requests it may hold.
+    /// The most requests that it may hold at a time.
     pub max_held: usize,
-    /// How many it holds.
+    /// The number of requests that it holds now.
     pub held: Cell<usize>,
 }
 
 impl Own {
-    /// Whether it may hold one request more.
+    /// Returns true if it may hold one more request.
     pub fn can_hold(&self) -> bool {
         self.held.get() < self.max_held
     }
 
-    /// It holds a request, or does not, after it did or did not.
+    /// Updates the number of held requests when the held state of one changes from `before` to `now`.
     pub fn hold(&self, before: bool, now: bool) {
         let others = self.held.get().saturating_sub(usize::from(before));
         self.held.set(others.saturating_add(usize::from(now)));

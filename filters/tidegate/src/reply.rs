@@ -1,8 +1,9 @@
-//! How the answer of one filter passes those that stand before it: they see it as a response on its way out, and what they
-//! set or take out is set or taken out of it.
+//! The reply of one filter as those before it see it: a response on its way to the client. The headers that they set or
+//! remove are set on the reply, or removed from it.
 
 use crate::view::View;
 use core::cell::RefCell;
+use tidegate_host::bodies::Response;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::protocol::Protocol;
@@ -12,7 +13,7 @@ use tidegate_host::scan::Scan;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 
-/// An answer, as one filter sees it.
+/// A reply, in the place of a response, as one filter sees it.
 pub struct ReplyView<'a> {
     view: View<'a>,
     headers: HeaderMap,
@@ -21,7 +22,7 @@ pub struct ReplyView<'a> {
 }
 
 impl<'a> ReplyView<'a> {
-    /// Of `reply`, in the place of the response that `view` would show.
+    /// Shows `reply` in the place of the response that `view` would show.
     pub fn new(view: View<'a>, reply: &'a mut Reply) -> Self {
         let status = (":status", reply.status.to_string());
         let headers = core::iter::once(&status).chain(&reply.headers);
@@ -104,6 +105,10 @@ impl Exchange for ReplyView<'_> {
         if let Ok(mut reply) = self.reply.try_borrow_mut() {
             reply.headers.retain(|(found, _)| *found != name);
         }
+    }
+
+    fn response(&self) -> Option<&Response> {
+        None
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

@@ -1,29 +1,27 @@
-//! Who is asked when, in one exchange.
+//! Decides which filter of the composite is called when, by its [`Stage`].
 //!
-//! As in a chain, a filter sees a request once those before it have let it go on. Three things are done better than a
-//! chain can: filters that wait for the whole body read it at the same time, not one after the other; one that only
-//! needs the body is asked at once although an earlier one delays the request; and limits on the model are charged when
-//! all else has been judged. What has effects beyond the request, and the watch over slow clients, begins when a chain
-//! would begin it.
+//! As in a chain, a filter sees a request after the filters before it have let the request go on. The composite improves
+//! on a chain in three ways: filters that wait for the whole body read it at the same time; a filter that only judges
+//! the body does so even if an earlier one delays the request; and limits on the model are charged after the request has
+//! been judged. Filters with effects beyond the request start when they would start in a chain.
 //!
-//! What filters change in the body is changed when that has come to its end, also where a delay holds it longer; a filter
-//! that only then has its turn changes nothing.
+//! Body edits are applied once, at the end of the body, even if a delay holds the request longer. A filter that sees the
+//! request only after that cannot edit the body.
 
 use crate::own::Own;
-use crate::parts::{
-    DEGRADATION, HEADER_LIMIT, INPUT_LIMIT, PARTS, Part, Parts, RATE_LIMIT, RETRY_BUDGET, SLOW_CLIENT,
-};
+use crate::parts::{PARTS, Parts, STAGES};
 use crate::reply::ReplyView;
 use crate::view::View;
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
-use tidegate_host::exchange::{Exchange, Flow, Stream};
+use tidegate_host::bodies::ResponseNeeds;
+use tidegate_host::exchange::{Exchange, Flow, Stage, Stream};
 use tidegate_host::reply::Reply;
 use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One exchange.
+/// The state of the composite in one exchange.
 #[derive(Debug)]
 pub struct TidegateStream {
     parts: Parts,
@@ -35,7 +33,7 @@ pub struct TidegateStream {
     has_response: bool,
 }
 
-/// How far a filter is.
+/// The progress of one filter in the exchange.
 #[derive(Debug, Default)]
 struct State {
     alarm: Cell<Option<Timestamp>>,
@@ -43,7 +41,7 @@ struct State {
     response: Turn,
 }
 
-/// What a filter does with a request, or with its response.
+/// The state of a request, or of its response, in one filter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn {
     has_come: bool,
@@ -56,18 +54,23 @@ enum Side {
     Response,
 }
 
-/// How far the request is.
+/// The progress of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
-    /// More is to come.
+    /// More of it will arrive.
     GoesOn,
-    /// It has come to its end, without a body.
+    /// It has ended without a body.
     Bare,
-    /// It has come to its end, with one.
+    /// It has ended with a body.
     Whole,
 }
 
 impl State {
+    /// Returns true if it holds the request until a time that it has set.
+    const fn delays(&self) -> bool {
+        self.request.holds && self.alarm.get().is_some()
+    }
+
     const fn turn(&mut self, side: Side) -> &mut Turn {
         match side {
             Side::Request => &mut self.request,
@@ -77,7 +80,7 @@ impl State {
 }
 
 impl TidegateStream {
-    /// With these parts.
+    /// Starts an exchange with these parts.
     pub fn new(parts: Parts, own: Rc<[Own; PARTS]>) -> Self {
         Self {
             parts,
@@ -92,10 +95,6 @@ impl TidegateStream {
 }
 
 impl Stream for TidegateStream {
-    const SCANS: bool = true;
-    const REWRITES: bool = true;
-    const SETS_ALARMS: bool = true;
-
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
         if !exchange.request_goes_on() {
             self.request = Request::Bare;
@@ -109,15 +108,16 @@ impl Stream for TidegateStream {
         if !exchange.request_goes_on() {
             self.request = Request::Whole;
         }
-        let answer = self.each(Side::Request, exchange, |part, view| part.request_body(view, arrived));
+        let answer = self.each(Side::Request, exchange, |part, view| part.on_request_body(view, arrived));
         self.close(Side::Request, exchange, answer)
     }
 
     fn on_request_end(&mut self, exchange: &dyn Exchange) -> Flow {
         self.request = Request::Whole;
-        let answer = AT_END.into_iter().find_map(|place| {
+        let answer = at_end().find_map(|place| {
             let has_come = self.states.get(place)?.request.has_come;
-            has_come.then(|| self.ask(place, Side::Request, exchange, |part, view| part.request_end(view)))?
+            has_come
+                .then(|| self.ask(place, Side::Request, exchange, |part, view| part.on_request_end(view)))?
         });
         let answer = answer.or_else(|| self.advance(exchange));
         self.edits.take().into_iter().for_each(|edit| exchange.edit_request(edit));
@@ -133,9 +133,20 @@ impl Stream for TidegateStream {
             if answer.is_none() && state.alarm.get().is_some_and(|at| at <= now) {
                 state.alarm.set(None);
                 let own = if state.response.has_come { Side::Response } else { Side::Request };
-                answer = self.ask(place, own, exchange, |part, view| part.alarm(view));
+                answer = self.ask(place, own, exchange, |part, view| part.on_alarm(view));
             }
         }
+        let answer = answer.or_else(|| self.advance(exchange)).or_else(|| self.retreat(exchange));
+        self.close(side, exchange, answer)
+    }
+
+    fn on_ring(&mut self, exchange: &dyn Exchange) -> Flow {
+        let side = if self.holds(Side::Response) { Side::Response } else { Side::Request };
+        let answer = (0..PARTS).find_map(|place| {
+            let state = self.states.get(place).filter(|state| state.request.has_come)?;
+            let own = if state.response.has_come { Side::Response } else { Side::Request };
+            self.ask(place, own, exchange, |part, view| part.on_ring(view))
+        });
         let answer = answer.or_else(|| self.advance(exchange)).or_else(|| self.retreat(exchange));
         self.close(side, exchange, answer)
     }
@@ -147,13 +158,13 @@ impl Stream for TidegateStream {
     }
 
     fn on_response_body(&mut self, exchange: &dyn Exchange, arrived: usize) -> Flow {
-        let answer = self.each(Side::Response, exchange, |part, view| part.response_body(view, arrived));
+        let answer = self.each(Side::Response, exchange, |part, view| part.on_response_body(view, arrived));
         let answer = answer.or_else(|| self.retreat(exchange));
         self.close(Side::Response, exchange, answer)
     }
 
     fn on_response_end(&mut self, exchange: &dyn Exchange) -> Flow {
-        let answer = self.each(Side::Response, exchange, |part, view| part.response_end(view));
+        let answer = self.each(Side::Response, exchange, |part, view| part.on_response_end(view));
         let answer = answer.or_else(|| self.retreat(exchange));
         self.close(Side::Response, exchange, answer)
     }
@@ -161,7 +172,7 @@ impl Stream for TidegateStream {
     fn wants_scan(&self) -> bool {
         let states = self.states.iter().zip(self.own.iter()).enumerate();
         states.filter(|(_, (_, own))| own.scans).any(|(place, (state, _))| {
-            !state.request.has_come || self.parts.get(place).is_some_and(Part::wants)
+            !state.request.has_come || self.parts.get(place).is_some_and(<dyn Stream>::wants_scan)
         })
     }
 
@@ -169,10 +180,16 @@ impl Stream for TidegateStream {
         self.parts.text_sink()
     }
 
+    fn reads_response(&self) -> ResponseNeeds {
+        let states = self.states.iter().enumerate().filter(|(_, state)| state.request.has_come);
+        let parts = states.filter_map(|(place, _)| self.parts.get(place));
+        parts.map(<dyn Stream>::reads_response).fold(ResponseNeeds::NONE, ResponseNeeds::and)
+    }
+
     fn on_gone(&mut self, exchange: &dyn Exchange) {
         for place in 0..PARTS {
             self.ask(place, Side::Request, exchange, |part, view| {
-                part.gone(view);
+                part.on_gone(view);
                 Flow::Continue
             });
         }
@@ -180,7 +197,7 @@ impl Stream for TidegateStream {
 }
 
 impl TidegateStream {
-    /// Shows the request to those whose turn has come; gives the answer of one that has one.
+    /// Shows the request to each filter whose turn has come, until one replies; returns that reply.
     fn advance(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
         (0..PARTS).find_map(|place| {
             if !self.may_see_request(place) {
@@ -189,33 +206,37 @@ impl TidegateStream {
             self.states.get_mut(place)?.request.has_come = true;
             let (arrived, request) = (self.arrived, self.request);
             self.request = if request == Request::Bare { request } else { Request::GoesOn };
-            let answer = self.ask(place, Side::Request, exchange, |part, view| part.request_headers(view));
+            let answer = self.ask(place, Side::Request, exchange, |part, view| part.on_request_headers(view));
             self.request = request;
             let late = (answer.is_none() && (arrived > 0 || request == Request::Whole)).then_some(());
             let answer = answer.or_else(|| {
                 late?;
-                self.ask(place, Side::Request, exchange, |part, view| part.request_body(view, arrived))
+                self.ask(place, Side::Request, exchange, |part, view| part.on_request_body(view, arrived))
             });
             answer.or_else(|| {
                 late.filter(|()| request == Request::Whole)?;
-                self.ask(place, Side::Request, exchange, |part, view| part.request_end(view))
+                self.ask(place, Side::Request, exchange, |part, view| part.on_request_end(view))
             })
         })
     }
 
     fn may_see_request(&self, place: usize) -> bool {
-        let state = |place: usize| self.states.get(place);
-        let holds = |place: usize| state(place).is_some_and(|state| state.request.holds);
-        let delays = holds(RATE_LIMIT) && state(RATE_LIMIT).is_some_and(|state| state.alarm.get().is_some());
-        let turn = match place {
-            SLOW_CLIENT => !delays,
-            RETRY_BUDGET.. => !(0..place).any(holds),
-            _ => true,
+        let (Some(stage), Some(own)) = (STAGES.get(place), self.states.get(place)) else { return false };
+        let is_free = match stage {
+            Stage::Judge | Stage::Charge => true,
+            Stage::Watch => {
+                !self.before(place).any(|(stage, state)| *stage == Stage::Charge && state.delays())
+            }
+            Stage::Effect => !self.before(place).any(|(_, state)| state.request.holds),
         };
-        turn && state(place).is_some_and(|state| !state.request.has_come)
+        is_free && !own.request.has_come
     }
 
-    /// Shows the response to those whose turn has come, from the last filter to the first.
+    fn before(&self, place: usize) -> impl Iterator<Item = (&Stage, &State)> {
+        STAGES.iter().zip(&self.states).take(place)
+    }
+
+    /// Shows the response to each filter whose turn has come, from the last to the first.
     fn retreat(&mut self, exchange: &dyn Exchange) -> Option<Flow> {
         let reached = if self.has_response { PARTS } else { 0 };
         for place in (0..reached).rev() {
@@ -223,7 +244,7 @@ impl TidegateStream {
             if state.request.has_come && !state.response.has_come {
                 state.response.has_come = true;
                 let answer =
-                    self.ask(place, Side::Response, exchange, |part, view| part.response_headers(view));
+                    self.ask(place, Side::Response, exchange, |part, view| part.on_response_headers(view));
                 if answer.is_some() {
                     return answer;
                 }
@@ -235,13 +256,13 @@ impl TidegateStream {
         None
     }
 
-    /// Asks those who have seen a request, in their order, or its response, in the opposite order and up to one that
-    /// holds it.
+    /// Calls each filter that has seen the request, in the order of the list; or its response, in the opposite order and
+    /// up to a filter that holds it.
     fn each(
         &mut self,
         side: Side,
         exchange: &dyn Exchange,
-        mut question: impl FnMut(&mut dyn Part, &View<'_>) -> Flow,
+        mut question: impl FnMut(&mut dyn Stream, &View<'_>) -> Flow,
     ) -> Option<Flow> {
         for step in 0..PARTS {
             let place =
@@ -260,13 +281,13 @@ impl TidegateStream {
         None
     }
 
-    /// Asks the filter at `place`; gives its answer, if it has one, as those before it let it out.
+    /// Calls the filter at `place`; returns its reply, if it has one, as the filters before it let it pass.
     fn ask(
         &mut self,
         place: usize,
         side: Side,
         whole: &dyn Exchange,
-        question: impl FnOnce(&mut dyn Part, &View<'_>) -> Flow,
+        question: impl FnOnce(&mut dyn Stream, &View<'_>) -> Flow,
     ) -> Option<Flow> {
         let (part, state, own) = (self.parts.at(place)?, self.states.get(place)?, self.own.get(place)?);
         let request_goes_on = self.request == Request::GoesOn;
@@ -276,6 +297,10 @@ impl TidegateStream {
             Flow::Keep => return None,
             Flow::Reply(reply) => return Some(self.pass_out(place, whole, reply)),
             Flow::Hold => true,
+            Flow::HoldUntil(at) => {
+                state.alarm.set(Some(at));
+                true
+            }
             Flow::Continue => false,
         };
         let turn = self.states.get_mut(place)?.turn(side);
@@ -286,7 +311,7 @@ impl TidegateStream {
         None
     }
 
-    /// The answer of the filter at `place`, as those before it let it out.
+    /// Passes the reply of the filter at `place` through the filters before it.
     fn pass_out(&mut self, place: usize, whole: &dyn Exchange, mut reply: Reply) -> Flow {
         for outer in (0..place).rev() {
             let (Some(part), Some(state), Some(own)) =
@@ -297,7 +322,7 @@ impl TidegateStream {
             if state.request.has_come && !state.response.has_come {
                 let view =
                     View { whole, own, alarm: &state.alarm, request_goes_on: false, edits: &self.edits };
-                part.response_headers(&ReplyView::new(view, &mut reply));
+                part.on_response_headers(&ReplyView::new(view, &mut reply));
             }
         }
         Flow::Reply(reply)
@@ -316,12 +341,17 @@ impl TidegateStream {
     }
 }
 
-/// The order at the end of a request: what it asks is judged before it is charged to limits on its model.
-const AT_END: [usize; PARTS] =
-    [HEADER_LIMIT, SLOW_CLIENT, INPUT_LIMIT, RATE_LIMIT, RETRY_BUDGET, DEGRADATION];
-
-const _: () =
-    assert!(INPUT_LIMIT < RETRY_BUDGET && RATE_LIMIT < SLOW_CLIENT, "the order that the turns assume");
+/// The order in which filters see the end of a request: those that judge it before those that charge for it, and both before
+/// those that have an effect beyond it.
+fn at_end() -> impl Iterator<Item = usize> {
+    let turn = |stage: &Stage| match stage {
+        Stage::Judge | Stage::Watch => 0,
+        Stage::Charge => 1,
+        Stage::Effect => 2,
+    };
+    let of = move |now: i32| (0..PARTS).filter(move |place| STAGES.get(*place).map(turn) == Some(now));
+    (0..3).flat_map(of)
+}
 
 #[cfg(test)]
 mod tests;

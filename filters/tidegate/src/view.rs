@@ -1,30 +1,32 @@
-//! What one filter sees of an exchange that it shares: the same facts, and alarms and counters of its own.
+//! An exchange as one filter of the composite sees it: the facts are shared, its alarm and its metrics are its own.
 
 use crate::own::Own;
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
+use tidegate_host::bodies::Response;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::Scan;
 use tidegate_host::store::Store;
+use tidegate_host::task::{PartWorkers, StreamId, WorkerId, Workers};
 use tidegate_policy::api::Dialect;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One filter's view.
+/// The view of one filter.
 pub struct View<'a> {
-    /// What all share.
+    /// The exchange that all filters share.
     pub whole: &'a dyn Exchange,
-    /// What it has for itself.
+    /// The filter's own part of the worker.
     pub own: &'a Own,
-    /// Its alarm.
+    /// The filter's alarm.
     pub alarm: &'a Cell<Option<Timestamp>>,
-    /// Whether more of the request is to come, as it has been told.
+    /// True if the filter has yet to see the end of the request.
     pub request_goes_on: bool,
-    /// What is to be changed in the request's body, by all of them.
+    /// The edits of the request's body, by all filters.
     pub edits: &'a RefCell<Vec<Edit>>,
 }
 
@@ -67,6 +69,34 @@ impl Proxy for View<'_> {
 
     fn set_gauge(&self, gauge: usize, value: u64) {
         self.whole.set_gauge(self.own.gauges.saturating_add(gauge), value);
+    }
+
+    fn stream(&self) -> Option<StreamId> {
+        self.whole.stream()
+    }
+
+    fn workers(&self) -> &dyn Workers {
+        self
+    }
+}
+
+impl View<'_> {
+    fn of_part(&self) -> PartWorkers<'_> {
+        PartWorkers { whole: self.whole.workers(), place: self.own.place }
+    }
+}
+
+impl Workers for View<'_> {
+    fn id(&self) -> Option<WorkerId> {
+        self.of_part().id()
+    }
+
+    fn wake(&self, worker: WorkerId, message: &[u8]) -> bool {
+        self.of_part().wake(worker, message)
+    }
+
+    fn tick_by(&self, at: Timestamp) {
+        self.of_part().tick_by(at);
     }
 }
 
@@ -147,6 +177,10 @@ impl Exchange for View<'_> {
 
     fn remove_response_header(&self, name: &'static str) {
         self.whole.remove_response_header(name);
+    }
+
+    fn response(&self) -> Option<&Response> {
+        self.whole.response()
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

@@ -1,4 +1,4 @@
-//! Host calls, counted as the adapter makes them: what holds for a whole callback is asked once in it.
+//! Counts host calls as the adapter makes them: a fact that holds for a whole callback is read once in it.
 
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ impl Calls {
         self.made.get()
     }
 
-    /// Makes one.
+    /// Counts a host call.
     pub fn make(&self) {
         self.made.set(self.made.get().saturating_add(1));
     }

@@ -2,6 +2,7 @@
 
 use super::FakeProxy;
 use super::calls::Once;
+use crate::bodies::{Bodies, Response};
 use crate::exchange::{Exchange, Fact, FactValue, Filter, Flow, Stream};
 use crate::headers::HeaderMap;
 use crate::plugin::Proxy;
@@ -31,7 +32,7 @@ pub struct FakeExchange<'a> {
     arrived: Vec<u8>,
     held: RefCell<Vec<u8>>,
     facts: BTreeMap<Fact, FactValue>,
-    scan: Option<Scan>,
+    bodies: Bodies,
     edits: RefCell<Vec<Edit>>,
 }
 
@@ -49,7 +50,7 @@ impl<'a> FakeExchange<'a> {
             arrived: Vec::new(),
             held: RefCell::default(),
             facts: BTreeMap::new(),
-            scan: None,
+            bodies: Bodies::default(),
             edits: RefCell::default(),
         }
     }
@@ -64,16 +65,12 @@ impl<'a> FakeExchange<'a> {
     ) -> Flow {
         self.arrive(chunk);
         self.request_goes_on.set(!end);
-        if self.scan.is_none() {
-            self.scan = filter.scan().map(|needs| Scan::new(needs, self.fingerprinter()));
-        }
-        if let Some(scan) = &mut self.scan {
+        let needs = (filter.scan(), self.proxy.fingerprinter());
+        let bytes = || {
             self.proxy.calls.ask(Once::Arrived);
-            scan.feed(chunk, stream.text_sink());
-            if end {
-                scan.finish(stream.text_sink());
-            }
-        }
+            self.arrived.as_slice()
+        };
+        self.bodies.read_request(needs, stream, bytes, end);
         match stream.on_request_body(self, chunk.len()) {
             Flow::Reply(reply) => Flow::Reply(reply),
             flow if !end => flow,
@@ -101,6 +98,62 @@ impl<'a> FakeExchange<'a> {
         self.know(Fact::ResponseStatus, &status.unwrap_or(0_u64).to_le_bytes());
         self.arrived.clear();
         self.held.borrow_mut().clear();
+    }
+
+    /// As [`respond`](Self::respond), handed to `stream` as the adapter does.
+    pub fn begin_response<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        headers: &[(&str, &str)],
+        goes_on: bool,
+    ) -> Flow {
+        self.proxy.calls.begin();
+        self.respond(headers);
+        self.response_goes_on.set(goes_on);
+        let headers = || {
+            self.proxy.calls.ask(Once::ResponseHeaders);
+            &self.answer
+        };
+        self.bodies.begin_response(stream, Protocol::of(&self.headers), headers);
+        let flow = stream.on_response_headers(self);
+        self.bodies.narrow(stream);
+        flow
+    }
+
+    /// A chunk of the response's body comes, the last one unless it `goes_on`: read and handed to `stream` as the adapter
+    /// does.
+    pub fn send<S: Stream>(&mut self, stream: &mut S, chunk: &[u8], goes_on: bool) -> Flow {
+        self.proxy.calls.begin();
+        self.arrive(chunk);
+        self.response_goes_on.set(goes_on);
+        let bytes = || {
+            self.proxy.calls.ask(Once::Arrived);
+            self.arrived.as_slice()
+        };
+        self.bodies.read_response(chunk.len(), bytes, !goes_on);
+        let flow = match stream.on_response_body(self, chunk.len()) {
+            Flow::Reply(reply) => Flow::Reply(reply),
+            flow if goes_on => flow,
+            flow => Some(stream.on_response_end(self)).filter(|end| *end != Flow::Keep).unwrap_or(flow),
+        };
+        self.bodies.narrow(stream);
+        flow
+    }
+
+    /// The response ends with these trailers, as the adapter tells `stream`.
+    pub fn end_response<S: Stream>(&mut self, stream: &mut S, trailers: &[(&str, &str)]) -> Flow {
+        self.proxy.calls.begin();
+        self.trail(trailers);
+        self.response_goes_on.set(false);
+        self.bodies.read_response(0, || &[], true);
+        let trailers = || {
+            self.proxy.calls.make();
+            &self.trailers
+        };
+        self.bodies.end_response(trailers);
+        let flow = stream.on_response_end(self);
+        self.bodies.narrow(stream);
+        flow
     }
 
     /// The response ends with these trailers.
@@ -167,7 +220,7 @@ impl Exchange for FakeExchange<'_> {
     }
 
     fn scan(&self) -> Option<&Scan> {
-        self.scan.as_ref()
+        self.bodies.scan()
     }
 
     fn held(&self) -> Vec<u8> {
@@ -215,6 +268,10 @@ impl Exchange for FakeExchange<'_> {
     fn remove_response_header(&self, name: &'static str) {
         self.proxy.calls.make();
         self.response.borrow_mut().insert(name.to_owned(), None);
+    }
+
+    fn response(&self) -> Option<&Response> {
+        self.bodies.response()
     }
 
     fn fact(&self, fact: Fact) -> Option<FactValue> {

@@ -3,12 +3,16 @@
 use crate::store::{Store, Version};
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 type Entry = (Vec<u8>, u32);
 
-/// A store in one map.
+/// A store in one map; a clone of it is the same store, as another worker sees it.
+#[derive(Clone, Debug, Default)]
+pub struct FakeStore(Rc<Inner>);
+
 #[derive(Debug, Default)]
-pub struct FakeStore {
+struct Inner {
     entries: RefCell<BTreeMap<Vec<u8>, Entry>>,
     writes: Cell<u32>,
     rival: RefCell<Option<Rival>>,
@@ -26,51 +30,51 @@ struct Rival {
 impl FakeStore {
     /// The next `times` swaps of `key` lose: a rival writes `value` there just before.
     pub fn lose_swap_of(&self, key: &[u8], times: usize, value: &[u8]) {
-        *self.rival.borrow_mut() = Some(Rival { key: key.to_vec(), times, value: value.to_vec() });
+        *self.0.rival.borrow_mut() = Some(Rival { key: key.to_vec(), times, value: value.to_vec() });
     }
 
     /// How often it was read.
     pub fn loads(&self) -> u32 {
-        self.loads.get()
+        self.0.loads.get()
     }
 
     /// How often a write was tried.
     pub fn swaps(&self) -> u32 {
-        self.swaps.get()
+        self.0.swaps.get()
     }
 
     /// The bytes of an entry; none if it is absent.
     pub fn load_entry(&self, key: &[u8]) -> Vec<u8> {
-        self.entries.borrow().get(key).map(|(value, _)| value.clone()).unwrap_or_default()
+        self.0.entries.borrow().get(key).map(|(value, _)| value.clone()).unwrap_or_default()
     }
 
     /// How many entries there are.
     pub fn entries(&self) -> usize {
-        self.entries.borrow().len()
+        self.0.entries.borrow().len()
     }
 
     fn write(&self, key: &[u8], value: &[u8]) {
-        self.writes.set(self.writes.get().wrapping_add(1));
-        self.entries.borrow_mut().insert(key.to_vec(), (value.to_vec(), self.writes.get()));
+        self.0.writes.set(self.0.writes.get().wrapping_add(1));
+        self.0.entries.borrow_mut().insert(key.to_vec(), (value.to_vec(), self.0.writes.get()));
     }
 }
 
 impl Store for FakeStore {
     fn load(&self, key: &[u8]) -> Option<(Vec<u8>, Version)> {
-        self.loads.set(self.loads.get().wrapping_add(1));
-        self.entries.borrow().get(key).map(|(value, version)| (value.clone(), Version(*version)))
+        self.0.loads.set(self.0.loads.get().wrapping_add(1));
+        self.0.entries.borrow().get(key).map(|(value, version)| (value.clone(), Version(*version)))
     }
 
     fn swap(&self, key: &[u8], value: &[u8], expected: Option<Version>) -> bool {
-        self.swaps.set(self.swaps.get().wrapping_add(1));
-        if let Some(rival) = self.rival.borrow_mut().as_mut().filter(|rival| rival.key == key)
+        self.0.swaps.set(self.0.swaps.get().wrapping_add(1));
+        if let Some(rival) = self.0.rival.borrow_mut().as_mut().filter(|rival| rival.key == key)
             && let Some(left) = rival.times.checked_sub(1)
         {
             rival.times = left;
             self.write(key, &rival.value);
             return false;
         }
-        let found = self.entries.borrow().get(key).map(|(_, version)| Version(*version));
+        let found = self.0.entries.borrow().get(key).map(|(_, version)| Version(*version));
         if found == expected {
             self.write(key, value);
         }

@@ -1,6 +1,6 @@
-//! Whose fault an error is that stands in an answer of status 200: the HTTP status that it would have had says it, be it
-//! written as a number (`code`, `status`) or in the words that servers use for one (`type`, `code`, `status`). A number
-//! counts before a word. What neither tells is the server's failure.
+//! Decides who is at fault for an error inside a response of status 200, by the HTTP status that the error would have had. It is
+//! written as a number (`code`, `status`) or in the words that servers use for one (`type`, `code`, `status`); a number has
+//! precedence over a word. An error with neither is the server's failure.
 //!
 //! Sources: the error types of OpenAI, Anthropic and Gemini (`google.rpc.Code`), vLLM's and SGLang's (Python's names of HTTP
 //! statuses), llama.cpp's `error_type` and TGI's `error_type`.
@@ -70,11 +70,7 @@ impl Blame {
         let word = word.to_ascii_lowercase();
         let names =
             |names: &[&[u8]]| names.iter().any(|name| word.windows(name.len()).any(|part| part == *name));
-        match () {
-            () if names(&LOAD) => Some(Self::Load),
-            () if names(&CLIENT) => Some(Self::Client),
-            () => None,
-        }
+        if names(&LOAD) { Some(Self::Load) } else { names(&CLIENT).then_some(Self::Client) }
     }
 }
 

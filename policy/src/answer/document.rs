@@ -2,6 +2,7 @@
 //! other byte is, unless the text begins with an error: then what it says is waited for, since an error document is short
 //! and comes at once. An array, whose elements may come one by one, is content from its first byte.
 
+use super::meter::Metering;
 use super::text::Text;
 use super::{First, MAX_INSPECTED, Shown, may_hold_an_error};
 
@@ -9,17 +10,31 @@ use super::{First, MAX_INSPECTED, Shown, may_hold_an_error};
 const SHORT: usize = 512;
 
 /// Watches the text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Document {
-    text: Box<Text>,
+    /// What has come of it, until all of that has been said.
+    text: Option<Box<Text>>,
+    is_metered: bool,
     read: usize,
     is_judged: bool,
     shown: Shown,
+    metering: Metering,
 }
 
 impl Document {
+    pub(super) fn new(is_metered: bool) -> Self {
+        Self {
+            text: Some(Box::new(Text::new(is_metered))),
+            is_metered,
+            read: 0,
+            is_judged: false,
+            shown: Shown::default(),
+            metering: Metering::default(),
+        }
+    }
+
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Shown {
-        if self.is_judged {
+        if self.is_judged && !self.is_metered {
             return self.shown;
         }
         let text = if self.read == 0 { chunk.trim_ascii_start() } else { chunk };
@@ -28,25 +43,38 @@ impl Document {
         }
         let is_first = self.read == 0;
         self.read = self.read.saturating_add(text.len());
-        let is_plain = !may_hold_an_error(text);
-        if is_first && (text.starts_with(b"[") || (is_plain && text.len() >= SHORT)) {
-            return self.judged(First::Content);
+        if is_first {
+            let is_plain = text.len() >= SHORT && !may_hold_an_error(text);
+            if text.starts_with(b"[") || is_plain {
+                self.judge(First::Content);
+            }
         }
-        self.text.feed(text);
-        match () {
-            () if self.text.is_ended() => return self.end(),
-            () if self.read > Self::most() => return self.judged(First::Content),
-            () if self.text.is_in_error() => {}
-            () => self.shown.first = self.shown.first.or(Some(First::Content)),
+        let Some(read) = self.text.as_mut().filter(|_| !self.is_judged || self.is_metered) else {
+            return self.shown;
+        };
+        read.feed(text);
+        if self.is_judged {
+            return self.shown;
+        }
+        if read.is_ended() {
+            return self.end();
+        }
+        if self.read > Self::most() {
+            self.judge(First::Content);
+        } else if !read.is_in_error() {
+            self.shown.first = self.shown.first.or(Some(First::Content));
         }
         self.shown
     }
 
     pub(super) fn end(&mut self) -> Shown {
-        if !self.is_judged && self.read > 0 {
+        let Some((shown, metering)) = self.text.take_if(|_| self.read > 0).map(|text| text.said()) else {
+            return self.shown;
+        };
+        self.metering = metering;
+        if !self.is_judged {
             self.is_judged = true;
-            let said = core::mem::take(&mut self.text).said();
-            self.shown.hear(Shown { malformed: false, ..said });
+            self.shown.merge(Shown { malformed: false, ..shown });
             self.shown.first = self.shown.first.or(Some(First::Content));
         }
         self.shown
@@ -56,10 +84,13 @@ impl Document {
         self.is_judged
     }
 
-    fn judged(&mut self, first: First) -> Shown {
+    pub(super) const fn metering(&self) -> Metering {
+        self.metering
+    }
+
+    fn judge(&mut self, first: First) {
         self.is_judged = true;
         self.shown.first = self.shown.first.or(Some(first));
-        self.shown
     }
 
     fn most() -> usize {

@@ -4,6 +4,7 @@
 //!
 //! Source: WHATWG HTML, section 9.2.6 (event stream interpretation), of which only `data` matters here.
 
+use super::meter::Metering;
 use super::text::Text;
 use super::{First, Shown, may_hold_an_error};
 
@@ -20,7 +21,9 @@ pub struct EventStream {
     after_return: bool,
     event: Event,
     only_errors: bool,
+    is_metered: bool,
     shown: Shown,
+    metering: Metering,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ enum Line {
     Skipped,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Event {
     text: Text,
     has_data: bool,
@@ -42,14 +45,19 @@ struct Event {
     done: usize,
 }
 
-impl Default for EventStream {
-    fn default() -> Self {
-        let (line, event, shown) = (Line::Name(0), Event::default(), Shown::default());
-        Self { line, after_return: false, event, only_errors: false, shown }
-    }
-}
-
 impl EventStream {
+    pub(super) fn new(is_metered: bool) -> Self {
+        Self {
+            line: Line::Name(0),
+            after_return: false,
+            event: Event::new(is_metered),
+            only_errors: false,
+            is_metered,
+            shown: Shown::default(),
+            metering: Metering::default(),
+        }
+    }
+
     /// Reads on, and tells what the stream has shown so far.
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Shown {
         if self.only_errors && self.is_between_events() && ends_an_event(chunk) && !may_hold_an_error(chunk) {
@@ -63,8 +71,13 @@ impl EventStream {
         self.shown
     }
 
+    /// Passes over what cannot hold an error, unless the cost of the response is read.
     pub(super) const fn only_errors(&mut self) {
-        self.only_errors = true;
+        self.only_errors = !self.is_metered;
+    }
+
+    pub(super) const fn metering(&self) -> Metering {
+        self.metering
     }
 
     fn is_between_events(&self) -> bool {
@@ -108,9 +121,10 @@ impl EventStream {
         if !self.event.has_data {
             return;
         }
-        let event = core::mem::take(&mut self.event);
-        if let Some(said) = event.said() {
-            self.shown.hear(said);
+        let event = core::mem::replace(&mut self.event, Event::new(self.is_metered));
+        if let Some((shown, metering)) = event.said() {
+            self.shown.merge(shown);
+            self.metering.merge(&metering);
         }
     }
 }
@@ -121,10 +135,15 @@ fn ends_an_event(chunk: &[u8]) -> bool {
 }
 
 impl Event {
+    fn new(is_metered: bool) -> Self {
+        Self { text: Text::new(is_metered), has_data: false, has_text: false, read: 0, done: 0 }
+    }
+
     /// What the event says; nothing if its data is empty.
-    fn said(self) -> Option<Shown> {
+    fn said(self) -> Option<(Shown, Metering)> {
         if self.done == DONE.len() {
-            return Some(Shown { first: Some(First::End), done: true, ..Shown::default() });
+            let end = Shown { first: Some(First::End), done: true, ..Shown::default() };
+            return Some((end, Metering::default()));
         }
         self.has_text.then(|| self.text.said())
     }

@@ -7,11 +7,11 @@
 //!   says so. Whose fault it is stands in it or beside it.
 
 use super::blame::{Blame, Said};
-use super::member::{Kind, Member, Place, is_cut, member};
+use super::finish::Finish;
+use super::member::{Kind, Member, Place, member};
+use super::word::Word;
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;
-
-const LONGEST: usize = 40;
 
 /// What a text has said so far.
 #[derive(Clone, Debug, Default)]
@@ -47,31 +47,6 @@ enum Reading {
     Reason,
     Error,
     Fault,
-}
-
-/// A short string or number as it comes in pieces; one that is too long is none that is looked for.
-#[derive(Clone, Copy, Debug)]
-struct Word {
-    bytes: [u8; LONGEST],
-    length: usize,
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self { bytes: [0; LONGEST], length: 0 }
-    }
-}
-
-impl Word {
-    fn add(&mut self, text: &str) {
-        let free = self.bytes.get_mut(self.length..).unwrap_or_default();
-        free.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
-        self.length = self.length.saturating_add(text.len());
-    }
-
-    fn text(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
 }
 
 impl Facts {
@@ -204,7 +179,7 @@ impl Events for Facts {
                     (_, kind) => kind,
                 };
             }
-            Reading::Reason => self.cut |= is_cut(word.text()),
+            Reading::Reason => self.cut |= Finish::of(word.text()).is_cut(),
             Reading::Fault => self.fault().word(word.text()),
             Reading::Error if self.place() != Place::Error => self.inner.word(word.text()),
             Reading::Error | Reading::Nothing | Reading::Content | Reading::Unknown => {}

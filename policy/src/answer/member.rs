@@ -104,20 +104,3 @@ pub(super) fn member(place: Place, key: &[u8]) -> Member {
         _ => Member::Other,
     }
 }
-
-/// Whether a reason to end means that the answer is not complete.
-pub(super) fn is_cut(reason: &[u8]) -> bool {
-    matches!(
-        reason,
-        b"length"
-            | b"max_tokens"
-            | b"max_output_tokens"
-            | b"model_length"
-            | b"model_context_window_exceeded"
-            | b"content_filter"
-            | b"safety"
-            | b"abort"
-            | b"cancelled"
-            | b"error"
-    )
-}

@@ -523,13 +523,13 @@ fn a_form_is_known_by_its_media_type_and_what_is_not_known_is_not_read() {
         ("application/x-ndjson", Form::Lines),
         ("application/json", Form::Document),
         ("application/problem+json", Form::Document),
-        ("audio/mpeg", Form::Opaque),
-        ("text/plain", Form::Opaque),
-        ("", Form::Opaque),
+        ("audio/mpeg", Form::Unreadable),
+        ("text/plain", Form::Unreadable),
+        ("", Form::Unreadable),
     ] {
         assert_eq!(Form::of(media.as_bytes()), form, "{media}");
     }
-    let mut watch = Watch::new(Form::Opaque);
+    let mut watch = Watch::new(Form::Unreadable);
     assert_eq!(
         (watch.reads(), watch.pass(0).first, watch.pass(1).first),
         (false, None, Some(First::Content))

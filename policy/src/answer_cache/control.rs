@@ -1,7 +1,7 @@
-//! What HTTP says about keeping an answer and giving it again. A cache that cannot ask whether an answer still holds
-//! takes every word for it at its strictest: `no-cache` keeps nothing, a time that cannot be read is over, and an answer
-//! whose own time is over is given only where the server (`stale-if-error`) or the client (`max-stale`) said that it may
-//! be. Directives that are not known are ignored, as are those within quotes.
+//! Applies HTTP's rules on storing and reusing a response. This cache cannot revalidate, so it reads every rule at its
+//! strictest: `no-cache` forbids storing, an unreadable time has expired, and a stale response is reused only if the
+//! server (`stale-if-error`) or the client (`max-stale`) permits it. Unknown directives and directives within quotes
+//! are ignored.
 //!
 //! Source: RFC 9111, sections 3, 3.5, 4.2, 5.1 to 5.4; RFC 5861, section 4.
 
@@ -10,24 +10,24 @@ use crate::timestamp::Timestamp;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// What a request allows.
+/// The permissions of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestControl {
-    /// Its answer is not to be kept, and it is not to be answered from kept ones.
+    /// The response must not be stored, and a stored one must not be used.
     pub no_store: bool,
-    /// It is not to be answered from kept ones.
+    /// A stored response must not be used.
     pub no_cache: bool,
-    /// It is to be answered from kept ones, or not at all.
+    /// Only a stored response may be used.
     pub only_if_cached: bool,
-    /// How old an answer may be, in seconds.
+    /// The maximum age of a response, in seconds.
     pub max_age: Option<u32>,
-    /// For how many seconds more an answer's own time must last.
+    /// The minimum remaining freshness of a response, in seconds.
     pub min_fresh: Option<u32>,
-    /// For how many seconds an answer's own time may be over.
+    /// The accepted staleness of a response, in seconds.
     pub max_stale: Option<u32>,
 }
 
-/// What an answer allows.
+/// The permissions of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseControl {
     no_store: bool,
@@ -41,34 +41,34 @@ pub struct ResponseControl {
     stale_if_error: Option<u32>,
 }
 
-/// How long an answer may be given, in whole seconds from when it was asked for.
+/// The time for which a response may be reused, in whole seconds from its request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
-    /// When it was asked for.
+    /// The time of the request.
     pub since: Timestamp,
-    /// How old it was then.
+    /// The age of the response at that time.
     pub age: u32,
-    /// How long its own time lasts; `None` if it says nothing.
+    /// The freshness lifetime, or `None` if the response states none.
     pub fresh: Option<u32>,
-    /// For how long it may be given after that while the cluster fails.
+    /// The additional time for reuse while the cluster fails.
     pub excused: u32,
-    /// It may not be given after that, whatever the client says.
+    /// True if a stale response must not be reused, whatever the client accepts.
     pub strict: bool,
 }
 
-/// What an answer's headers say of time.
+/// The times in a response's headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dated<'a> {
-    /// When the server made it, if that is said once.
+    /// The `date` header, if it occurs once.
     pub date: Option<&'a [u8]>,
-    /// When its time is over, if that is said at all; what is said twice is empty.
+    /// The `expires` header, if it occurs; empty if it occurs more than once.
     pub expires: Option<&'a [u8]>,
-    /// How old it was when it came, in seconds.
+    /// The `age` header: the age on arrival, in seconds.
     pub age: Option<&'a [u8]>,
 }
 
 impl RequestControl {
-    /// From the values of `cache-control`, and of `pragma` where there are none.
+    /// Reads the values of `cache-control`, or of `pragma` if there are none.
     pub fn read<'a>(
         cache_control: impl Iterator<Item = &'a [u8]>,
         pragma: impl Iterator<Item = &'a [u8]>,
@@ -97,13 +97,13 @@ impl RequestControl {
         control
     }
 
-    /// Whether any kept answer can be given.
+    /// Returns true if a stored response may be used.
     pub const fn allows_kept(&self) -> bool {
         !self.no_store && !self.no_cache
     }
 
-    /// Whether an answer of this lifetime may be given that is kept for `ttl` nanoseconds; `failing`: while the cluster
-    /// gives none.
+    /// Returns true if a response with this lifetime, stored for `ttl` nanoseconds, may be reused at `now`. `failing`
+    /// means that the cluster gives no response.
     pub fn allows(&self, lifetime: &Lifetime, ttl: u64, now: Timestamp, failing: bool) -> bool {
         let passed = now.nanos_since(lifetime.since);
         let fresh = lifetime.fresh.map_or(u64::MAX, nanos);
@@ -121,7 +121,7 @@ impl RequestControl {
 }
 
 impl ResponseControl {
-    /// From the values of `cache-control`.
+    /// Reads the values of `cache-control`.
     pub fn read<'a>(cache_control: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut control = Self::default();
         for (name, argument) in cache_control.flat_map(directives) {
@@ -141,15 +141,15 @@ impl ResponseControl {
         control
     }
 
-    /// Whether it may be kept: by one client for itself, or, if `shared`, for all. `authorized`: the request showed who
-    /// sent it.
+    /// Returns true if the response may be stored: for one client, or for all if `shared`. `authorized` means that the
+    /// request had credentials.
     pub const fn allows_keeping(&self, shared: bool, authorized: bool) -> bool {
         let for_all = self.public || self.must_revalidate || self.s_maxage.is_some();
         let forbidden = self.no_store || self.no_cache;
         !forbidden && (!shared || (!self.private && (!authorized || for_all)))
     }
 
-    /// How long it may be given that was asked for at `since`.
+    /// Returns the lifetime of the response to a request made at `since`.
     pub fn lifetime(&self, shared: bool, dated: Dated<'_>, since: Timestamp) -> Lifetime {
         let first = |value: &[u8]| value.split(|byte| *byte == b',').next().and_then(seconds);
         let age = dated.age.and_then(first).unwrap_or(0);
@@ -165,19 +165,19 @@ impl ResponseControl {
 }
 
 impl Lifetime {
-    /// Whether its own time is over.
+    /// Returns true if the response is stale.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.fresh.is_some_and(|fresh| now.nanos_since(self.since) >= nanos(fresh))
     }
 
-    /// Nanoseconds since the server made it.
+    /// Returns the nanoseconds since the server created the response.
     pub fn age(&self, now: Timestamp) -> u64 {
         now.nanos_since(self.since).saturating_add(nanos(self.age))
     }
 }
 
 impl Dated<'_> {
-    /// Seconds from when it was made until its time is over; 0 where that cannot be read.
+    /// Returns the seconds from `date` to `expires`, or 0 if they are unreadable.
     fn span(&self) -> Option<u32> {
         let until = instant(self.expires?);
         let span = until.zip(self.date.and_then(instant)).map(|(end, made)| end.saturating_sub(made));
@@ -185,7 +185,7 @@ impl Dated<'_> {
     }
 }
 
-/// The directives of one value, and their arguments without quotes.
+/// Splits a value into directives with their unquoted arguments.
 fn directives<'a>(value: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
     let mut rest = Some(value);
     core::iter::from_fn(move || {
@@ -203,7 +203,7 @@ fn directives<'a>(value: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Option<&'a
     })
 }
 
-/// Where the first comma outside of quotes stands. A quote that is never closed is none.
+/// Returns the position of the first comma outside quotes. A quote that is never closed does not count as one.
 fn comma(value: &[u8]) -> Option<usize> {
     let mut at = 0_usize;
     loop {
@@ -218,7 +218,7 @@ fn comma(value: &[u8]) -> Option<usize> {
     }
 }
 
-/// The length of a quoted text up to and with its closing quote.
+/// Returns the length of a quoted text, including its closing quote.
 fn closing(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     let end = text.iter().position(|byte| {
@@ -229,13 +229,13 @@ fn closing(text: &[u8]) -> Option<usize> {
     end.map(|end| end.saturating_add(1))
 }
 
-/// The shorter of two times; one that cannot be read is over.
+/// Returns the shorter of two times. An unreadable time is 0.
 fn shorter(known: Option<u32>, argument: Option<&[u8]>) -> Option<u32> {
     let new = argument.and_then(seconds).unwrap_or(0);
     Some(known.map_or(new, |known| known.min(new)))
 }
 
-/// Seconds as digits alone; more than fit are as many as fit.
+/// Parses seconds from digits only. Larger numbers saturate.
 fn seconds(text: &[u8]) -> Option<u32> {
     let text = text.trim_ascii();
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
@@ -250,7 +250,7 @@ fn nanos(seconds: u32) -> u64 {
     u64::from(seconds).saturating_mul(SECOND)
 }
 
-/// Seconds since 1970 of a date of HTTP.
+/// Parses an HTTP date as seconds since 1970.
 fn instant(date: &[u8]) -> Option<u64> {
     date::http(date).map(|nanos| nanos / 1_000_000_000)
 }

@@ -14,6 +14,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// Bytes before the answer.
 pub const HEADER: u64 = bytes_of::<Head>();
 
+/// The status of every answer that is kept.
+const STATUS: u16 = 200;
+
 /// An own time that is not said.
 const UNSAID: u32 = u32::MAX;
 
@@ -47,8 +50,6 @@ impl Kind {
 pub struct Answer<'a> {
     /// What it is.
     pub kind: Kind,
-    /// Its status.
-    pub status: u16,
     /// When it was stored.
     pub stored_at: Timestamp,
     /// Which other headers it depends on.
@@ -108,7 +109,7 @@ impl<'a> Answer<'a> {
                 Kind::Json => 1,
                 Kind::Sse => 2,
             },
-            status: self.status.into(),
+            status: STATUS.into(),
             length: u32::try_from(self.body.len()).ok()?.into(),
             stored_at: self.stored_at.as_nanos().into(),
             asked: question.asked.into(),
@@ -149,7 +150,6 @@ impl<'a> Answer<'a> {
         };
         (is_wanted && is_whole && is_live(stored_at, ttl, now)).then_some(Self {
             kind,
-            status: head.status.get(),
             stored_at,
             named,
             lifetime,
@@ -179,7 +179,6 @@ mod tests {
     const TTL: u64 = 1_000;
     const ANSWER: Answer<'static> = Answer {
         kind: Kind::Sse,
-        status: 200,
         stored_at: Timestamp::from_nanos(5),
         named: Named::from_byte(8),
         lifetime: Lifetime {

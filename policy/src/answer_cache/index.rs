@@ -22,10 +22,10 @@ pub const WAYS: u32 = 8;
 /// Bytes of an index.
 pub const COST: u64 = bytes_of::<[StoredWay; 8]>();
 
-/// Places of a set that one client may hold where others' answers would be lost for more.
+/// The places of a set that one client may hold while others' responses would be evicted for more.
 pub const CLIENT_SHARE: usize = 2;
 
-/// Places of a set that one network may hold where others' answers would be lost for more.
+/// The places of a set that one network may hold while others' responses would be evicted for more.
 pub const NETWORK_SHARE: usize = 4;
 
 /// One set's index, as the bytes that the store holds.
@@ -51,34 +51,34 @@ struct StoredWay {
     named: u8,
 }
 
-/// Who asked, as far as shares are concerned: hashes, of which two may fall together.
+/// The holder of a share, as hashes, which may collide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asker {
-    /// The client.
+    /// The client that asked.
     pub client: u32,
-    /// The network that it asked from.
+    /// The client's network.
     pub network: u32,
 }
 
-/// A new answer.
+/// A response to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// Its length, in bytes.
+    /// The length of the response, in bytes.
     pub length: u64,
-    /// Which other headers it depends on.
+    /// The headers that the response depends on (`vary`).
     pub named: Named,
-    /// Who asked.
+    /// The client that asked.
     pub asker: Asker,
 }
 
-/// Where a new answer goes.
+/// The destination of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Put {
     /// The place in the set, below [`WAYS`].
     pub way: usize,
-    /// Whether an answer to another question that could still have been given is lost.
+    /// True if a live response to another request is evicted.
     pub evicted: bool,
-    /// By how many bytes the longest that the place ever held has grown.
+    /// The growth of the longest response that the place ever held, in bytes.
     pub grown: u32,
 }
 
@@ -120,7 +120,7 @@ impl Index {
         found.max_by_key(|(_, way)| way.stored_at).map(|(place, _)| place)
     }
 
-    /// The index after the answer in place `way` was given to `question`; `None` if it is not there any more.
+    /// Counts another use of the response in place `way`. Returns `None` if it no longer answers `question`.
     pub fn hit(&self, way: usize, question: &Question) -> Option<Self> {
         let mut ways = self.ways();
         let found = ways.get_mut(way).filter(|way| way.holds(question))?;
@@ -128,8 +128,8 @@ impl Index {
         Some(pack(&ways))
     }
 
-    /// The index with an answer to `question`, and where that is to be written once the index is; `None` if it is longer
-    /// than an entry may be, or empty.
+    /// Returns the index with a response to `question`, and the place to write that response once the index is stored.
+    /// Returns `None` if the response is empty or longer than an entry may be.
     pub fn put(
         &self,
         cache: &AnswerCache,
@@ -190,7 +190,7 @@ fn pack(ways: &[Way; 8]) -> Index {
     Index { stored }
 }
 
-/// What overwriting a place would lose, the least first.
+/// The loss if a place is overwritten, the least first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Loss {
     Same,
@@ -199,7 +199,7 @@ enum Loss {
     Answer { stays: bool, hits: u32, stored_at: Timestamp },
 }
 
-/// Whether an answer that `holder` asked for has to make room for one that `asker` did, where these `held` all places.
+/// Returns true if a response of `holder` must make room for one of `asker`, given the holders of all places.
 fn makes_room(held: &[Asker], holder: Asker, asker: Asker) -> bool {
     let by_client = |of: Asker| held.iter().filter(|other| other.client == of.client).count();
     let by_network = |of: Asker| held.iter().filter(|other| other.network == of.network).count();

@@ -1,13 +1,13 @@
-//! Which headers of the request an answer depends on (`vary`). Most are part of every question, and what is left is one
-//! of a few that servers name by habit, such as `origin`: those are hashed apart, and tell answers apart only where the
-//! answer names them. An answer that depends on any other header, or on anything (`*`), is not kept, since the request's
-//! headers are gone when it comes.
+//! Decides which request headers a response depends on (`vary`). Most are part of every cache key. Of the rest, servers
+//! habitually name only a few, such as `origin`. These are hashed separately and distinguish responses only if a
+//! response names them. A response that depends on any other header or on everything (`*`) is not cached, because the
+//! request's headers are gone when it arrives.
 //!
 //! Source: RFC 9111, section 4.1.
 
 use crate::fingerprint::Fingerprinter;
 
-/// The headers that count only where an answer names them.
+/// The headers that count only if a response names them.
 pub const HEADERS: [&[u8]; 7] = [
     b"accept",
     b"accept-encoding",
@@ -18,16 +18,16 @@ pub const HEADERS: [&[u8]; 7] = [
     b"access-control-request-headers",
 ];
 
-/// What a request says in [`HEADERS`], hashed one by one; 0 for one that is absent.
+/// One hash for each of the request's [`HEADERS`], or 0 for an absent one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variants([u64; HEADERS.len()]);
 
-/// Which of [`HEADERS`] an answer depends on.
+/// The set of [`HEADERS`] that a response depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Named(u8);
 
 impl Variants {
-    /// From all values of each header.
+    /// Hashes all values of each header.
     pub fn read<'a, I>(prints: &Fingerprinter, values: impl Fn(&'static [u8]) -> I) -> Self
     where
         I: Iterator<Item = &'a [u8]>,
@@ -38,7 +38,7 @@ impl Variants {
         }))
     }
 
-    /// What the named ones tell apart; 0 where none is there.
+    /// Returns a mark that distinguishes requests by the named headers, or 0 if none of these is present.
     pub(super) fn mark(&self, named: Named) -> u64 {
         let bits = (0..u8::BITS).map(|bit| named.0 >> bit & 1 == 1);
         self.0.iter().zip(bits).filter(|(_, named)| *named).fold(0, |mark, (print, _)| mark ^ print)
@@ -46,8 +46,8 @@ impl Variants {
 }
 
 impl Named {
-    /// From the values of `vary`; `None` if an answer depends on what is not known. `is_asked`: whether a header, its
-    /// name in lower case, is part of every question.
+    /// Reads the values of `vary`. Returns `None` if the response depends on any other header. `is_asked` returns true
+    /// if a header, with its name in lower case, is part of every cache key.
     pub fn read<'a>(vary: impl Iterator<Item = &'a [u8]>, is_asked: impl Fn(&[u8]) -> bool) -> Option<Self> {
         let names = vary.flat_map(|value| value.split(|byte| *byte == b','));
         let names = names.map(|name| name.trim_ascii().to_ascii_lowercase()).filter(|name| !name.is_empty());
@@ -91,21 +91,21 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_depends_on_what_is_not_known_is_told() {
+    fn a_response_that_depends_on_unknown_headers_is_detected() {
         for vary in [&["*"][..], &["Origin, *"], &["x-other"], &["origin", "x-user,x-other"]] {
             assert_eq!(named(vary), None, "{vary:?}");
         }
     }
 
     #[test]
-    fn what_is_part_of_every_question_is_named_by_nothing_more() {
+    fn headers_in_every_cache_key_need_no_mark() {
         for vary in [&[][..], &[""], &["X-User"], &["Host, x-user", " ,accept"]] {
             assert_eq!(named(vary), Some(Named::default()), "{vary:?}");
         }
     }
 
     #[test]
-    fn only_the_headers_that_an_answer_names_tell_it_from_another() {
+    fn responses_differ_only_by_the_headers_that_they_name() {
         let mine = [("origin", "https://a"), ("user-agent", "x")];
         let other = [("origin", "https://b"), ("user-agent", "x")];
         assert_ne!(mark(&mine, &["Origin"]), mark(&other, &["origin"]));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_value_of_two_headers_does_not_cancel_out() {
+    fn equal_values_of_two_headers_do_not_cancel_out() {
         assert_ne!(mark(&[("origin", "a"), ("user-agent", "a")], &["origin, user-agent"]), 0);
     }
 }

@@ -19,18 +19,18 @@ pub const WAYS: usize = 16;
 /// Bytes of a set.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
-/// One failure.
+/// A failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The mark of the request's fingerprint.
     pub mark: u64,
-    /// Which attempt failed, 0 being the first.
+    /// The number of the attempt that failed; 0 is the first.
     pub attempt: u16,
-    /// For how long a retry is expected, in nanoseconds.
+    /// The time in nanoseconds for which a retry is expected.
     pub window: u64,
 }
 
-/// One set, as the bytes that the store holds.
+/// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailureSet {
     row: Ways<Record, WAYS>,
@@ -64,8 +64,8 @@ impl record::Record for FailureSet {
 }
 
 impl Record {
-    /// Nanoseconds that it still lasts: none, if it ends further ahead than a failure of now would, which only a clock
-    /// that stepped back can have brought about.
+    /// Returns the nanoseconds until the record expires. An expiry further ahead than a new one can only come from a
+    /// clock that stepped back, and counts as expired.
     fn left(&self, now: Timestamp, window: u64) -> u64 {
         let left = Timestamp::from_nanos(self.until.get()).nanos_since(now);
         if left <= window.saturating_mul(2) && self.failures.get() > 0 { left } else { 0 }
@@ -88,7 +88,8 @@ impl FailureSet {
         self.row.set(way, record);
     }
 
-    /// Which attempt a request of `mark` at `now` is, if it follows a failure within `window`, which is then taken.
+    /// Returns the attempt number of a request `mark` at `now` if it follows a failure within `window`, and uses that
+    /// failure up.
     pub fn take(&mut self, mark: u64, window: u64, now: Timestamp) -> Option<u16> {
         let (way, record) = self.find(mark).filter(|(_, record)| record.left(now, window) > 0)?;
         self.row.set(way, Record { failures: record.failures.get().saturating_sub(1).into(), ..record });
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_forgets_the_failure_that_ends_first() {
+    fn a_full_set_evicts_the_failure_that_expires_first() {
         let mut set = FailureSet::default();
         (1..=17).for_each(|mark| set.remember(failure(mark, 0), at(mark)));
         assert_eq!(set.take(1, WINDOW, at(20)), None);

@@ -21,25 +21,26 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// The most probes of a round.
 pub const MOST: usize = 32;
 
-/// Rounds that must go well.
+/// The number of rounds that must succeed.
 const ROUNDS: u8 = 3;
 
-/// Nanoseconds after which a probe of a later round makes room for another: those before it went well.
+/// The time in nanoseconds after which a probe of a later round makes room for another. It is short because the earlier
+/// rounds succeeded.
 const LATER_TTL: u64 = 500_000_000;
 
-/// For how long a place that is free waits for a request that is likely to be answered soon, in nanoseconds: 250 ms.
+/// The time for which a free place waits for a request that will probably be answered soon, in nanoseconds: 250 ms.
 const PREFERENCE: u64 = 250_000_000;
 
-/// A request that might be a probe.
+/// A request that may become a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asker {
-    /// Who asks.
+    /// The client that sends it.
     pub who: Who,
-    /// Whether it is likely to be answered soon: it has come whole, and is small or streams.
+    /// True if it will probably be answered soon: it has arrived completely, and is small or streams.
     pub is_short: bool,
 }
 
-/// What a round has shown.
+/// The result of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Pending,
@@ -47,7 +48,7 @@ pub(super) enum Verdict {
     Recovered,
 }
 
-/// Who asked, and what probes showed.
+/// The clients that asked and the results of their probes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Probes {
     sent: u32,
@@ -58,7 +59,7 @@ pub(super) struct Probes {
     pub(super) round: u8,
     first: Option<Mark>,
     has_company: bool,
-    /// Whether all that is held against the cluster is of one client.
+    /// True if one client caused everything that is held against the cluster.
     is_of_one: bool,
     pub(super) results: Vec<(Mark, bool)>,
     late: Vec<Mark>,
@@ -202,8 +203,8 @@ impl Probes {
         bytes
     }
 
-    /// Somebody asks. Whether anybody else does decides how many probes one may have. Who comes when all that is held
-    /// against the cluster is of one other client goes as a scout at once.
+    /// Records that a client asks. The limits on its probes depend on whether others ask too. If one client caused
+    /// everything that is held against the cluster, the first other client becomes a scout at once.
     pub(super) fn note(&mut self, who: &Who) {
         let mark = Mark::of(who);
         let is_another = self.first.is_some_and(|first| !first.is_of_the_same(&mark));
@@ -214,17 +215,17 @@ impl Probes {
         self.first = self.first.or(Some(mark));
     }
 
-    /// All that is held against the cluster is of this client.
+    /// Records that this client caused everything that is held against the cluster.
     pub(super) fn blame(&mut self, client: &Who) {
         (self.first, self.is_of_one) = (Some(Mark::of(client)), true);
     }
 
-    /// The first round begins.
+    /// Begins the first round.
     pub(super) fn begin(&mut self, now: Timestamp) {
         self.next_round(0, now);
     }
 
-    /// The breaker opens: what earlier probes show does not count any more.
+    /// Starts over when the breaker opens: results of earlier probes no longer count.
     pub(super) fn begin_anew(&mut self, rule: &BreakerRule, open_for: u64, now: Timestamp) {
         let next_scout = now.plus(if open_for > rule.open_for { rule.open_for / 2 } else { open_for });
         let one = self.results.first().map(|(mark, _)| *mark);
@@ -233,7 +234,7 @@ impl Probes {
         self.first = one.filter(|_| is_of_one);
     }
 
-    /// Sends a request as a scout, if it is time for one.
+    /// Sends a request as a scout, if one is due.
     pub(super) fn scout(&mut self, rule: &BreakerRule, asker: &Asker, now: Timestamp) -> Option<Probe> {
         let is_due = |at: Timestamp| at <= now || at > now.plus(rule.open_for.saturating_mul(2));
         self.give_back_late(rule, now);
@@ -247,7 +248,7 @@ impl Probes {
         Some(self.lease(mark, now.plus(rule.probe_ttl)))
     }
 
-    /// Sends a probe, or gives the nanoseconds until asking again may help.
+    /// Sends a probe, or returns the nanoseconds until a retry may succeed.
     pub(super) fn send(&mut self, rule: &BreakerRule, asker: &Asker, now: Timestamp) -> Result<Probe, u64> {
         self.give_back_late(rule, now);
         let mark = Mark::of(&asker.who);
@@ -267,7 +268,7 @@ impl Probes {
         }
     }
 
-    /// Whether a client that is not alone has as many probes as it may.
+    /// Returns true if a client among others has all the probes that it may have.
     fn has_its_share(&self, rule: &BreakerRule, mark: &Mark, now: Timestamp) -> bool {
         let under_way = self.under_way.iter().filter(|lease| lease.mark.is_of_the_same(mark)).count();
         if self.round > 0 {
@@ -277,13 +278,13 @@ impl Probes {
         under_way > 0 || (self.is_doubtful(mark) && (self.is_young(rule, now) || others()))
     }
 
-    /// Whether a request goes before others for a moment: one that is likely to be answered soon, of a client that was
-    /// not seen to fail where others ask.
+    /// Returns true if a request takes precedence for a moment: it will probably be answered soon, and no probe of its
+    /// client has failed, unless the client is alone.
     fn goes_first(&self, asker: &Asker, mark: &Mark) -> bool {
         asker.is_short && !(self.has_company && self.is_doubtful(mark))
     }
 
-    /// Whether a probe of this client has failed or is late.
+    /// Returns true if a probe of this client has failed or is late.
     fn is_doubtful(&self, mark: &Mark) -> bool {
         let failed = self.results.iter().filter(|(_, failed)| *failed).map(|(mark, _)| mark);
         failed.chain(&self.late).any(|other| other.is_of_the_same(mark))
@@ -299,7 +300,8 @@ impl Probes {
         Probe { number: self.sent }
     }
 
-    /// A probe has come back and `failed` or not, or says nothing. False if it is not one of these rounds.
+    /// Records that a probe has ended: `failed` or not, or without a result. Returns false if the probe does not belong
+    /// to these rounds.
     pub(super) fn come_back(
         &mut self,
         rule: &BreakerRule,
@@ -324,15 +326,15 @@ impl Probes {
         failed.is_some() || self.under_way.len() < under_way
     }
 
-    /// Whether another result counts: where others ask, at most half of a round are failures of one client, unless the
-    /// others do not come.
+    /// Returns true if a further result counts. If others ask, failures of one client fill at most half of a round,
+    /// unless the others send nothing.
     fn has_room_of(&self, rule: &BreakerRule, (mark, failed): (&Mark, bool), now: Timestamp) -> bool {
         let own = self.results.iter().filter(|(other, failed)| *failed && other.is_of_the_same(mark)).count();
         let is_bounded = failed && self.has_company && self.is_young(rule, now);
         self.results.len() < MOST && !(is_bounded && own >= self.quota(rule).div_ceil(2))
     }
 
-    /// A scout of this client has failed.
+    /// Records that a scout of this client has failed.
     pub(super) fn doubt(&mut self, who: &Who) {
         self.note_late(Mark::of(who));
     }
@@ -343,7 +345,7 @@ impl Probes {
         }
     }
 
-    /// What the round has shown; the next one begins if it went well.
+    /// Returns the result of the round, and begins the next one if this one succeeded.
     pub(super) fn verdict(&mut self, rule: &BreakerRule, now: Timestamp) -> Verdict {
         if self.results.len() < self.quota(rule) {
             return Verdict::Pending;
@@ -366,7 +368,8 @@ impl Probes {
         (self.began, self.free_since) = (now, now);
     }
 
-    /// As many as the round has, and two for each that went well: who comes after those learns no less from it.
+    /// Returns the limit of probes under way: the size of the round, and two more for each success, since probes after
+    /// a success reveal no less.
     fn most_under_way(&self, rule: &BreakerRule) -> usize {
         let passed = self.results.iter().filter(|(_, failed)| !*failed).count();
         self.quota(rule).saturating_add(passed.saturating_mul(2)).min(MOST)
@@ -393,7 +396,8 @@ impl Probes {
         }
     }
 
-    /// The part of the round's probes that failed, in millionths, by clients: by address and by key, the lower of both.
+    /// Returns the ratio of failed probes in this round, in millionths, as a mean over clients: by address or by key,
+    /// whichever is lower.
     fn failures(&self) -> u32 {
         let by_address = self.by(|mark| mark.address);
         by_address.min(self.by(|mark| mark.key))

@@ -58,7 +58,7 @@ fn long(client: u64) -> Asker {
     Asker { who: who(client), is_short: false }
 }
 
-/// A breaker's record, and what is said to one request after the other.
+/// A breaker's record and the decisions on successive requests.
 #[derive(Clone, Default)]
 struct Kept {
     record: BreakerRecord,
@@ -104,7 +104,7 @@ impl Kept {
         kept
     }
 
-    /// All rounds go well.
+    /// Lets all rounds succeed.
     fn close(&mut self, now: u64) {
         for _ in 0..21 {
             let probe = self.probe(now);
@@ -180,7 +180,7 @@ fn each_failed_round_doubles_the_time_open_up_to_the_cap() {
 }
 
 #[test]
-fn one_that_trips_soon_after_it_closed_opens_for_longer_and_one_that_lasted_begins_anew() {
+fn a_breaker_that_trips_again_soon_opens_for_longer_and_one_that_lasted_starts_over() {
     let mut kept = Kept::tripped_at(0);
     kept.close(5 * SECOND);
     assert_eq!(kept.clone().ask(ill(), 64 * SECOND), Ruling::Refuse { wait: 10 * SECOND });
@@ -206,7 +206,7 @@ fn a_clock_that_stepped_back_while_closed_does_not_blind_it() {
 }
 
 #[test]
-fn one_that_is_closed_takes_few_bytes() {
+fn a_closed_breaker_takes_few_bytes() {
     let mut kept = Kept::tripped_at(0);
     kept.close(5 * SECOND);
     assert_eq!(kept.record.to_bytes().len(), 17);
@@ -234,7 +234,7 @@ mod probing {
     }
 
     #[test]
-    fn where_others_ask_a_client_has_one_at_a_time_and_one_that_failed_waits() {
+    fn among_others_a_client_has_one_probe_at_a_time_and_waits_after_a_failure() {
         let mut kept = Kept::tripped_at(0);
         kept.asks(short(1), well(), 1);
         let one = kept.probe_of(short(0), HALF_OPEN);
@@ -287,7 +287,7 @@ mod probing {
     }
 
     #[test]
-    fn those_that_failed_have_one_place_together_and_leave_it_to_others_for_a_moment() {
+    fn clients_whose_probes_failed_share_one_place_and_yield_it_for_a_moment() {
         let mut kept = Kept::tripped_at(0);
         let late = (0..3).map(|client| kept.probe_of(short(client), HALF_OPEN)).count();
         assert_eq!(late, 3);
@@ -299,7 +299,7 @@ mod probing {
     }
 
     #[test]
-    fn who_comes_when_one_other_client_alone_opened_it_is_a_scout_at_once() {
+    fn after_a_trip_by_one_client_the_first_other_client_is_a_scout_at_once() {
         let alone = Signals { alone: Some(who(0)), ..ill() };
         assert!(
             matches!(Kept::default().asks(short(1), alone, SECOND), Ruling::Probe(_)),
@@ -318,7 +318,7 @@ mod probing {
     }
 
     #[test]
-    fn so_is_who_comes_when_it_opened_again_by_the_probes_of_one_client() {
+    fn after_failed_probes_of_one_client_the_first_other_client_is_a_scout_at_once() {
         let mut kept = Kept::tripped_at(0);
         for probe in [(); 3].map(|()| kept.probe(HALF_OPEN)) {
             kept.tell(probe, Outcome::Failure, HALF_OPEN);
@@ -345,7 +345,7 @@ mod probing {
     }
 
     #[test]
-    fn a_cluster_that_fails_for_all_is_left_alone_again() {
+    fn a_cluster_that_fails_for_all_clients_reopens_the_breaker() {
         let mut kept = Kept::tripped_at(0);
         kept.asks(short(1), well(), 1);
         for client in 0..3 {
@@ -356,7 +356,7 @@ mod probing {
     }
 
     #[test]
-    fn a_scout_finds_out_that_the_cluster_is_back_however_long_it_was_to_be_open() {
+    fn a_scout_detects_recovery_however_long_the_open_time() {
         let mut kept = Kept::tripped_at(0);
         for probe in [(); 3].map(|()| kept.probe(HALF_OPEN)) {
             kept.tell(probe, Outcome::Failure, HALF_OPEN);
@@ -377,7 +377,7 @@ mod probing {
     }
 
     #[test]
-    fn what_is_likely_to_be_short_goes_first_for_a_moment() {
+    fn short_requests_take_precedence_for_a_moment() {
         let mut kept = Kept::tripped_at(0);
         assert!(kept.is_refused(long(0), HALF_OPEN));
         kept.probe_of(short(0), HALF_OPEN);
@@ -397,7 +397,7 @@ mod probing {
     }
 
     #[test]
-    fn what_a_probe_of_an_earlier_time_shows_does_not_count() {
+    fn a_probe_from_before_the_breaker_reopened_does_not_count() {
         let mut kept = Kept::tripped_at(0);
         let old = kept.probe(HALF_OPEN);
         for probe in [(); 3].map(|()| kept.probe(HALF_OPEN + 2 * SECOND)) {
@@ -425,7 +425,7 @@ mod probing {
     }
 
     #[test]
-    fn a_slow_probe_has_failed_where_slowness_counts() {
+    fn a_slow_probe_fails_if_slowness_counts() {
         let mut kept = Kept::tripped_at(0);
         let probe = kept.probe(HALF_OPEN);
         let failed = |breaker: Breaker| {

@@ -1,7 +1,7 @@
-//! A limit of completion tokens where a request asks for no number of them, and its server would go on to the end of the
-//! context: where an API reads one, and what writes it there. An API that is not known gets none.
+//! Adds a limit of completion tokens to a request without one, whose server would otherwise generate up to the end of
+//! the context. The limit is written where the API reads it. Unknown APIs get none.
 //!
-//! Sources: as [`Member`] has them, and for what llama.cpp's server prefers of several (`n_predict`, then `max_tokens`) its
+//! Sources: those of [`Member`]; for the precedence in llama.cpp's server (`n_predict`, then `max_tokens`) its
 //! `server-schema.cpp`.
 
 use super::{Clamped, Inconsistent};
@@ -11,14 +11,14 @@ use crate::rewrite::Edit;
 use core::fmt::Write;
 use std::borrow::Cow;
 
-/// Where an API reads its limit.
+/// The position at which an API reads its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// What holds it, if it is not the request itself.
+    /// The envelope that contains the limit, unless the request itself does.
     holder: Option<Member>,
-    /// Its name.
+    /// The member for the limit.
     name: Member,
-    /// The names that the same server reads instead.
+    /// The members that the same server accepts instead.
     others: &'static [Member],
 }
 
@@ -31,7 +31,7 @@ impl Spot {
         Self { holder: Some(holder), name, others }
     }
 
-    /// Of an API, if the request asks it anything.
+    /// Returns the position for an API, if the request contains input for it.
     pub fn of(api: Api, facts: &Facts) -> Option<Self> {
         let asks = |member: Member| facts.member(member).is_some();
         let completion = [Member::MaxCompletionTokens, Member::NPredict].as_slice();
@@ -44,7 +44,7 @@ impl Spot {
         }
     }
 
-    /// Of what a canonical path (see [`crate::path`]) asks, the servers' own APIs included.
+    /// Returns the position for a canonical path (see [`crate::path`]). This covers the servers' native APIs too.
     pub fn at(path: &[u8], facts: &Facts) -> Option<Self> {
         let api = Api::of(path);
         if api != Api::Other {
@@ -73,7 +73,7 @@ impl Spot {
         }
     }
 
-    /// Whether a number is asked for where the API reads it, so that none has to be written.
+    /// Returns true if the request already states a limit where the API reads it.
     pub fn is_asked(self, facts: &Facts) -> bool {
         let is_read = |seen: &&Seen| seen.is_exact && seen.is_own == self.holder.is_none();
         let asked = |member: Member| {
@@ -82,10 +82,10 @@ impl Spot {
         asked(self.name) || self.others.iter().any(|other| asked(*other))
     }
 
-    /// What writes a limit, if none is asked for. `body` is all of it.
+    /// Adds a limit, unless the request states one. `body` is the complete body.
     ///
     /// # Errors
-    /// If a thinking budget does not fit into it.
+    /// Returns an error if a thinking budget does not fit below the limit.
     pub fn limit(self, facts: &Facts, limit: u64, body: &[u8]) -> Result<Clamped, Inconsistent> {
         let mut clamped = Clamped::default();
         if self.is_asked(facts) {
@@ -117,7 +117,7 @@ impl Spot {
     }
 }
 
-/// Behind the brace that opens the request.
+/// Returns the offset after the brace that opens the request.
 fn outermost(body: &[u8]) -> Option<u64> {
     let mark = if body.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
     let before =
@@ -126,7 +126,7 @@ fn outermost(body: &[u8]) -> Option<u64> {
     u64::try_from(before).ok()?.checked_add(1).filter(|_| opens)
 }
 
-/// A member at the beginning of an object, which may have others.
+/// Completes the text of a new first member: adds a comma unless the object is empty.
 fn member(body: &[u8], open: u64, mut member: String) -> String {
     let inner = usize::try_from(open).ok().and_then(|open| body.get(open..)).unwrap_or_default();
     if inner.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'}') {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_written_where_the_server_reads_one() {
+    fn a_limit_is_added_where_the_server_reads_it() {
         for (path, body, expected) in [
             ("/v1/chat/completions", r#" {"messages":[]}"#, r#" {"max_tokens":8,"messages":[]}"#),
             (
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_asks_for_a_number_or_an_unknown_api_is_left_alone() {
+    fn a_request_with_a_limit_or_for_an_unknown_api_is_unchanged() {
         for (path, body) in [
             ("/v1/chat/completions", r#"{"messages":[],"max_completion_tokens":5}"#),
             ("/v1/chat/completions", r#"{"messages":[],"n_predict":5}"#),

@@ -40,7 +40,7 @@ fn an_address_at_its_cap_is_refused_until_one_of_its_connections_is_gone() {
 }
 
 #[test]
-fn new_connections_come_at_the_rate_and_no_faster() {
+fn new_connections_are_admitted_at_the_rate_and_no_faster() {
     let caps = Caps { connections: None, arrivals: arrivals(10, 2) };
     let mut set = ConnectionSet::default();
     let admitted = |set: &mut ConnectionSet, nanos| opened(set, 7, &caps, at(nanos)).is_some();
@@ -50,7 +50,7 @@ fn new_connections_come_at_the_rate_and_no_faster() {
 }
 
 #[test]
-fn what_is_not_renewed_falls_out_after_one_term_and_before_two_are_over() {
+fn an_unrenewed_lease_expires_after_one_term_and_before_two() {
     let mut set = ConnectionSet::default();
     let opened_at = TERM + TERM / 2;
     opened(&mut set, 7, &caps(9), at(opened_at)).unwrap();
@@ -60,7 +60,7 @@ fn what_is_not_renewed_falls_out_after_one_term_and_before_two_are_over() {
 }
 
 #[test]
-fn what_is_renewed_in_time_is_always_counted_and_only_once() {
+fn a_lease_renewed_in_time_is_always_counted_exactly_once() {
     let (mut set, mut now) = (ConnectionSet::default(), at(TERM - 1));
     let mut lease = opened(&mut set, 7, &caps(9), now).unwrap();
     for round in 0..20 {
@@ -75,7 +75,7 @@ fn what_is_renewed_in_time_is_always_counted_and_only_once() {
 }
 
 #[test]
-fn a_full_set_forgets_the_address_with_the_fewest_and_gets_it_back_when_it_renews() {
+fn a_full_set_evicts_the_address_with_the_fewest_and_regains_it_by_renewals() {
     let mut set = ConnectionSet::default();
     let first = opened(&mut set, 1, &caps(9), at(0)).unwrap();
     for mark in 2..=WAYS as u64 {
@@ -88,7 +88,7 @@ fn a_full_set_forgets_the_address_with_the_fewest_and_gets_it_back_when_it_renew
 }
 
 #[test]
-fn an_address_at_its_cap_is_never_forgotten() {
+fn an_address_at_its_cap_is_never_evicted() {
     let (mut set, caps) = (ConnectionSet::default(), caps(1));
     (0..WAYS as u64).for_each(|mark| assert!(opened(&mut set, mark, &caps, at(0)).is_some()));
     assert_eq!(set.open(100, &caps, at(0)), Opening::Full);

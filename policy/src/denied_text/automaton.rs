@@ -1,7 +1,7 @@
-//! All rules as one table, and how a byte takes it from state to state.
+//! Compiles all rules to one transition table.
 //!
-//! The table is made whole when the rules are configured: a state is then a number that stays valid, however many
-//! texts are watched at a time and in whatever order their pieces come.
+//! The table is built completely at configuration. A state is therefore a plain number that stays valid, however many
+//! texts are searched at a time and in whatever order their pieces arrive.
 
 use super::Rules;
 use regex_automata::MatchKind;
@@ -17,7 +17,7 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
-    /// `None` if it takes too much memory.
+    /// Builds the table, or returns `None` if it exceeds the memory limit.
     pub(super) fn new(nfa: &NFA) -> Option<Self> {
         let config = dense::Config::new()
             .match_kind(MatchKind::All)
@@ -38,12 +38,12 @@ impl Automaton {
         self.start
     }
 
-    /// Nothing can match any more.
+    /// Returns true if nothing can match any more.
     pub(super) fn is_dead(&self, state: StateID) -> bool {
         self.table.is_dead_state(state)
     }
 
-    /// The state after a byte; `found` has the rules that it matches, too.
+    /// Returns the state after a byte and adds the rules that match there to `found`.
     #[inline(always)]
     pub(super) fn next(&self, state: StateID, byte: u8, found: &mut u64) -> StateID {
         let next = self.table.next_state(state, byte);
@@ -53,7 +53,7 @@ impl Automaton {
         next
     }
 
-    /// The rules that match at the end of a text.
+    /// Returns the rules that match at the end of the text.
     pub(super) fn last(&self, state: StateID) -> u64 {
         self.matches(self.table.next_eoi_state(state))
     }

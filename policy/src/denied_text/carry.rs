@@ -1,25 +1,25 @@
-//! The last characters of a text, which the next one may still change: a letter and the marks on it.
+//! The last characters of a text, which the next one may still change: a letter and its combining marks.
 //!
-//! No language sets more than a few marks on a letter. Past the bound the others stand as they are until a character comes
-//! that joins nothing, so that endless marks cost constant memory and no more time than other characters.
+//! No language puts more than a few marks on a letter. Further marks pass unchanged until a non-joining character
+//! arrives, so endless marks cost constant memory and no more time than other characters.
 
-/// At most so many characters.
+/// The maximum number of carried characters.
 const MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carry {
     characters: [char; MAX],
     length: usize,
-    /// It is one character that is its own normal form.
+    /// True for a single character that is its own normal form.
     same: bool,
-    /// There were more.
+    /// True once marks beyond the maximum have passed.
     spent: bool,
 }
 
 impl Carry {
     pub(super) const EMPTY: Self = Self { characters: ['\0'; MAX], length: 0, same: false, spent: false };
 
-    /// Carries nothing but `character`.
+    /// Replaces the carried characters with `character`.
     #[inline]
     pub(super) const fn set(&mut self, character: char, same: bool) {
         let [first, ..] = &mut self.characters;
@@ -28,7 +28,7 @@ impl Carry {
         (self.same, self.spent) = (same, false);
     }
 
-    /// False if it is full, or was since the last character that joins nothing.
+    /// Adds a character. Returns false if the maximum is reached, or was reached since the last non-joining character.
     pub(super) fn push(&mut self, character: char) -> bool {
         let Some(place) = self.characters.get_mut(self.length).filter(|_| !self.spent) else {
             self.spent = true;
@@ -40,21 +40,21 @@ impl Carry {
         true
     }
 
-    /// Its one character, if that is its own normal form.
+    /// Returns the single character that is its own normal form.
     #[inline]
     pub(super) const fn same(&self) -> Option<char> {
         let [first, ..] = self.characters;
         if self.same { Some(first) } else { None }
     }
 
-    /// Its one character.
+    /// Returns the only character.
     #[inline]
     pub(super) const fn lone(&self) -> Option<char> {
         let [first, ..] = self.characters;
         if self.length == 1 { Some(first) } else { None }
     }
 
-    /// Its two characters, if they are a Latin letter and a mark that is its own normal form.
+    /// Returns the two characters, if they are a Latin letter and a mark that is its own normal form.
     #[inline]
     pub(super) const fn accented(&self) -> Option<(char, char)> {
         let [letter, mark, ..] = self.characters;
@@ -66,7 +66,7 @@ impl Carry {
         self.length == 0
     }
 
-    /// Whether both hold the same.
+    /// Returns true if both carry the same.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.length, self.same, self.spent) == (other.length, other.same, other.spent)
             && self
@@ -82,7 +82,7 @@ impl Carry {
         (self.length, self.same) = (0, false);
     }
 
-    /// What it holds; nothing is left.
+    /// Takes all characters.
     pub(super) fn take(&mut self) -> impl Iterator<Item = char> + use<> {
         let Self { characters, length, .. } = *self;
         self.clear();

@@ -1,25 +1,25 @@
-//! Texts that are JSON themselves, such as the arguments of a tool call: many templates decode them and print what they
-//! say. Such a text is watched as it stands, and once more with its escapes decoded, in a second watch that lives from
-//! an escape until both are in the same state; mostly they are right behind it, and then there is none. What is no JSON
-//! does no harm: an escape that is none stands as it is.
+//! Searches texts that are JSON themselves, such as the arguments of a tool call, because many templates decode them
+//! and print the result. Such a text is searched as written and once more with its escapes decoded. The second search
+//! begins at an escape and ends when both are in the same state, which is mostly immediately after it. A text that is
+//! not JSON does no harm: an invalid escape stands for itself.
 
 use super::lanes::Lane;
 use super::walk::Walk;
 use super::{Found, Rules, Watch};
 
-/// How many bytes both watches walk before they are compared, at first and at most.
+/// The bytes that both copies walk between comparisons, at first and at most.
 const STEP: usize = 8;
 const LONGEST_STEP: usize = 64;
-/// An escape of UTF-16: a backslash, a `u` and four digits.
+/// The length of a UTF-16 escape: a backslash, a `u` and four digits.
 const LONGEST: usize = 6;
 
-/// What is known of one text's escapes.
+/// The state of the escapes of one text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Escapes {
     is: Is,
-    /// With its escapes decoded, where that makes a difference.
+    /// The search with decoded escapes, while it differs.
     decoded: Option<Watch>,
-    /// The copies before the last escape, where that has made none yet.
+    /// The state before the last escape, while that has made no difference.
     before: Option<Before>,
     escape: [u8; LONGEST],
     length: usize,
@@ -31,15 +31,15 @@ pub struct Escapes {
 struct Before {
     lane: Lane,
     carried: Option<char>,
-    /// The lane behind what is carried.
+    /// The lane with the carried character added.
     settled: Lane,
-    /// What the escape says, if that is known by now.
+    /// The decoded byte, if it is known.
     says: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Is {
-    /// Nothing but white space has come.
+    /// Only white space so far.
     #[default]
     Unknown,
     Json,
@@ -47,7 +47,7 @@ enum Is {
 }
 
 impl Rules {
-    /// Watches the next piece of a text that may be JSON.
+    /// Reads the next piece of a text that may be JSON.
     #[inline]
     pub fn json(&self, watch: &mut Watch, escapes: &mut Escapes, text: &str) -> Found {
         if escapes.is == Is::Unknown {
@@ -63,7 +63,7 @@ impl Rules {
         }
     }
 
-    /// The text is complete. What is seen in its decoded copy only now.
+    /// Ends the text. Returns the rules that only its decoded copy matches now.
     #[inline]
     pub fn end_json(&self, escapes: &mut Escapes) -> Found {
         let mut found = Found::default();
@@ -112,7 +112,7 @@ impl Rules {
         found
     }
 
-    /// An escape begins.
+    /// Begins an escape.
     fn before(&self, watch: &mut Watch, escapes: &mut Escapes) -> Found {
         let Some(carried) = watch.carries() else {
             escapes.decoded = Some(watch.only());
@@ -124,7 +124,7 @@ impl Rules {
         walk.found()
     }
 
-    /// What follows the last escape leaves it alone: where that has made no difference it is over.
+    /// Ends the last escape, which the next text does not affect, if it has made no difference.
     fn meet(&self, watch: &mut Watch, escapes: &mut Escapes) -> Found {
         let mut walk = Walk::new(&self.0);
         if let Some(Before { settled, says: Some(says), .. }) = escapes.before
@@ -136,7 +136,7 @@ impl Rules {
         walk.found().or(self.part_ways(escapes))
     }
 
-    /// The last escape makes a difference, or may.
+    /// Splits off the decoded copy, because the last escape makes a difference or may make one.
     fn part_ways(&self, escapes: &mut Escapes) -> Found {
         let Some(Before { lane, carried, says, .. }) = escapes.before.take() else { return Found::default() };
         let watch = escapes.decoded.insert(Watch::at(lane, carried));
@@ -146,7 +146,7 @@ impl Rules {
         }
     }
 
-    /// Text that says the same in both copies.
+    /// Reads text that is the same in both copies.
     fn both(&self, watch: &mut Watch, escapes: &mut Escapes, text: &str) -> Found {
         let mut found = match text.as_bytes() {
             [b' '..=b'~', ..] => self.meet(watch, escapes),
@@ -168,7 +168,7 @@ impl Rules {
         found.or(self.piece(watch, rest))
     }
 
-    /// What has come of an escape is none: it stands as it is.
+    /// Takes an incomplete escape literally.
     fn stands(&self, escapes: &mut Escapes) -> Found {
         if escapes.length == 0 {
             return Found::default();
@@ -182,7 +182,7 @@ impl Rules {
         }
     }
 
-    /// Decodes an escape, if it is whole.
+    /// Decodes an escape, if it is complete.
     fn complete(&self, escapes: &mut Escapes) -> Found {
         let escape = escapes.escape;
         let character = match escape.get(1..escapes.length) {
@@ -204,7 +204,7 @@ impl Rules {
         self.pair(escapes, Some(u32::from(character)))
     }
 
-    /// A code unit, or none, behind what may be half a pair.
+    /// Adds a UTF-16 code unit, or none, after what may be half a surrogate pair.
     fn pair(&self, escapes: &mut Escapes, unit: Option<u32>) -> Found {
         let high = escapes.high.take();
         if high.is_none() && unit.is_none() {
@@ -243,14 +243,14 @@ impl Rules {
     }
 }
 
-/// A text's first `length` bytes, or a few more, and the rest.
+/// Splits a text after `length` bytes, or at the next character boundary.
 fn cut(text: &str, length: usize) -> (&str, &str) {
     let end = (length..text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 impl Escapes {
-    /// Whether the decoded copy is in another state than the text.
+    /// Returns true while the decoded copy is in another state than the text.
     #[cfg(test)]
     pub(super) const fn is_decoding(&self) -> bool {
         self.decoded.is_some()
@@ -263,7 +263,7 @@ impl Escapes {
         }
     }
 
-    /// Whether a character goes on with the escape that has begun; it is taken.
+    /// Adds a character to the current escape. Returns false if it does not belong to it.
     fn takes(&mut self, character: char) -> bool {
         let goes_on = match self.length {
             1 => matches!(character, '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u'),

@@ -1,37 +1,37 @@
-//! What normalising does to each character, looked up once: of the characters that clients may choose some are hundred
-//! times as dear to normalise as others, and a table makes all alike. It is made when the first rules are configured,
-//! and takes some 300 KiB.
+//! A table of the normal form of each character. Some characters that clients may send are a hundred times as expensive
+//! to normalise as others; with a table all cost the same. It is built when the first rules are configured and takes
+//! about 300 KiB.
 
 use super::kind::{Kind, is_common};
 use core::iter::once;
 use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 
-/// Characters from here on are rare, and their own normal forms.
+/// The end of the table. Characters from here on are rare and their own normal forms.
 const END: u32 = 0x3_0000;
 const PAGE: usize = 128;
-/// Of [`Kind::Other`].
+/// The longest normal form of a [`Kind::Other`] character.
 const LONGEST: usize = 4;
 
-/// A character alone.
+/// The normal form of a single character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) kind: Kind,
-    /// What it becomes, if that is something else; NUL is none.
+    /// The characters of the normal form, if it differs; NUL is none.
     parts: [char; LONGEST],
 }
 
 #[derive(Debug)]
 pub(super) struct Forms {
-    /// The page of each 128 characters, times 128.
+    /// The start of each page of 128 characters in `places`.
     pages: Vec<u32>,
-    /// The form of each character of a page.
+    /// The form of each character of a page, as an index.
     places: Vec<u16>,
     forms: Vec<Form>,
 }
 
 impl Forms {
-    /// The same for all rules.
+    /// Returns the table, which all rules share.
     pub(super) fn get() -> &'static Self {
         static FORMS: LazyLock<Forms> = LazyLock::new(Forms::new);
         &FORMS
@@ -98,7 +98,7 @@ impl Form {
         form
     }
 
-    /// What a character of [`Kind::Other`] becomes.
+    /// Returns the normal form of a [`Kind::Other`] character.
     pub(super) fn parts(&self) -> impl Iterator<Item = char> + use<> {
         self.parts.into_iter().take_while(|part| *part != '\0')
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_says_what_a_look_up_says() {
+    fn the_table_agrees_with_a_look_up() {
         let forms = Forms::get();
         for character in '\0'..='\u{31FFF}' {
             assert_eq!(forms.of(character), Form::new(character), "{character:?}");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_character_becomes_is_its_normal_form() {
+    fn the_parts_of_a_character_are_its_normal_form() {
         for character in ('\0'..='\u{3FFFF}').filter(|character| Kind::of(*character) == Kind::Other) {
             let parts: Vec<char> = Forms::get().of(character).parts().collect();
             assert!(once(character).nfkc().eq(parts), "{character:?}");

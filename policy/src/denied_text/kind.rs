@@ -1,28 +1,28 @@
-//! What normalising does to a character.
+//! Classifies characters by what normalisation does to them.
 
 use crate::inference::Class;
 use core::iter::once;
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
 
-/// A character that becomes more is dear to normalise, and no one spells a phrase with it.
+/// The longest normal form. Longer ones are expensive, and nobody spells a phrase with them.
 const LONGEST: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It is left out.
+    /// A character that is removed.
     Hidden,
-    /// White space: with the white space around it one space, which no mark joins.
+    /// White space. A run of it becomes one space, which no mark joins.
     Space,
-    /// It may change, or be changed by, the one before it.
+    /// A character that may change the one before it, or be changed by it.
     Joining,
-    /// It is its own normal form unless the next one joins it, and leaves those before it alone.
+    /// A character that is its own normal form unless the next one joins it, and that leaves earlier ones unchanged.
     Same,
-    /// It becomes this one, which is its own normal form unless the next one joins it.
+    /// A character that becomes this one, which is its own normal form unless the next one joins it.
     Mapped(char),
-    /// It would become a whole phrase: it is left as it is, and nothing joins it.
+    /// A character that would become a whole phrase. It is left unchanged and nothing joins it.
     Phrase,
-    /// It becomes something else, and leaves those before it alone.
+    /// A character that becomes something else and leaves earlier ones unchanged.
     Other,
 }
 
@@ -68,14 +68,14 @@ impl Kind {
     }
 }
 
-/// One that no one sees: those that a prompt has no honest use for, and the variation selectors of emoji.
+/// Returns true for an invisible character: one that a prompt has no honest use for, or a variation selector of emoji.
 fn is_hidden(character: char) -> bool {
     let class = Class::of(character);
     matches!(class, Some(Class::Control | Class::Bidi | Class::ZeroWidth))
         || matches!(character, '\u{FE00}'..='\u{FE0F}')
 }
 
-/// One of the many that are [`Kind::Same`].
+/// Returns true for many characters of [`Kind::Same`], without a look-up.
 #[inline]
 pub(super) const fn is_common(character: char) -> bool {
     matches!(character, '!'..='~' | '\u{C0}'..='\u{131}' | '\u{391}'..='\u{3A1}' | '\u{3A3}'..='\u{3CE}')
@@ -89,34 +89,34 @@ mod tests {
     use super::*;
     use unicode_normalization::UnicodeNormalization;
 
-    /// Every plane that has letters.
+    /// All planes that contain letters.
     fn all() -> impl Iterator<Item = char> {
         '\0'..='\u{3FFFF}'
     }
 
     #[test]
-    fn the_common_characters_are_what_a_look_up_says() {
+    fn common_characters_agree_with_a_look_up() {
         for character in all().filter(|character| is_common(*character)) {
             assert_eq!(Kind::looked_up(character), Kind::Same, "{character:?}");
         }
     }
 
     #[test]
-    fn what_is_known_without_a_look_up_is_what_that_says() {
+    fn kinds_known_without_a_look_up_agree_with_it() {
         for character in ('\u{FF01}'..='\u{FF5E}').chain(['\u{FDFA}', '\u{FDFB}']) {
             assert_eq!(Kind::of(character), Kind::looked_up(character), "{character:?}");
         }
     }
 
     #[test]
-    fn what_is_called_its_own_normal_form_is_that() {
+    fn a_character_of_kind_same_is_its_own_normal_form() {
         for character in all().filter(|character| Kind::of(*character) == Kind::Same) {
             assert!(once(character).nfkc().eq([character]), "{character:?}");
         }
     }
 
     #[test]
-    fn normal_forms_hold_nothing_hidden() {
+    fn normal_forms_contain_nothing_hidden() {
         for character in all().filter(|character| Kind::of(*character) != Kind::Hidden) {
             let mut form = once(character).nfkc();
             assert!(form.all(|part| Kind::of(part) != Kind::Hidden), "{character:?}");

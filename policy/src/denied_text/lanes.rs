@@ -1,27 +1,27 @@
-//! How the texts of a prompt may be joined, and where each way has led.
+//! Tracks the ways in which a server may join the texts of a prompt.
 //!
-//! A server joins the parts of a message with a line feed or with nothing, and so it may join messages of one role that
-//! follow each other, or leave them apart. Each way is one more state of the automaton, and ways that are in the same
-//! state are one: they part at a joint, and most have met again a few characters later.
+//! A server joins the parts of a message with a line feed or with nothing. Consecutive messages of one role it may join
+//! likewise, or keep apart. Each way is one more state of the automaton, and ways in the same state share a lane: they
+//! diverge at a joint, and most converge again a few characters later.
 
 use super::{Carry, Watch};
 use regex_automata::util::primitives::StateID;
 
-/// How the parts of a message are joined.
+/// A joint between two parts of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joint {
-    /// With a line feed, or with nothing.
+    /// A line feed or nothing.
     Any,
-    /// With a line feed.
+    /// A line feed.
     Line,
 }
 
 /// One way to join texts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// Whether parts are joined with a line feed.
+    /// True if a line feed joins parts.
     pub(super) lines: bool,
-    /// How messages are joined, if they are.
+    /// The joint between messages, if they are joined.
     pub(super) messages: Option<Between>,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Between {
 
 const WAYS: usize = 6;
 
-/// Every way. Its first is how a message counts for itself.
+/// All ways. The first two take each message by itself.
 pub(super) const ALL: [Way; WAYS] = [
     Way { lines: true, messages: None },
     Way { lines: false, messages: None },
@@ -43,7 +43,7 @@ pub(super) const ALL: [Way; WAYS] = [
     Way { lines: false, messages: Some(Between::Nothing) },
 ];
 
-/// The copies of a text that was joined in one way, without what is carried: that is the same for all.
+/// The states of both copies in one way of joining, without the carried characters, which all ways share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
     pub(super) decoded: StateID,
@@ -53,12 +53,12 @@ pub(super) struct Lane {
 
 const NONE: Lane = Lane { decoded: StateID::ZERO, normal: StateID::ZERO, spaced: false };
 
-/// The lanes beside the first, which the [`Watch`] itself is.
+/// The lanes other than the first, which the [`Watch`] itself holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lanes {
     others: [Lane; WAYS - 1],
     count: u8,
-    /// The lane that each way is in.
+    /// The lane of each way; 0 is the first.
     of: [u8; WAYS],
 }
 
@@ -69,7 +69,7 @@ impl Lanes {
         self.others.get_mut(..usize::from(self.count)).unwrap_or_default()
     }
 
-    /// Whether a message that stands for itself is in the lane.
+    /// Returns true if the lane belongs to a way that takes each message by itself.
     pub(super) fn is_alone(&self, other: usize) -> bool {
         let [first, second, ..] = self.of;
         [first, second].into_iter().any(|lane| usize::from(lane) == other.saturating_add(1))
@@ -77,13 +77,13 @@ impl Lanes {
 }
 
 impl Watch {
-    /// Whether the ways to join the texts are in different states.
+    /// Returns true if the ways to join the texts are in different states.
     #[inline]
     pub const fn is_split(&self) -> bool {
         self.lanes.count > 0
     }
 
-    /// From here on the message counts for itself.
+    /// Forgets the earlier messages: from here on, the message is taken by itself.
     pub fn forget_messages(&mut self) {
         if self.is_split() {
             let [lines, nothing, ..] = self.each();
@@ -95,7 +95,7 @@ impl Watch {
         Lane { decoded: self.decoded, normal: self.normal, spaced: self.spaced }
     }
 
-    /// In one lane, which carries this character.
+    /// Returns a watch with a single lane and this carried character.
     pub(super) const fn at(lane: Lane, carried: Option<char>) -> Self {
         let Lane { decoded, normal, spaced } = lane;
         let mut carry = Carry::EMPTY;
@@ -105,12 +105,12 @@ impl Watch {
         Self { decoded, normal, spaced, carry, joined: false, lanes: Lanes::ONE }
     }
 
-    /// The same, in the first way alone.
+    /// Returns the watch of the first way alone.
     pub(super) const fn only(&self) -> Self {
         Self { lanes: Lanes::ONE, ..*self }
     }
 
-    /// What is carried, if it is at most one character that is its own normal form.
+    /// Returns the carried character, if there is at most one and it is its own normal form.
     pub(super) const fn carries(&self) -> Option<Option<char>> {
         match self.carry.same() {
             None if !self.carry.is_empty() => None,
@@ -118,7 +118,7 @@ impl Watch {
         }
     }
 
-    /// Where each way is.
+    /// Returns the lane of each way.
     pub(super) fn each(&self) -> [Lane; WAYS] {
         let lane = |of: u8| {
             let other = usize::from(of).checked_sub(1).and_then(|other| self.lanes.others.get(other));
@@ -127,7 +127,7 @@ impl Watch {
         self.lanes.of.map(lane)
     }
 
-    /// Each way is there now; those in one state are one lane.
+    /// Sets the lane of each way and merges those in the same state.
     pub(super) fn set(&mut self, each: [Lane; WAYS]) {
         let [first, ..] = each;
         (self.decoded, self.normal, self.spaced) = (first.decoded, first.normal, first.spaced);
@@ -151,7 +151,7 @@ impl Watch {
         }
     }
 
-    /// Makes one of the lanes that are in the same state.
+    /// Merges the lanes that are in the same state.
     pub(super) fn unite(&mut self) {
         let first = self.first();
         if self.lanes.others().iter().all(|lane| *lane == first) {
@@ -161,7 +161,7 @@ impl Watch {
         }
     }
 
-    /// Whether both would go on alike, in the first way.
+    /// Returns true if both continue identically, in the first way.
     pub(super) fn meets(&self, other: &Self) -> bool {
         self.first() == other.first() && self.carry.is(&other.carry)
     }

@@ -1,4 +1,4 @@
-//! From the texts of rules to their automaton, or to what is wrong with the first that is wrong.
+//! Compiles the texts of rules to an automaton, or says what is wrong with the first invalid one.
 
 use super::Rules;
 use super::automaton::Automaton;
@@ -7,15 +7,15 @@ use core::fmt;
 use regex_automata::nfa::thompson::{Compiler, Config, NFA, WhichCaptures};
 use regex_automata::util::syntax;
 
-/// The memory of what is compiled on the way to the automaton.
+/// The maximum size of the intermediate automaton (NFA), in bytes.
 const MAX_NFA: usize = 1 << 20;
 
-/// Why a text is no rule: what was found and what is accepted.
+/// The reason why a text is not a rule, with what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRule {
-    /// Which of the rules, from 0.
+    /// The index of the rule, from 0.
     pub index: usize,
-    /// What is wrong with it, in one line.
+    /// The problem, in one line.
     pub problem: String,
 }
 
@@ -67,7 +67,7 @@ fn nfa(rules: &[&str]) -> Option<NFA> {
     Compiler::new().configure(config).build_many(rules).ok()
 }
 
-/// The index of the rule with which they no longer fit, by bisection.
+/// Finds by bisection the rule with which the rules no longer fit.
 fn first_too_many(rules: &[&str]) -> usize {
     let (mut fitting, mut too_many) = (0_usize, rules.len());
     loop {

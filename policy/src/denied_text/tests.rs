@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 
 const IGNORE: &str = "(?i)ignore (all )?previous instructions";
 
-/// The lowest rule that matches a text that comes in `pieces`.
+/// Returns the lowest rule that matches a text that arrives in `pieces`.
 fn watch<'a>(rules: &Rules, pieces: impl IntoIterator<Item = &'a str>) -> Option<usize> {
     let mut watch = rules.begin();
     let mut found = Found::default();
@@ -31,7 +31,7 @@ fn matches(rule: &str, text: &str) -> bool {
     watch(&Rules::new(&[rule]).unwrap(), [text]).is_some()
 }
 
-/// The normalised copy, by its definition.
+/// Returns the normalised copy, by its definition.
 fn normalised(text: &str) -> String {
     let hidden = |character: &char| {
         let class = crate::inference::Class::of(*character);
@@ -47,7 +47,7 @@ fn normalised(text: &str) -> String {
     collapsed(parts)
 }
 
-/// With each run of white space one space.
+/// Replaces each run of white space by one space.
 fn collapsed(text: impl Iterator<Item = char>) -> String {
     let mut copy = String::new();
     for character in text {
@@ -89,7 +89,7 @@ fn spacing_and_spelling_do_not_hide_a_phrase() {
 }
 
 #[test]
-fn a_letter_and_its_marks_are_one_whatever_comes_between() {
+fn a_letter_and_its_marks_compose_across_hidden_characters() {
     assert!(matches("café", "cafe\u{301}"));
     assert!(matches("café", "cafe\u{200D}\u{301} au lait"));
     assert!(matches("cafe$", "cafe"));
@@ -101,7 +101,7 @@ fn a_letter_and_its_marks_are_one_whatever_comes_between() {
 }
 
 #[test]
-fn folding_of_case_is_unicodes_simple_one() {
+fn case_folding_is_unicodes_simple_folding() {
     assert!(matches("(?i)straße", "STRAẞE") && !matches("(?i)straße", "STRASSE"));
     assert!(matches("(?i)kelvin", "\u{212A}ELVIN") && matches("(?i)σας", "ΣΑΣ"));
     assert!(!matches("(?i)title", "tıtle") && !matches("(?i)title", "TİTLE"));
@@ -109,7 +109,7 @@ fn folding_of_case_is_unicodes_simple_one() {
 }
 
 #[test]
-fn anchors_are_the_begin_and_the_end_of_the_text() {
+fn anchors_match_the_beginning_and_the_end_of_the_text() {
     assert!(matches("^a b$", "a b") && matches("^a b$", "\u{200B}a \n b\u{FEFF}"));
     assert!(!matches("^b", "a b") && !matches("a$", "a b") && !matches("^b", "a\nb"));
     assert!(matches("(?m)^b", "a\nb"));
@@ -128,7 +128,7 @@ fn several_rules_report_the_first_in_their_order() {
 }
 
 #[test]
-fn a_match_is_told_in_the_piece_after_its_last_character_or_at_the_end() {
+fn a_match_is_reported_after_the_next_character_or_at_the_end() {
     let rules = Rules::new(&["cat"]).unwrap();
     let seen = Found { alone: 1, run: 1 };
     let mut watch = rules.begin();
@@ -159,7 +159,7 @@ fn every_split_of_a_denied_phrase_is_caught() {
 }
 
 #[test]
-fn what_is_no_rule_is_refused_with_its_index_and_one_line_that_says_why() {
+fn an_invalid_rule_is_refused_with_its_index_and_a_one_line_reason() {
     for (rules, index, why) in [
         (vec!["a", "(a"], 1, "unclosed group"),
         (vec![r"(a)\1"], 0, "backreferences are not supported"),
@@ -187,7 +187,7 @@ fn what_is_no_rule_is_refused_with_its_index_and_one_line_that_says_why() {
 }
 
 #[test]
-fn what_an_operator_may_well_write_fits() {
+fn rules_that_operators_are_likely_to_write_fit() {
     let phrases =
         ["jailbreak", "system prompt", "you are now (dan|in developer mode)", "pretend to be", "sudo mode"];
     let phrases: Vec<String> = phrases.iter().map(|phrase| format!("(?i){phrase}")).collect();
@@ -200,7 +200,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn it_is_what_the_rules_say_of_the_whole_text_or_of_its_normalised_copy(text in text(), cut in pieces()) {
+    fn matches_are_those_of_the_whole_text_or_of_its_normalised_copy(text in text(), cut in pieces()) {
         for (rules, whole) in hostile::compiled() {
             let expected = expected(whole, &text);
             prop_assert_eq!(watch(rules, [text.as_str()]), expected);
@@ -220,7 +220,7 @@ proptest! {
 }
 
 #[test]
-fn a_letter_and_a_mark_are_what_normalising_makes_of_them() {
+fn a_letter_and_a_mark_compose_to_their_normal_form() {
     for letter in ('a'..='z').chain('A'..='Z') {
         for mark in '\u{300}'..='\u{33F}' {
             let composed: String = [letter, mark].into_iter().nfkc().collect();

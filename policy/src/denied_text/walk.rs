@@ -1,5 +1,5 @@
-//! Takes a text and its normalised copy through the automaton, in one walk while they are in the same state, and as many
-//! more as there are lanes in others.
+//! Runs a text and its normalised copy through the automaton: in one walk while they are in the same state, and in a
+//! walk for each further lane while lanes differ.
 
 use super::automaton::Automaton;
 use super::forms::Forms;
@@ -11,17 +11,17 @@ use regex_automata::util::primitives::StateID;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::compose;
 
-/// How many bytes several lanes walk before they are compared, at first and at most.
+/// The bytes that lanes walk between comparisons, at first and at most.
 const STEP: usize = 8;
 const LONGEST_STEP: usize = 64;
 
-/// Over one piece.
+/// A walk over one piece of text.
 pub(super) struct Walk<'a> {
     automaton: &'a Automaton,
     forms: &'static Forms,
-    /// In the first lane, or another where a message stands for itself.
+    /// Matches in the first lane, or in any lane that takes each message by itself.
     alone: u64,
-    /// In the other lanes.
+    /// Matches in the other lanes.
     run: u64,
 }
 
@@ -89,21 +89,21 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a line feed or none is the same to the only lane, which is told by its states alone.
+    /// Returns true if a line feed would not change the only lane. Only states are compared.
     fn ignores_line(&mut self, watch: &Watch, alone: bool) -> bool {
         let mut line = watch.first();
         self.line(&mut line, alone);
         self.same(&watch.first(), &line)
     }
 
-    /// Whether two lanes go on alike: one that a space does not change does not mind whether it ends in one.
+    /// Returns true if both lanes continue identically. A lane that a space does not change may differ in `spaced`.
     fn same(&self, one: &Lane, other: &Lane) -> bool {
         (one.decoded, one.normal) == (other.decoded, other.normal)
             && (one.spaced == other.spaced || self.automaton.next(one.normal, b' ', &mut 0) == one.normal)
     }
 
-    /// The lane `before` behind a decoded character, if it is in the same state as the watch, and the next character joins
-    /// neither.
+    /// Returns true if the lane `before`, after a decoded character, is in the same state as the watch. The next
+    /// character must not join either.
     pub(super) fn meets(&mut self, watch: &mut Watch, before: Lane, decoded: u8) -> bool {
         self.flush(watch);
         let mut lane = before;
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         *(if alone { &mut self.alone } else { &mut self.run }) |= found;
     }
 
-    /// A line feed between two texts. Nothing is carried.
+    /// Adds a line feed between two texts. Nothing may be carried.
     fn line(&mut self, lane: &mut Lane, alone: bool) {
         let mut found = 0;
         lane.decoded = self.automaton.next(lane.decoded, b'\n', &mut found);
@@ -132,7 +132,8 @@ impl<'a> Walk<'a> {
         self.note(alone, found);
     }
 
-    /// Printable ASCII with single spaces, until that ends or both copies meet: how many bytes of it.
+    /// Reads printable ASCII with single spaces, until it ends or both copies converge, and returns its length in
+    /// bytes.
     #[inline]
     fn plain(&mut self, watch: &mut Watch, text: &[u8]) -> usize {
         if !text.first().is_some_and(|byte| matches!(byte, b' '..=b'~')) {
@@ -208,7 +209,8 @@ impl<'a> Walk<'a> {
         watch.joined &= same && carried == character && !(space && watch.spaced);
     }
 
-    /// Nothing that follows changes what is carried. The decoded text is in the state `decoded` behind it.
+    /// Adds the carried characters to the normalised copy, since nothing can change them any more. `decoded` is the
+    /// state of the decoded text at this point.
     #[inline]
     fn settle(&mut self, watch: &mut Watch, decoded: StateID) {
         let same = watch.carry.same();
@@ -220,7 +222,7 @@ impl<'a> Walk<'a> {
             watch.carry.clear();
             self.write(watch, character);
         } else if watch.carry.is_empty() {
-            // Nothing is to be written.
+            // There is nothing to write.
         } else if let Some(character) = watch.carry.lone() {
             watch.carry.clear();
             let form = self.forms.of(character);
@@ -242,7 +244,7 @@ impl<'a> Walk<'a> {
         watch.joined = watch.normal == decoded && !watch.is_split();
     }
 
-    /// Writes the normalised copy of every lane.
+    /// Writes a character to the normalised copy of every lane.
     fn write(&mut self, watch: &mut Watch, character: char) {
         let (automaton, space) = (self.automaton, character.is_whitespace());
         let written = if space { ' ' } else { character };
@@ -270,12 +272,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Nothing is carried any more.
+    /// Settles the carried characters at the current state.
     pub(super) fn flush(&mut self, watch: &mut Watch) {
         self.settle(watch, watch.decoded);
     }
 
-    /// Walks on until all lanes are one: what is left of the text then.
+    /// Reads on until all lanes are one and returns the rest of the text.
     #[cold]
     fn split<'t>(&mut self, watch: &mut Watch, text: &'t str) -> &'t str {
         let (mut rest, mut longest) = (text, STEP);
@@ -298,7 +300,7 @@ impl<'a> Walk<'a> {
         rest
     }
 
-    /// Printable ASCII with single spaces, at most `longest` bytes of it: how many.
+    /// Reads at most `longest` bytes of printable ASCII with single spaces and returns their number.
     fn plain_split(&mut self, watch: &mut Watch, text: &[u8], longest: usize) -> usize {
         let mut last = b' ';
         let plain = text

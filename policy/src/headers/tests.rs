@@ -35,14 +35,14 @@ fn each_limit_admits_up_to_itself() {
 }
 
 #[test]
-fn a_field_with_a_limit_of_its_own_is_free_of_the_general_one() {
+fn a_field_with_its_own_limit_is_exempt_from_the_general_one() {
     let check = Check::Value { max: 2, except: names(&["cookie"]) };
     assert_eq!(found(check.clone(), &[("cookie", b"long")]), None);
     assert_eq!(found(check, &[("a", b"long")]), Some(Found::Value { name: b"a", size: 4 }));
 }
 
 #[test]
-fn pseudo_headers_the_host_and_what_envoy_adds_do_not_count() {
+fn pseudo_headers_the_host_and_envoys_additions_do_not_count() {
     let free: [Text; 10] = [
         (":path", &[b'/'; 900]),
         (":method", b"GET"),
@@ -70,7 +70,7 @@ fn pseudo_headers_the_host_and_what_envoy_adds_do_not_count() {
 }
 
 #[test]
-fn a_singleton_that_is_given_twice_is_found() {
+fn a_repeated_singleton_is_found() {
     let check = || Check::Repeated(names(&["host", "x-api-key"]));
     assert_eq!(found(check(), &[("x-api-key", b"a"), ("accept", b"a"), ("accept", b"b")]), None);
     assert_eq!(
@@ -82,7 +82,7 @@ fn a_singleton_that_is_given_twice_is_found() {
 }
 
 #[test]
-fn what_envoy_joined_is_told_from_one_value_with_commas() {
+fn joined_headers_are_distinguished_from_one_value_with_commas() {
     for (name, value) in [
         ("host", "a,a"),
         ("content-length", "1,1"),
@@ -128,7 +128,7 @@ fn every_control_byte_but_the_tab_is_found() {
 }
 
 #[test]
-fn a_control_byte_is_found_wherever_it_stands_among_any_others() {
+fn a_control_byte_is_found_at_every_position() {
     for size in 1..40 {
         for place in 0..size {
             for filler in [b'a', b' ', b'~', b'\t', 0x80, 0xff] {
@@ -144,7 +144,7 @@ fn a_control_byte_is_found_wherever_it_stands_among_any_others() {
 }
 
 #[test]
-fn names_of_every_length_are_watched() {
+fn names_of_every_length_are_checked() {
     for length in 1..200 {
         let name = "n".repeat(length);
         let twice: [Text; 3] = [(&name, b"a"), ("other", b"a"), (&name, b"b")];
@@ -153,7 +153,7 @@ fn names_of_every_length_are_watched() {
 }
 
 #[test]
-fn a_pattern_looks_at_all_values_of_its_header_and_at_no_other() {
+fn a_pattern_is_matched_against_all_values_of_its_header_only() {
     let check =
         || Check::Match { name: b"user-agent".to_vec(), pattern: Pattern::new("(?i)sqlmap").unwrap() };
     assert_eq!(found(check(), &[("x", b"sqlmap"), ("user-agent", b"curl")]), None);
@@ -164,7 +164,7 @@ fn a_pattern_looks_at_all_values_of_its_header_and_at_no_other() {
 }
 
 #[test]
-fn of_several_broken_rules_the_first_that_is_enforced_refuses() {
+fn the_first_enforced_rule_that_is_broken_refuses() {
     let rule = |check, shadow| Rule { check, shadow };
     let rules = [
         rule(Check::Total(9), false),
@@ -182,7 +182,7 @@ fn of_several_broken_rules_the_first_that_is_enforced_refuses() {
 
 proptest! {
     #[test]
-    fn no_headers_panic_and_limits_hold_for_all(
+    fn no_headers_panic_and_limits_apply_to_all(
         texts in prop::collection::vec(("[a-c:,]{0,3}|authorization|content-type|host", prop::collection::vec(any::<u8>(), 0..20)), 0..20),
         max in 0_usize..60,
     ) {

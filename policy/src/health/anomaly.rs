@@ -1,20 +1,20 @@
-//! Whether a value is out of the ordinary for its own series: further from the exponentially weighted mean than
-//! three standard deviations.
+//! Detects values that are anomalous for their own series: further than three standard deviations from the
+//! exponentially weighted mean.
 //!
-//! What is out of the ordinary moves mean and deviation only as far as the bound that it broke, so one outlier moves
-//! the mean by at most 3/16 of a deviation, and a level that stays is believed in the end. A slow drift is
-//! followed: the lag of the mean widens the deviation with it. The first values are averaged plainly and never
-//! judged. A series that does not vary at all is given a deviation of 1/64 of its mean.
+//! An anomalous value moves mean and deviation only as far as the bound that it exceeds. One outlier therefore moves
+//! the mean by at most 3/16 of a deviation, and a permanent change is accepted in the end. A slow drift is followed,
+//! because the lag of the mean widens the deviation. The first values are averaged without weights and never judged. A
+//! constant series has a deviation of 1/64 of its mean.
 //!
 //! Source: Welford (1962) for the mean and variance in one pass; West (1979) for weights.
 
 use zerocopy::little_endian::{U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// How many values are taken in before one is judged.
+/// The number of values before the first one is judged.
 pub const MIN_SAMPLES: u32 = 20;
 
-/// The largest value that is told apart: 2^48, in nanoseconds 78 hours.
+/// The largest distinguishable value: 2^48, which is 78 hours in nanoseconds.
 pub const MAX_VALUE: u64 = 1 << 48;
 
 /// Bytes of a detector.
@@ -22,21 +22,20 @@ pub const BYTES: usize = size_of::<Stored>();
 
 const MEMORY: u32 = 16;
 
-/// What a value is to its series.
+/// The judgement on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Too little is known yet.
+    /// There are too few values yet.
     Learning,
-    /// Within three deviations.
+    /// The value is within three deviations.
     Ordinary,
-    /// Above.
+    /// The value is above.
     High,
-    /// Below.
+    /// The value is below.
     Low,
 }
 
-/// A series, as far as it needs to be known. Values are whole and in a fine unit, since the mean does not follow
-/// differences below 16.
+/// The state of a series. Values are integers in a fine unit, because the mean does not follow differences below 16.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detector {
     mean: u64,
@@ -77,12 +76,12 @@ impl Detector {
         self.mean
     }
 
-    /// The standard deviation that values are judged by.
+    /// Returns the standard deviation by which values are judged.
     pub fn deviation(&self) -> u64 {
         u64::try_from(self.variance.isqrt()).unwrap_or(MAX_VALUE).max(self.mean / 64)
     }
 
-    /// Judges a value, and takes it in.
+    /// Judges a value and adds it to the series.
     pub fn observe(&mut self, value: u64) -> Finding {
         let reach = self.deviation().saturating_mul(3);
         let bounds = (self.mean.saturating_sub(reach), self.mean.saturating_add(reach));
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_judged_before_enough_is_known() {
+    fn no_value_is_judged_before_there_are_enough() {
         let mut detector = Detector::default();
         for n in 0..u64::from(MIN_SAMPLES) {
             assert_eq!(detector.observe(n % 3 * 1_000 * MILLI), Finding::Learning);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_stays_is_believed_in_the_end() {
+    fn a_permanent_change_is_accepted_in_the_end() {
         let mut detector = after([100 * MILLI; 50]);
         let findings: Vec<_> = (0..100).map(|_| detector.observe(10_000 * MILLI)).collect();
         assert_eq!(findings[..5], [Finding::High; 5]);
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_far_below_is_told_from_what_rises() {
+    fn a_fall_is_distinguished_from_a_rise() {
         assert_eq!(after([100 * MILLI; 50]).observe(MILLI), Finding::Low);
     }
 
@@ -209,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_out_of_the_ordinary_is_found_and_what_is_not_is_not(
+        fn exactly_the_anomalous_values_are_found(
             usual in prop::collection::vec(90 * MILLI..110 * MILLI, 40..200),
             next in 90 * MILLI..110 * MILLI,
         ) {
@@ -221,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_agree_with_the_definition_in_real_ones(
+        fn the_integers_agree_with_the_definition_in_floats(
             values in prop::collection::vec(MILLI..60_000 * MILLI, 1..300),
         ) {
             let (mut ours, mut floating) = (Detector::default(), Floating::default());

@@ -14,37 +14,37 @@ use crate::record::{Marked, Ways};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Rows.
+/// The number of rows.
 pub const WAYS: usize = 32;
 
 /// In nanoseconds, what times are kept in: 65.5 µs.
 const UNIT: u64 = 1 << 16;
 const WHOLE: u64 = 1_000_000;
 
-/// What one request came to.
+/// The trouble of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// It failed.
+    /// True if the request failed.
     pub error: bool,
-    /// It was slow.
+    /// True if the request was slow.
     pub slow: bool,
-    /// The cluster had no room for it.
+    /// True if the cluster refused the request as overload.
     pub overload: bool,
 }
 
-/// Which part of the requests had what trouble, in millionths, by clients.
+/// The ratios of troubled requests, in millionths, as means over clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
-    /// The part that failed.
+    /// The ratio of failed requests.
     pub errors: u32,
-    /// The part that was slow.
+    /// The ratio of slow requests.
     pub slow: u32,
-    /// The part that the cluster had no room for.
+    /// The ratio of requests that the cluster refused as overload.
     pub overloads: u32,
 }
 
 impl Shares {
-    /// The lower of each.
+    /// Returns the lower of each ratio.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self {
@@ -55,16 +55,16 @@ impl Shares {
     }
 }
 
-/// What the clients had.
+/// The experience of all clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// The mark of the only one, if there is but one.
+    /// The mark of the only client, if there is only one.
     pub only: Option<u64>,
-    /// Which part of their requests had what trouble.
+    /// The ratios of troubled requests.
     pub shares: Shares,
-    /// Nanoseconds until an answer begins; 0 if unknown.
+    /// Nanoseconds until a response begins; 0 if unknown.
     pub first_byte: u64,
-    /// Nanoseconds until an answer ends; 0 if unknown.
+    /// Nanoseconds until a response ends; 0 if unknown.
     pub total: u64,
 }
 
@@ -113,13 +113,13 @@ impl Clients {
         });
     }
 
-    /// The newest slot is over: forgets what is kept of it alone.
+    /// Ends the newest slot and drops the data that belong to it alone.
     pub fn turn(&mut self) {
         self.each(|client| client.first_bytes = U32::ZERO);
     }
 
-    /// Counts one request of the client of `mark` in the slot at `place`, which is the newest or not, and its nanoseconds
-    /// to the first byte.
+    /// Counts one request of the client `mark` in the slot at `place`, with true for the newest slot, and its
+    /// nanoseconds to the first byte.
     pub fn add(
         &mut self,
         mark: u64,
@@ -150,12 +150,12 @@ impl Clients {
         });
     }
 
-    /// One request of this client took so many nanoseconds in all.
+    /// Records that a request of this client took `total` nanoseconds.
     pub fn took(&mut self, mark: u64, total: u64) {
         self.change(mark, |client| client.total = weighted(client.total.get(), units(total)).into());
     }
 
-    /// One request of this client that was counted as a success, with `first_byte`, has failed after all.
+    /// Records the failure of a request that was counted as a success with `first_byte`.
     pub fn broke(&mut self, mark: u64, (place, is_newest): (usize, bool), first_byte: u64) {
         self.change(mark, |client| {
             if let Some(slot) = client.slots.get_mut(place) {
@@ -167,7 +167,7 @@ impl Clients {
         });
     }
 
-    /// What the clients that are active in these slots (a bit for each place) had, each looked at once.
+    /// Returns the experience of the clients that are active in these slots, one bit for each place.
     pub fn survey(&self, slots: u16) -> Survey {
         let (mut clients, mut only, mut means) = (0_u32, None, [Mean::default(); 5]);
         for (client, sum) in self.active(slots) {
@@ -199,7 +199,7 @@ impl Clients {
         }
     }
 
-    /// Nanoseconds to the first byte in the newest slot, at `place`; `None` if nobody succeeded in it.
+    /// Returns the nanoseconds to the first byte in the newest slot, at `place`, or `None` without a success in it.
     pub fn newest(&self, place: usize) -> Option<u64> {
         let mean = |client: &Client| {
             let successes = client.slots.get(place).map_or(0, Counts::successes);
@@ -219,7 +219,7 @@ impl Clients {
         self.rows.iter_mut().for_each(change);
     }
 
-    /// Changes the row of `mark`: its own, else one that nobody uses, else the one that it shares.
+    /// Changes the row of `mark`: its own, or else an unused one, or else the one that it shares.
     fn change(&mut self, mark: u64, change: impl FnOnce(&mut Client)) {
         let mark = mark.max(1);
         let own = self.rows.find(mark).map(|(way, client)| (way, *client));
@@ -264,7 +264,7 @@ impl Counts {
         self.requests.saturating_sub(self.errors).saturating_sub(self.overloads)
     }
 
-    /// All halved, odd ones rounded up by `up`: parts of a whole stay parts of it.
+    /// Returns all counts halved, with odd ones rounded up by `up`, so that no part exceeds its whole.
     const fn halved(self, up: u8) -> Self {
         const fn half(count: u8, up: u8) -> u8 {
             count.saturating_add(if count == u8::MAX { 0 } else { up }) / 2
@@ -295,7 +295,7 @@ impl Mean {
         }
     }
 
-    /// Rounded up; of one value, that one; of none, 0.
+    /// Returns the mean, rounded up: the value itself if there is only one, 0 if there is none.
     const fn without_the_highest(self) -> u64 {
         match self.count {
             0 | 1 => self.sum,
@@ -304,7 +304,8 @@ impl Mean {
     }
 }
 
-/// The mean of values without the highest, rounded up; of one value, that one; of none, 0.
+/// Returns the mean of values without the highest, rounded up: the value itself if there is only one, 0 if there is
+/// none.
 pub(crate) fn without_the_highest(values: impl Iterator<Item = u64>) -> u64 {
     values.fold(Mean::default(), Mean::with).without_the_highest()
 }
@@ -313,7 +314,7 @@ fn units(nanos: u64) -> u32 {
     u32::try_from(nanos.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
-/// An exponentially weighted mean, 1/16 a sample; 0 is none yet.
+/// Returns an exponentially weighted mean with 1/16 per sample; 0 means none yet.
 fn weighted(mean: u32, sample: u32) -> u32 {
     let step = sample.abs_diff(mean) / 16;
     match mean {
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_one_client_its_ratio_is_the_clusters() {
+    fn the_ratio_of_a_lone_client_is_the_clusters() {
         assert_eq!((errors(&[]), errors(&[(20, 10)]), errors(&[(20, 20)])), (0, 500_000, 1_000_000));
     }
 
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_asks_no_more_makes_room_for_another() {
+    fn an_idle_client_makes_room_for_another() {
         let mut clients = Clients::default();
         (1..=32).for_each(|mark| clients.add(mark, (3, true), FAILED, None));
         clients.clear(3);
@@ -385,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_is_that_of_the_others_too() {
+    fn latency_is_a_mean_over_clients_too() {
         let mut clients = Clients::default();
         for mark in 1..=3 {
             clients.add(mark, (0, true), Trouble::default(), Some(mark * 100 * MILLI));
@@ -413,7 +414,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_mean_of_the_clients_own_ratios_without_the_highest(
+        fn the_share_is_the_mean_of_the_clients_ratios_without_the_highest(
             of in prop::collection::vec((1_u8..100, 0_u8..100), 0..32),
         ) {
             let counts: Vec<_> = of.iter().map(|(all, part)| (*all as usize, *part.min(all) as usize)).collect();
@@ -422,7 +423,7 @@ mod tests {
         }
 
         #[test]
-        fn no_client_adds_to_what_the_others_show(
+        fn no_client_raises_the_mean_of_the_others(
             of in prop::collection::vec((1_u8..100, 0_u8..100), 1..31),
             requests in 1_usize..400, failures in 0_usize..400,
         ) {

@@ -1,35 +1,35 @@
-//! What one request says about the cluster that it went to. Only what the cluster did, or failed to do, counts: an
-//! answer of Envoy's own is read from its response code details, so that a refusal by a filter, a missing route
-//! or a client that left says nothing. 429, Anthropic's 529 and Envoy's connection limits are load, not failure. A request
-//! that was wrong says nothing either: many of them must not hide that the right ones fail.
+//! Classifies what a request says about its cluster. Only the cluster's own behaviour counts. Envoy's local replies are
+//! recognised by their response code details, so a filter's refusal, a missing route or a client that left says
+//! nothing. 429, Anthropic's 529 and Envoy's connection limits are overload, not failure. An invalid request says
+//! nothing either, so that many of them cannot hide the failure of valid ones.
 //!
-//! Where a reply was replaced, the details are gone and the response flags decide; without either nothing is known.
+//! If a reply was replaced, its details are gone and the response flags decide; without these, nothing is known.
 //!
 //! Source: Envoy, `stream_info.h` (`ResponseCodeDetailValues`, `CoreResponseFlag`).
 
 use crate::answer::blame::Blame;
 
-/// What a request says about its cluster.
+/// The outcome of a request for its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The cluster did what it was asked for.
+    /// The cluster did what the request asked for.
     Success,
-    /// The cluster could not be reached, broke, or was too late.
+    /// The cluster was unreachable, failed, or was too late.
     Failure,
-    /// It broke in the middle of an answer that had been told as a success.
+    /// The cluster failed within a response that had been recorded as a success.
     Broken,
-    /// The cluster has more work than it takes.
+    /// The cluster has more work than it accepts.
     Overload,
-    /// Nothing: the request was wrong, the client left, or the cluster was never asked.
+    /// The request says nothing: it was invalid, its client left, or it never reached the cluster.
     Ignored,
-    /// The client left before an answer had begun: it is slow, if that was long.
+    /// The client left before a response began. The request counts as slow after a long wait.
     GivenUp,
 }
 
-/// How a request ended, as Envoy tells it.
+/// The end of a request as Envoy reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ending<'a> {
-    /// The status, 0 if there was none.
+    /// The status, or 0 without one.
     pub status: u16,
     /// `response.code_details`, empty if unknown.
     pub details: &'a [u8],
@@ -38,7 +38,7 @@ pub struct Ending<'a> {
 }
 
 impl Outcome {
-    /// Of an error, by whose fault it is.
+    /// Returns the outcome of an error for which this party is to blame.
     pub const fn of(blame: Blame) -> Self {
         match blame {
             Blame::Client => Self::Ignored,
@@ -49,14 +49,15 @@ impl Outcome {
 }
 
 const OVERFLOW: u64 = 1 << 7;
-/// Unhealthy host, timeout, resets and connection failures, stream duration, protocol error, no cluster, no DNS.
+/// The flags of failure: unhealthy host, timeout, resets and connection failures, stream duration, protocol error, no
+/// cluster, no DNS.
 const FAILED: u64 =
     1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 15 | 1 << 19 | 1 << 23 | 1 << 24 | 1 << 26;
-/// Connection terminated, protocol error, stream reset: each by the client.
+/// The flags of a client that left: connection terminated, protocol error, stream reset.
 const CLIENT_LEFT: u64 = 1 << 14 | 1 << 18 | 1 << 28;
 
 impl Ending<'_> {
-    /// What it says about the cluster.
+    /// Returns the outcome for the cluster.
     pub fn outcome(&self) -> Outcome {
         if self.flags & CLIENT_LEFT != 0 {
             return Outcome::Ignored;
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_answers_counts_by_its_status() {
+    fn a_response_of_the_cluster_counts_by_its_status() {
         for status in [101, 200, 206] {
             assert_eq!(outcome(status, "via_upstream", 0), Outcome::Success, "{status}");
         }
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_envoy_answers_counts_by_its_details() {
+    fn a_local_reply_of_envoy_counts_by_its_details() {
         let reset = "upstream_reset_before_response_started";
         for (status, details, flags) in [
             (503, format!("{reset}{{remote_connection_failure|delayed_connect_error:_111}}"), 0x20),
@@ -179,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_client_that_left_says_nothing_whatever_else_is_told(status: u16, details: Vec<u8>, flags: u64) {
+        fn a_client_that_left_says_nothing_whatever_the_details(status: u16, details: Vec<u8>, flags: u64) {
             let ending = Ending { status, details: &details, flags: flags | 0x4000 };
             prop_assert_eq!(ending.outcome(), Outcome::Ignored);
         }

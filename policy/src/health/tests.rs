@@ -35,7 +35,7 @@ fn after(samples: impl IntoIterator<Item = (u64, Sample)>) -> Health {
 }
 
 #[test]
-fn a_window_that_cannot_be_cut_or_forgets_nothing_is_refused() {
+fn a_window_that_is_too_short_or_too_long_is_refused() {
     let new = |window, slow| HealthRule::new(Duration::from_nanos(window), Duration::from_nanos(slow));
     assert_eq!(new(MIN_WINDOW - 1, 1), Err(InvalidHealth::Window));
     assert_eq!(new(MAX_WINDOW + 1, 1), Err(InvalidHealth::Window));
@@ -44,7 +44,7 @@ fn a_window_that_cannot_be_cut_or_forgets_nothing_is_refused() {
 }
 
 #[test]
-fn failures_overload_and_slowness_are_told_apart_and_a_client_that_left_says_nothing() {
+fn failures_overload_and_slowness_are_distinguished_and_a_client_that_left_does_not_count() {
     let health = after([
         (0, told(Outcome::Success, SECOND)),
         (0, told(Outcome::Success, 5 * SECOND)),
@@ -74,7 +74,7 @@ fn latency_is_that_of_answers_that_succeeded() {
 }
 
 #[test]
-fn a_request_that_was_given_up_is_slow_if_that_was_long_and_else_says_nothing() {
+fn a_request_that_was_given_up_counts_only_if_it_was_slow() {
     let given_up = |waited| Sample { first_byte: None, total: Some(waited), ..told(Outcome::GivenUp, 0) };
     assert_eq!(Health::default().record(&rule(), &given_up(5 * SECOND - 1), at(0)), None);
     let signals = after([(0, given_up(5 * SECOND))]).signals(&rule(), at(0));
@@ -83,7 +83,7 @@ fn a_request_that_was_given_up_is_slow_if_that_was_long_and_else_says_nothing() 
 }
 
 #[test]
-fn one_clients_trouble_is_one_clients_by_its_address_and_by_its_key() {
+fn the_trouble_of_one_client_does_not_count_by_address_or_by_key() {
     let failed = told(Outcome::Failure, 1);
     let well = told(Outcome::Success, 1);
     let errors = |samples: &[Sample]| {
@@ -123,7 +123,7 @@ fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_
 }
 
 #[test]
-fn who_had_all_of_it_alone_is_told_by_address_by_key_or_by_both() {
+fn a_lone_client_is_identified_by_address_by_key_or_by_both() {
     let alone = |whos: &[(u64, u64)]| {
         let samples = whos.iter().map(|(address, key)| (0, from(*address, *key, told(Outcome::Failure, 1))));
         after(samples).signals(&rule(), at(1)).alone
@@ -213,7 +213,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_held_is_what_is_in_the_window(then in 0..30 * SECOND, later in 0..30 * SECOND) {
+    fn a_sample_is_held_exactly_while_it_is_in_the_window(then in 0..30 * SECOND, later in 0..30 * SECOND) {
         let now = at(then + later);
         let health = after([(then, told(Outcome::Success, 1))]);
         let is_there = health.signals(&rule(), now).counts.requests == 1;
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_written_and_read_says_the_same(samples in prop::collection::vec((0..SECOND, 0..9 * SECOND), 0..50)) {
+    fn a_record_survives_a_round_trip(samples in prop::collection::vec((0..SECOND, 0..9 * SECOND), 0..50)) {
         let mut now = 0;
         let health = after(samples.into_iter().map(|(gap, first_byte)| {
             now += gap;

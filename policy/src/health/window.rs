@@ -1,8 +1,8 @@
-//! A sliding window as a ring of slots: each counts what fell into its share of the window, the oldest is cleared when
-//! a new one begins. So what is read is at most one slot younger than the window is long.
+//! A sliding window as a ring of slots. Each slot counts its part of the window, and the oldest is cleared when a new
+//! one begins. The sum therefore covers at most one slot less than the window's length.
 //!
-//! A time that is late by less than a window counts in its own slot. One that is earlier by more means that the clock
-//! stepped back: the window starts over, as it does when its length was configured anew.
+//! A time that is late by less than a window counts in its own slot. An earlier time means that the clock stepped back:
+//! the window starts over, as it does when its length is reconfigured.
 
 use crate::timestamp::Timestamp;
 use zerocopy::little_endian::{U32, U64};
@@ -16,16 +16,16 @@ pub const SLOTS: u64 = 10;
 pub struct Counts {
     /// Requests that say something about the cluster.
     pub requests: u32,
-    /// Of them, those that failed.
+    /// Failed requests.
     pub errors: u32,
-    /// Those that were slow, whether they failed or not.
+    /// Slow requests, failed or not.
     pub slow: u32,
-    /// Those that the cluster had no room for.
+    /// Requests that the cluster refused as overload.
     pub overloads: u32,
 }
 
 impl Counts {
-    /// These and `other` together.
+    /// Returns the sum of both.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -37,18 +37,18 @@ impl Counts {
     }
 }
 
-/// What a window holds of a time.
+/// The sum of some slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// The counts of its slots.
     pub counts: Counts,
-    /// Nanoseconds that they cover.
+    /// The time that the slots cover, in nanoseconds.
     pub covered: u64,
-    /// Which they are: a bit for each place in the ring.
+    /// The slots in the sum, one bit for each place in the ring.
     pub slots: u16,
 }
 
-/// The ring.
+/// The ring of slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     slot: u64,
@@ -105,8 +105,8 @@ impl Window {
         self.holds(slot, number) && number <= self.newest
     }
 
-    /// Moves on to `now` with slots of `slot` nanoseconds. What is kept beside the window of slots that begin anew is
-    /// dropped by `clear`, which is given the place of each. True if the newest slot so far is over.
+    /// Advances to `now` with slots of `slot` nanoseconds. `clear` is called with the place of each slot that begins
+    /// anew, so that data beside the window can be dropped. Returns true if the previous newest slot is over.
     pub fn advance(&mut self, slot: u64, now: Timestamp, mut clear: impl FnMut(usize)) -> bool {
         let number = number(now, slot);
         if self.is_at(slot, now) {
@@ -129,33 +129,34 @@ impl Window {
         true
     }
 
-    /// The place of the slot of `now`, to which the window was advanced, and whether that is the newest.
+    /// Returns the place of the slot of `now` and true if it is the newest. The window must have been advanced to
+    /// `now`.
     pub fn place(&self, now: Timestamp) -> (usize, bool) {
         let number = number(now, self.slot);
         (place(number), number >= self.newest)
     }
 
-    /// The place of the newest slot.
+    /// Returns the place of the newest slot.
     pub fn newest(&self) -> usize {
         place(self.newest)
     }
 
-    /// Counts into the slot of `now`, to which the window was advanced.
+    /// Adds counts to the slot of `now`. The window must have been advanced to `now`.
     pub fn add(&mut self, counts: Counts, now: Timestamp) {
         if let Some(slot) = self.ring.get_mut(place(number(now, self.slot))) {
             *slot = slot.plus(counts);
         }
     }
 
-    /// Makes a failure of a success that was counted before, in the slot of `now`, to which the window was advanced.
+    /// Turns an earlier success into a failure, in the slot of `now`. The window must have been advanced to `now`.
     pub fn withdraw(&mut self, now: Timestamp) {
         if let Some(slot) = self.ring.get_mut(place(number(now, self.slot))) {
             slot.errors = slot.errors.saturating_add(1);
         }
     }
 
-    /// What the slots hold that began at `since` or later and have not left the window of slots of `slot` nanoseconds
-    /// at `now`.
+    /// Returns the sum of the slots that began at `since` or later and are in the window at `now`, with slots of `slot`
+    /// nanoseconds.
     pub fn sum(&self, slot: u64, since: Timestamp, now: Timestamp) -> Sum {
         let number = number(now, slot);
         if !self.holds(slot, number) {
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_old_as_the_window_has_left_it() {
+    fn a_count_leaves_the_window_at_the_age_of_the_window() {
         let mut window = Window::default();
         count(&mut window, 10, 5);
         assert_eq!(window.sum(10, at(0), at(99)).counts.requests, 1);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_over_once_and_those_that_begin_anew_are_told() {
+    fn a_slot_ends_once_and_new_slots_are_reported() {
         let mut window = Window::default();
         count(&mut window, 10, 5);
         let mut advance = |now| {
@@ -249,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_sum_is_of_what_came_within_the_slots_of_the_window(
+        fn the_sum_covers_exactly_the_slots_of_the_window(
             slot in 1_u64..20,
             steps in prop::collection::vec((0_u64..40, 0_u64..5), 1..200),
             since in 0_u64..2_000,

@@ -1,41 +1,42 @@
-//! Characters that a prompt has little honest use for: those that no one sees and a model reads.
+//! Characters that people cannot see and models read. A prompt has few honest uses for them.
 //!
-//! Source: Unicode 16 (control and private-use code points, `Bidi_Control`, and of `Default_Ignorable_Code_Point` the
-//! ones without width; variation selectors of plane 0 are left out, since emoji are spelt with them).
+//! Source: Unicode 16: control and private-use code points, `Bidi_Control`, and the zero-width part of
+//! `Default_Ignorable_Code_Point`. The variation selectors of plane 0 are excluded, because emoji are spelled with
+//! them.
 
 use core::ops::Range;
 
-/// Why a character is suspicious.
+/// The reason why a character is suspicious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A control character other than tab, line feed and carriage return.
     Control,
-    /// One that changes the direction of writing.
+    /// A character that changes the direction of writing.
     Bidi,
-    /// One without width: spaces, joiners, soft hyphens, tags, the supplement of variation selectors.
+    /// A zero-width character: a space, joiner, soft hyphen, tag, or supplementary variation selector.
     ZeroWidth,
-    /// One that means what its users agree on.
+    /// A private-use character, whose meaning is up to its users.
     PrivateUse,
 }
 
-/// A suspicious character and where it is written.
+/// A suspicious character and its position in the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
-    /// Why it is one.
+    /// The reason for the suspicion.
     pub class: Class,
-    /// The character.
+    /// The decoded character.
     pub character: char,
-    /// Its bytes in the body: UTF-8, an escape, or a pair of them.
+    /// The bytes of the body that spell the character: UTF-8, one escape, or a surrogate pair of escapes.
     pub range: Range<u64>,
-    /// Whether it harms where it stands, and is not just how a language or an emoji is written.
+    /// True if the character is harmful in its context, and not part of the spelling of a language or an emoji.
     pub is_harmful: bool,
 }
 
 impl Class {
-    /// Every class.
+    /// All classes.
     pub const ALL: [Self; 4] = [Self::Control, Self::Bidi, Self::ZeroWidth, Self::PrivateUse];
 
-    /// The class of a character, if it is suspicious.
+    /// Returns the class of a suspicious character.
     pub const fn of(character: char) -> Option<Self> {
         match character {
             '\t' | '\n' | '\r' => None,
@@ -65,7 +66,7 @@ impl Class {
         }
     }
 
-    /// As a configuration names it.
+    /// Returns the name of the class in configurations.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Control => "control",
@@ -85,7 +86,7 @@ impl Class {
     }
 }
 
-/// Counts the characters of a text, and names the suspicious ones by their class and their place in it.
+/// Counts the characters of `text` and calls `name` with the class and the byte offset of each suspicious one.
 pub(super) fn count(text: &str, mut name: impl FnMut(Class, char, usize)) -> usize {
     let (mut count, mut place) = (0_usize, 0_usize);
     while let Some(lead) = text.as_bytes().get(place) {
@@ -105,7 +106,7 @@ pub(super) fn count(text: &str, mut name: impl FnMut(Class, char, usize)) -> usi
     count
 }
 
-/// How long a character is in UTF-8 that begins with this byte, if none that does is suspicious; else 0.
+/// Returns the UTF-8 length of the characters that begin with `lead`, or 0 if one of them is suspicious.
 #[inline]
 const fn common(lead: u8) -> usize {
     match lead {

@@ -1,34 +1,35 @@
-//! Whether a suspicious character harms where it stands. Joiners, soft hyphens, marks of direction and tags are how
-//! languages and emoji are written; the same characters hide text where nothing calls for them, and above all in runs.
-//! One that harms may be taken out, so what stands around it is judged as if it was not there: nothing that is left
-//! harms where it stands then.
+//! Decides whether a suspicious character is harmful in its context. Languages and emoji are spelled with joiners, soft
+//! hyphens, direction marks and tags; out of place, and above all in runs, the same characters hide text. A harmful
+//! character may be removed, so the context is judged as if it were absent: whatever remains is harmless in its new
+//! context.
 //!
 //! Source: UAX #9 (overrides change how a text reads, isolates and marks do not), UAX #31 (joiners in scripts that need
-//! them), UTS #51 (sequences of emoji, flags spelt in tags), UAX #14 (U+200B between words of scripts without spaces).
+//! them), UTS #51 (sequences of emoji, flags spelled in tags), UAX #14 (U+200B between words of scripts without
+//! spaces).
 
 use super::characters::{Class, Suspect};
 use core::ops::Range;
 
-/// More in a row hide something, even where each alone is language.
+/// A longer run hides something, even if each character alone is legitimate.
 const LONGEST_RUN: u8 = 4;
-/// Of a flag: five letters and the end are what is in use.
+/// The longest flag in tags: five letters and the terminator are in use.
 const LONGEST_FLAG: u8 = 7;
 
-/// What stands around the characters of one string.
+/// The context of a character within one string.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context {
-    /// The last character, but for those that harm.
+    /// The last character that is not harmful.
     last: Option<char>,
-    /// The suspicious character right before, whether it harms or not.
+    /// The suspicious character immediately before, harmful or not.
     beside: Option<char>,
-    /// Named, and the character behind it has not come yet.
+    /// A suspicious character whose successor has not arrived yet.
     pending: Option<Suspect>,
     run: u8,
     flag: u8,
 }
 
 impl Context {
-    /// A string begins.
+    /// Begins a string.
     #[inline]
     pub(super) fn begin(&mut self) {
         if self.last.is_some() || self.beside.is_some() || self.pending.is_some() {
@@ -36,13 +37,13 @@ impl Context {
         }
     }
 
-    /// Whether a suspicious character waits for the one behind it.
+    /// Returns true while a suspicious character waits for its successor.
     #[inline]
     pub(super) const fn waits(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// A piece ends in `last`, unless that is what waits.
+    /// Ends a piece of text that ends in `last`, unless `last` is the pending character.
     #[inline]
     pub(super) const fn ends_in(&mut self, last: Option<char>) {
         if last.is_some() && self.pending.is_none() {
@@ -50,7 +51,7 @@ impl Context {
         }
     }
 
-    /// What waits for the next character of its string, which is `after`.
+    /// Judges the pending character, now that its successor `after` is known.
     pub(super) fn settle(&mut self, after: Option<char>) -> Option<Suspect> {
         let mut suspect = self.pending.take()?;
         let Suspect { class, character, .. } = suspect;
@@ -66,7 +67,7 @@ impl Context {
         Some(suspect)
     }
 
-    /// A suspicious character comes, with `before` right in front of it, if that is in the same piece.
+    /// Adds a suspicious character. `before` is the character in front of it, if that is in the same piece.
     pub(super) fn meet(&mut self, class: Class, character: char, range: Range<u64>, before: Option<char>) {
         if before.is_some_and(|before| Class::of(before).is_none()) {
             (self.last, self.beside) = (before, None);
@@ -85,7 +86,7 @@ impl Context {
         self.pending = Some(Suspect { class, character, range, is_harmful: true });
     }
 
-    /// A character without width that stands alone, between what calls for it.
+    /// Returns true if a lone zero-width character has legitimate neighbours.
     fn is_language(&self, character: char, after: Option<char>) -> bool {
         if is_tag(character) {
             let spells =
@@ -99,7 +100,7 @@ impl Context {
         }
         let before = self.last.unwrap_or(' ');
         let next = after.unwrap_or(' ');
-        // What comes behind that may be of any kind.
+        // A successor that is removed may itself be followed by any character.
         let unknown = after.is_some_and(always_harms);
         match character {
             '\u{200C}' => is_joined(before),
@@ -124,7 +125,7 @@ impl Context {
     }
 }
 
-/// Wherever it stands.
+/// Returns true if the character is harmful in any context.
 const fn always_harms(character: char) -> bool {
     matches!(Class::of(character), Some(Class::Control | Class::PrivateUse))
         || matches!(character, '\u{202D}' | '\u{202E}')
@@ -138,8 +139,8 @@ fn is_unseen(character: char) -> bool {
     matches!(Class::of(character), Some(Class::Bidi | Class::ZeroWidth))
 }
 
-/// Of a script whose letters change with their neighbours, and whose spelling needs joiners for that: Arabic and its
-/// kin, Mongolian, and the scripts of India and the countries around it.
+/// Returns true for a script whose letters change with their neighbours and whose spelling needs joiners for that:
+/// Arabic and its relatives, Mongolian, and the scripts of India and its neighbours.
 const fn is_joined(character: char) -> bool {
     matches!(character, '\u{600}'..='\u{8FF}' | '\u{900}'..='\u{DFF}' | '\u{F00}'..='\u{109F}')
         || matches!(character, '\u{1780}'..='\u{18AF}' | '\u{1900}'..='\u{1CFF}' | '\u{A800}'..='\u{ABFF}')
@@ -147,14 +148,14 @@ const fn is_joined(character: char) -> bool {
         || matches!(character, '\u{1E900}'..='\u{1E95F}')
 }
 
-/// Of a script that sets no spaces between its words.
+/// Returns true for a script that does not separate words by spaces.
 const fn is_unspaced(character: char) -> bool {
     matches!(character, '\u{E00}'..='\u{EFF}' | '\u{F00}'..='\u{109F}' | '\u{1780}'..='\u{17FF}')
         || matches!(character, '\u{1950}'..='\u{1AAF}' | '\u{A9E0}'..='\u{A9FF}' | '\u{AA60}'..='\u{AA7F}')
         || matches!(character, '\u{3000}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{1B00}'..='\u{1B7F}')
 }
 
-/// A part of a sequence of emoji: a picture, how it is shown, its colour, or the end of its flag.
+/// Returns true for a part of an emoji sequence: a picture, a presentation selector, a modifier, or the end of a flag.
 const fn is_emoji(character: char) -> bool {
     matches!(character, '\u{2190}'..='\u{2BFF}' | '\u{FE0F}' | '\u{1F000}'..='\u{1FAFF}' | '\u{E007F}' | '\u{20E3}')
 }
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    /// What harms in a text, however it is written and wherever it is cut.
+    /// Returns the harmful characters of a text, which must not depend on its spelling or on the chunks.
     fn harm(text: &str) -> String {
         let written = serde_json::json!({ "messages": [{ "content": text }] }).to_string();
         let unit = |unit: u16| match u8::try_from(unit) {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_languages_and_emoji_are_written_with_does_no_harm() {
+    fn characters_that_languages_and_emoji_need_are_harmless() {
         for text in [
             "می\u{200C}روم کتاب\u{200C}ها را ارائه\u{200C}دهنده می\u{200C}",
             "क्\u{200D}ष র\u{200D}্য ශ්\u{200D}රී ന്\u{200D}",
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_turns_a_text_does() {
+    fn characters_that_hide_or_reverse_text_are_harmful() {
         for (text, harms) in [
             ("a\u{200B}b", "\u{200B}"),
             ("i\u{200D}g\u{200C}nore", "\u{200D}\u{200C}"),

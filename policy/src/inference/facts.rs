@@ -1,127 +1,128 @@
-//! What is known of a request so far.
+//! The facts of a request.
 
 use super::reading::Reading;
 use super::{Class, Member, Place, Suspect};
 use core::ops::Range;
 
-/// What is known of a request so far. All counts saturate.
+/// The facts of a request so far. All counts saturate.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub(super) model: Option<Model>,
-    /// Each member once.
+    /// Each member at most once.
     pub(super) members: Vec<(Member, Seen)>,
-    /// What holds the rest of the request, and where its members begin.
+    /// The envelopes, each with the offset of its first member.
     pub(super) holders: Vec<(Member, u64)>,
     pub(super) first: [Option<First>; Class::ALL.len()],
-    /// The body's outermost value is an object: no other body is a request.
+    /// True if the outermost value is an object. No other body is a request.
     pub is_object: bool,
     /// Unicode scalar values in all texts together.
     pub characters: u64,
-    /// Unicode scalar values in the longest message, or in the longest element of another list of texts, or in a text
-    /// that is in no list.
+    /// Unicode scalar values in the longest message, the longest element of another list of texts, or the longest text
+    /// outside any list.
     pub longest_message: u64,
-    /// Elements of `messages` and the like, and of `input` those that are objects.
+    /// Elements of `messages` and its equivalents, and the objects in `input`.
     pub messages: u64,
-    /// Texts, or lists of token ids, of `prompt`, `input` and the like: as many as the model runs for.
+    /// Prompts in `prompt`, `input` and their equivalents, as texts or lists of token ids. The model runs once for
+    /// each.
     pub prompts: u64,
-    /// Token ids in these.
+    /// Token ids in all prompts.
     pub token_ids: u64,
     /// Content parts by kind.
     pub parts: Parts,
-    /// Pixels of all pictures whose data stand in the body and tell.
+    /// Pixels of all images whose data are in the body and state a size.
     pub pixels: u64,
-    /// Tokens that the model may think, of the completion tokens: `thinking.budget_tokens`.
+    /// `thinking.budget_tokens`: the completion tokens that the model may spend on thinking.
     pub thinking_budget: Option<Seen>,
     /// Elements of `tools` and `functions`.
     pub tools: u64,
-    /// Sequences and tokens that end an answer.
+    /// Stop sequences and stop tokens.
     pub stops: u64,
-    /// Tokens that are made likelier, or the only ones.
+    /// Tokens with a bias, and tokens of an allow-list.
     pub biases: u64,
-    /// Unicode scalar values of schemas, grammars and expressions that a decoder is made to follow, and of what ends an answer.
+    /// Unicode scalar values of schemas, grammars and expressions for guided decoding, and of stop sequences.
     pub guided: u64,
-    /// The most that a part of these is repeated, by counts in counts.
+    /// The largest product of nested repetition counts in those expressions.
     pub repeats: u64,
-    /// Containers at their deepest, 1 for a container of scalars.
+    /// The deepest nesting of containers; 1 is a container of scalars.
     pub depth: u8,
-    /// The first member or key that is known and occurred twice in its object; the facts are of the last occurrence, and
-    /// texts of all are heard.
+    /// The first known member or key that occurs twice in one object. The facts are those of the last occurrence; the
+    /// sink receives the texts of all.
     pub duplicate: Option<Place>,
-    /// The first object that took back, behind its data, that these are encoded: they were not heard.
+    /// The first object whose type, after its data, denies that they are encoded. The sink did not receive these data.
     pub retyped: Option<Place>,
-    /// A key occurred twice in some object. Known only when fingerprints are made, and among the first members that
-    /// [`Scanner`](super::Scanner) remembers.
+    /// True if a key occurs twice in one object. Detected only with a fingerprint, and only among the first members
+    /// that [`Scanner`](super::Scanner) remembers.
     pub repeated_key: bool,
 }
 
-/// A model's name.
+/// The name of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// Its first 256 bytes, at most.
+    /// The first 256 bytes of the name, at most.
     pub name: String,
-    /// There was more.
+    /// True if the name is longer.
     pub is_cut: bool,
 }
 
-/// A member of the top level.
+/// A member of a request that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// What it is.
+    /// The last value, or the most demanding one.
     pub value: Value,
-    /// Where its key begins, the quote included.
+    /// The byte offset of the key's opening quote.
     pub key_at: u64,
-    /// Where its value is.
+    /// The bytes of the value.
     pub range: Range<u64>,
-    /// Its name is written to the letter, so that every server knows it.
+    /// True if the name is spelled exactly, so that every server recognises it.
     pub is_exact: bool,
-    /// It is of the request itself, and not of what holds the rest of it.
+    /// True for a member of the request itself, false for one of an envelope.
     pub is_own: bool,
-    /// There are others of it elsewhere in the body: this is the one that asks for most.
+    /// True if other objects of the body have this member too. Of several numbers this is the most demanding.
     pub is_one_of_many: bool,
 }
 
-/// A value, as far as a limit cares.
+/// The value of a member, as far as a limit needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// `null`, which the APIs take for absent.
+    /// `null`, which the APIs treat as absent.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number that is not negative, as servers read it: `100`, `100.0`, `1e2` and `"100"` are one.
+    /// A non-negative whole number as servers read it: `100`, `100.0`, `1e2` and `"100"` are equal.
     Integer(u64),
-    /// A negative whole number: some servers take it for no limit, and others refuse it.
+    /// A negative whole number, which some servers take as no limit and others refuse.
     Negative,
-    /// Any other.
+    /// Any other value.
     Other,
 }
 
 /// The first suspicious character of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct First {
-    /// Which one.
+    /// The character and its bytes in the body.
     pub suspect: Suspect,
-    /// In which text.
+    /// The text that contains it.
     pub place: Place,
 }
 
 /// Content parts by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Text and what has no other kind.
+    /// Text, and parts without a kind of their own.
     pub text: u64,
     /// Images.
     pub image: u64,
-    /// Sound.
+    /// Audio.
     pub audio: u64,
     /// Files and documents.
     pub file: u64,
     /// Videos.
     pub video: u64,
-    /// Calls of tools and their results, and what is not known.
+    /// Tool calls, tool results and unknown kinds.
     pub other: u64,
 }
 
-/// Of a part that carries several, the last of these counts.
+/// The kind of a content part. If a part carries several kinds, the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Text,
@@ -160,47 +161,48 @@ impl Facts {
         }
     }
 
-    /// The model's name, if it is a string.
+    /// Returns the model's name, if it is a string.
     pub const fn model(&self) -> Option<&Model> {
         self.model.as_ref()
     }
 
-    /// Whether the answer is to be streamed.
+    /// Returns true if the client asks for a streamed response.
     pub fn stream(&self) -> bool {
         self.member(Member::Stream).is_some_and(|seen| seen.value == Value::Bool(true))
     }
 
-    /// How many completion tokens are asked for at most, if a whole number says so.
+    /// Returns the smallest limit on completion tokens, if the request states one as a whole number.
     pub fn completion_tokens(&self) -> Option<u64> {
         let written = Member::COMPLETION_TOKENS.into_iter().filter_map(|member| self.member(member));
         let number = |seen: &Seen| if let Value::Integer(tokens) = seen.value { Some(tokens) } else { None };
         written.filter_map(number).min()
     }
 
-    /// Whether an answer says no more than this request asks: it is not made later, and nothing is added to for it.
+    /// Returns true if the response depends on this request alone: it is not created later, and no conversation is
+    /// extended.
     pub fn stands_alone(&self) -> bool {
         let absent = |value| matches!(value, Value::Null | Value::Bool(false));
         let members = [Member::Background, Member::Conversation];
         members.into_iter().all(|member| self.member(member).is_none_or(|seen| absent(seen.value)))
     }
 
-    /// A member, once it is complete: of the request itself, or of what holds the rest of it.
+    /// Returns a complete member of the request or of an envelope.
     pub fn member(&self, member: Member) -> Option<&Seen> {
         self.members.iter().find(|(seen, _)| *seen == member).map(|(_, seen)| seen)
     }
 
-    /// Where the members begin of an object in the request that holds the rest of it, behind its brace.
+    /// Returns the offset of the first member of an envelope, after its brace.
     pub fn holder(&self, member: Member) -> Option<u64> {
         self.holders.iter().find(|(holder, _)| *holder == member).map(|(_, open)| *open)
     }
 
-    /// Whether a model is asked about anything.
+    /// Returns true if the request contains input for a model.
     pub fn asks(&self) -> bool {
         self.members.iter().any(|(member, seen)| member.asks() && seen.value != Value::Null)
     }
 
-    /// A member's value is complete. Of several in one object the last counts (`again`: there was one), of numbers in different
-    /// ones the one that asks for most, and of others that of the request itself (`outermost`).
+    /// Records a complete member. Of several in one object the last counts (`again`); of numbers in different objects
+    /// the most demanding; of other values the one of the request itself (`outermost`).
     pub(super) fn see(&mut self, member: Member, seen: Seen, again: bool, outermost: bool) {
         let Some((_, known)) = self.members.iter_mut().find(|(known, _)| *known == member) else {
             self.members.push((member, seen));
@@ -215,14 +217,14 @@ impl Facts {
         known.is_one_of_many = is_one_of_many;
     }
 
-    /// The first suspicious character of a class.
+    /// Returns the first suspicious character of a class.
     pub fn first(&self, class: Class) -> Option<&First> {
         self.first.get(class.index())?.as_ref()
     }
 }
 
 impl Value {
-    /// How much it asks for, to be compared.
+    /// Returns a rank by how much the value demands.
     const fn asks(self) -> (u8, u64) {
         match self {
             Self::Null | Self::Bool(_) => (0, 0),
@@ -232,7 +234,7 @@ impl Value {
         }
     }
 
-    /// Of a number, or of a string that servers read as one.
+    /// Reads a number, or a string that servers read as a number.
     pub(super) fn of_number(text: &str) -> Self {
         if let Ok(number) = text.parse() {
             return Self::Integer(number);
@@ -265,7 +267,7 @@ impl Parts {
 }
 
 impl Part {
-    /// Of a part of this `type`.
+    /// Returns the kind that a `type` names.
     pub(super) fn typed(name: &str) -> Self {
         match name {
             "text" | "input_text" | "output_text" | "summary_text" | "refusal" => Self::Text,

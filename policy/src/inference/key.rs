@@ -1,4 +1,4 @@
-//! The keys below a request's top level that mean more than text.
+//! The keys below a request's members that the scanner knows by name.
 
 use super::facts::Part;
 use super::names::Names;
@@ -6,18 +6,18 @@ use super::reading::Reading;
 
 macro_rules! keys {
     ($($key:ident = $name:literal),* $(,)?) => {
-        /// A key below the top level that is known by name.
+        /// A known key below a request's members.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
         pub enum Key { $($key),* }
 
         impl Key {
-            /// As it is written.
+            /// Returns the key as the APIs spell it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$key => $name),* }
             }
 
-            /// Every key.
+            /// All keys.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$key),*];
         }
 
@@ -49,16 +49,16 @@ keys! {
 const _: () = assert!(Key::ALL.len() <= 128, "each has a bit of its own");
 
 impl Key {
-    /// One bit of its own.
+    /// Returns the key's bit in a set of keys.
     pub(super) const fn bit(self) -> u128 {
         #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
         1_u128.wrapping_shl(self as u32)
     }
 
-    /// The key of this name; in any letter case, if it `folds`.
+    /// Returns the key of this name, in any letter case if `folds`.
     pub(super) fn known(name: &str, folds: bool) -> Option<Self> {
         match name {
-            // Every message has these: they are known without a search.
+            // Every message has these keys, so they skip the search.
             "role" => Some(Self::Role),
             "content" => Some(Self::Content),
             "type" => Some(Self::Type),
@@ -67,7 +67,7 @@ impl Key {
         }
     }
 
-    /// How its value is read where text is. `opaque`: its object has said that its data is encoded.
+    /// Returns how the key's value is read within text. `opaque` means that its object's type declares encoded data.
     pub(super) const fn reading(self, opaque: bool) -> Reading {
         match self {
             Self::Role
@@ -123,7 +123,7 @@ impl Key {
         }
     }
 
-    /// What kind of part its object is, whatever the object's type says.
+    /// Returns the kind of content part that this key implies, whatever the `type` says.
     pub(super) const fn part(self) -> Option<Part> {
         match self {
             Self::ImageUrl | Self::Image | Self::ImageEmbeds | Self::InlineData | Self::InlineDataSnake => {

@@ -1,10 +1,10 @@
-//! A short string that is kept whole to be compared: a key, a role, a type.
+//! A short string that is kept whole for comparison: a key, a role, a type.
 
 use super::Class;
 
 const LONGEST: usize = 64;
 
-/// The beginning of a string.
+/// The first 64 bytes of a string.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Label {
     bytes: [u8; LONGEST],
@@ -14,7 +14,7 @@ pub(super) struct Label {
 impl Label {
     pub(super) const EMPTY: Self = Self { bytes: [0; LONGEST], length: 0 };
 
-    /// Takes a piece more, whole or not at all. False if there is no room.
+    /// Appends a piece, whole or not at all. Returns false if there is no room.
     #[inline]
     pub(super) fn push(&mut self, text: &str) -> bool {
         let free = self.bytes.get_mut(self.length..).unwrap_or_default();
@@ -24,7 +24,7 @@ impl Label {
         true
     }
 
-    /// Holds the last of what it held and of `text`, which is ASCII, instead.
+    /// Appends `text`, which is ASCII, and keeps only the last bytes that fit.
     pub(super) fn keep_last(&mut self, text: &str) {
         let skipped = self.length.saturating_add(text.len()).saturating_sub(LONGEST);
         let held = self.bytes;
@@ -33,12 +33,12 @@ impl Label {
         self.length = self.bytes.iter_mut().zip(kept).map(|(place, byte)| *place = *byte).count();
     }
 
-    /// What it holds.
+    /// Returns the label's text.
     pub(super) fn text(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default()
     }
 
-    /// The same without suspicious characters, as it is once they have been taken out.
+    /// Returns the label without suspicious characters, as the server sees it once they are removed.
     pub(super) fn visible(&self) -> Self {
         if self.text().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return *self;

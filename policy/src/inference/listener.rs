@@ -1,4 +1,4 @@
-//! The lexer's events, handed to the reader and the fingerprint.
+//! Passes the lexer's events to the reader and to the fingerprint.
 
 use super::characters::{self, Class, Suspect};
 use super::context::Context;
@@ -9,14 +9,14 @@ use super::{Place, TextSink};
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;
 
-/// A reader and who hears its texts.
+/// A reader and the sink for its texts.
 pub(super) struct Listener<'a, S: ?Sized> {
     pub(super) reader: &'a mut Reader,
     pub(super) sink: &'a mut S,
 }
 
 impl<S: TextSink + ?Sized> Listener<'_, S> {
-    /// A piece without suspicious characters.
+    /// Passes a piece without suspicious characters.
     #[inline]
     fn passes(&mut self, text: &str) {
         if !self.looks_through() {
@@ -33,8 +33,8 @@ impl<S: TextSink + ?Sized> Listener<'_, S> {
         matches!(self.reader.sort, Sort::Text | Sort::Label(_) | Sort::Shape | Sort::Encoded)
     }
 
-    /// Counts the characters of a piece and tells of the suspicious ones. They are written as they are from `at` on, or as
-    /// escapes, whose ranges have been kept.
+    /// Counts the characters of a piece and reports the suspicious ones. The piece is either spelled literally from
+    /// `at` on, or in escapes whose ranges have been kept.
     fn look_through(&mut self, text: &str, at: Option<u64>) -> usize {
         let Reader { context, escapes, facts, place, .. } = &mut *self.reader;
         let mut tell = |context: &mut Context, after| tell(facts, place, self.sink, context.settle(after));

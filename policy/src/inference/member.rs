@@ -1,10 +1,11 @@
-//! The members that a model server reads, at the top of a request and of what holds the rest of one: its `parameters`,
-//! `options`, `sampling_params`, or each of its `requests`. All names of all servers are one table, since a server behind
-//! is not known, and what another would read costs a request nothing.
+//! The members that model servers read, in a request and in its envelopes: `parameters`, `options`, `sampling_params`,
+//! or each of its `requests`. All servers share one table, because the upstream server is not known, and a name that
+//! only another server reads does a request no harm.
 //!
-//! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini, Bedrock and Ollama, A2A and MCP; of vLLM the `protocol`
-//! modules of its entrypoints, of SGLang `io_struct.py` and `sampling_params.py`, of llama.cpp's server `server-task.cpp`
-//! and `server-schema.cpp`, of TGI and TEI the types of their routers, of Triton its `generate` extension.
+//! Sources: the API references of OpenAI, Anthropic, Cohere, Gemini, Bedrock and Ollama, A2A and MCP; of vLLM the
+//! `protocol` modules of its entrypoints, of SGLang `io_struct.py` and `sampling_params.py`, of llama.cpp's server
+//! `server-task.cpp` and `server-schema.cpp`, of TGI and TEI the types of their routers, of Triton its `generate`
+//! extension.
 
 use super::facts::Part;
 use super::names::Names;
@@ -13,21 +14,21 @@ use super::reading::Reading;
 
 macro_rules! members {
     ($($(#[$doc:meta])* $member:ident = $name:literal: $reading:expr),* $(,)?) => {
-        /// A member that is read.
+        /// A known member.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
         pub enum Member { $($(#[$doc])* $member),* }
 
         impl Member {
-            /// Every member.
+            /// All members.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$member),*];
 
-            /// As it is written.
+            /// Returns the member as the APIs spell it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$member => $name),* }
             }
 
-            /// How its value is read.
+            /// Returns how the member's value is read.
             pub(super) const fn reading(self) -> Reading {
                 match self { $(Self::$member => $reading),* }
             }
@@ -42,18 +43,18 @@ use Reading::{All, Bias, Envelope, Guide, Number, Settings, Stop, Text};
 members! {
     Model = "model": Reading::Model,
     Stream = "stream": Reading::Nothing,
-    // A chat so far.
+    // Chat messages.
     Messages = "messages": Text,
     ChatHistory = "chat_history": Text,
     Contents = "contents": Text,
     Items = "items": Text,
     AdditionalMessages = "additional_messages": Text,
     Message = "message": Text,
-    // What is continued, embedded, ranked or classified.
+    // Input to complete, embed, rank or classify.
     Prompt = "prompt": Text,
     Input = "input": Text,
     Inputs = "inputs": Text,
-    /// SGLang's prompt; in responses the shape of the answer.
+    /// SGLang's prompt; in OpenAI's Responses API the output format.
     Text = "text": Text,
     Texts = "texts": Text,
     TextOne = "text_1": Text,
@@ -75,7 +76,7 @@ members! {
     TokenIds = "token_ids": Text,
     PromptTokenIds = "prompt_token_ids": Text,
     Tokens = "tokens": Text,
-    // What the model is told beside it.
+    // Instructions to the model.
     System = "system": Text,
     SystemPrompt = "system_prompt": Text,
     SystemInstruction = "system_instruction": Text,
@@ -84,30 +85,30 @@ members! {
     Instructions = "instructions": Text,
     AdditionalInstructions = "additional_instructions": Text,
     Instruction = "instruction": Text,
-    /// What vLLM's templates write out beside the chat, and what a query is ranked against.
+    /// Documents that vLLM's templates print beside the chat, or that a query is ranked against.
     Documents = "documents": All,
     ToolResults = "tool_results": All,
     Arguments = "arguments": All,
     Template = "template": All,
     /// A template that replaces the model's own.
     ChatTemplate = "chat_template": All,
-    /// What that template is given.
+    /// The variables of that template.
     ChatTemplateKwargs = "chat_template_kwargs": All,
     Tools = "tools": All,
     Functions = "functions": All,
     /// Bedrock's tools.
     ToolConfig = "toolConfig": All,
-    /// Which of them the model must call.
+    /// The tool that the model must call.
     ToolChoice = "tool_choice": Reading::Nothing,
     ResponseFormat = "response_format": Text,
-    // Media, encoded or as links, and embeddings: these are no text.
+    // Media, encoded or as links, and embeddings, none of which is text.
     Images = "images": Reading::Nothing,
     Image = "image": Reading::Nothing,
     ImageData = "image_data": Reading::Nothing,
     AudioData = "audio_data": Reading::Nothing,
     VideoData = "video_data": Reading::Nothing,
     PromptEmbeds = "prompt_embeds": Reading::Nothing,
-    // Completion tokens at most.
+    // Maximum of completion tokens.
     MaxTokens = "max_tokens": Number,
     MaxCompletionTokens = "max_completion_tokens": Number,
     MaxOutputTokens = "max_output_tokens": Number,
@@ -120,12 +121,12 @@ members! {
     MaxLength = "max_length": Number,
     NPredict = "n_predict": Number,
     NumPredict = "num_predict": Number,
-    // Completion tokens at least.
+    // Minimum of completion tokens.
     MinTokens = "min_tokens": Number,
     MinNewTokens = "min_new_tokens": Number,
-    /// How long Anthropic's models think.
+    /// The thinking settings of Anthropic's models.
     Thinking = "thinking": Settings,
-    // How many choices, or completions that they are taken from.
+    // Number of choices, or of the candidates for them.
     N = "n": Number,
     BestOf = "best_of": Number,
     NCmpl = "n_cmpl": Number,
@@ -134,20 +135,20 @@ members! {
     CandidateCount = "candidateCount": Number,
     CandidateCountSnake = "candidate_count": Number,
     BeamWidth = "beam_width": Number,
-    // Whether, or how many, log probabilities are answered for each token.
+    // Log probabilities for each token: a switch or a number.
     Logprobs = "logprobs": Number,
     TopLogprobs = "top_logprobs": Number,
     PromptLogprobs = "prompt_logprobs": Number,
     TopLogprobsNum = "top_logprobs_num": Number,
     TopNTokens = "top_n_tokens": Number,
     NProbs = "n_probs": Number,
-    // What ends an answer.
+    // Stop conditions.
     Stop = "stop": Stop,
     StopSequences = "stop_sequences": Stop,
     StopSequencesCamel = "stopSequences": Stop,
     StopTokenIds = "stop_token_ids": Stop,
     BadWords = "bad_words": Stop,
-    // What a decoder is made to follow, which a server compiles.
+    // Constraints on decoding, which a server compiles.
     GuidedJson = "guided_json": Guide,
     GuidedRegex = "guided_regex": Guide,
     GuidedChoice = "guided_choice": Guide,
@@ -162,14 +163,14 @@ members! {
     ResponseSchema = "responseSchema": Guide,
     ResponseSchemaSnake = "response_schema": Guide,
     ResponseJsonSchema = "responseJsonSchema": Guide,
-    // Tokens that are made likelier, or the only ones.
+    // Biased tokens, or the only tokens that are allowed.
     LogitBias = "logit_bias": Bias,
     AllowedTokenIds = "allowed_token_ids": Bias,
-    /// Whether the answer is made later, and asked for with another request.
+    /// Whether the response is created later and fetched by another request.
     Background = "background": Reading::Nothing,
-    /// What the request and its answer are added to.
+    /// The conversation that the request and its response extend.
     Conversation = "conversation": Reading::Nothing,
-    // What holds a request, or the rest of one.
+    // Envelopes: objects that hold a request, or a part of one.
     Parameters = "parameters": Envelope,
     Options = "options": Envelope,
     SamplingParams = "sampling_params": Envelope,
@@ -188,7 +189,7 @@ members! {
     Thread = "thread": Envelope,
 }
 
-/// What no model reads: who asks, and how the answer is delivered. These are looked at by nobody.
+/// Members that no model reads: the client's identity, and how the response is delivered. They are ignored.
 const IGNORED: Names<Reading, 24> = Names::new([
     ("user", Reading::Nothing),
     ("user_id", Reading::Nothing),
@@ -216,13 +217,13 @@ const IGNORED: Names<Reading, 24> = Names::new([
     ("input_embeds", Reading::Nothing),
 ]);
 
-/// What the elements of a member's list are.
+/// The meaning of the elements of a member's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Elements {
     Messages,
-    /// Of those, the objects are messages and the others are prompts.
+    /// Objects are messages; other elements are prompts.
     Items,
-    /// The model runs for each.
+    /// Prompts, for each of which the model runs.
     Prompts,
     Tools,
     Media(Part),
@@ -230,7 +231,7 @@ pub(super) enum Elements {
 }
 
 impl Member {
-    /// The members that ask for completion tokens.
+    /// The members that limit completion tokens.
     pub const COMPLETION_TOKENS: [Self; 12] = [
         Self::MaxTokens,
         Self::MaxCompletionTokens,
@@ -246,7 +247,7 @@ impl Member {
         Self::NumPredict,
     ];
 
-    /// The members that ask for completion tokens at the least.
+    /// The members that demand a minimum of completion tokens.
     pub const LEAST_TOKENS: [Self; 2] = [Self::MinTokens, Self::MinNewTokens];
 
     /// The members that ask for choices.
@@ -271,14 +272,14 @@ impl Member {
         Self::NProbs,
     ];
 
-    /// One bit of its own.
+    /// Returns the member's bit in a set of members.
     pub(super) const fn bit(self) -> u128 {
         #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
         1_u128.wrapping_shl(self as u32)
     }
 
-    /// The member of this name, if it is one, and whether it is written to the letter; and how its value is read. `folds`:
-    /// names are known in any letter case.
+    /// Returns the member of this name and true if the name is spelled exactly, then how its value is read. Names match
+    /// in any letter case if `folds`.
     pub(super) fn read_as(name: &str, folds: bool) -> (Option<(Self, bool)>, Reading) {
         let member = NAMES.find(name, folds);
         let reading = match member {
@@ -288,7 +289,7 @@ impl Member {
         (member, reading)
     }
 
-    /// Whether a model is asked about it.
+    /// Returns true if the member is input for a model.
     pub(super) const fn asks(self) -> bool {
         match self {
             Self::ResponseFormat | Self::Tools | Self::Functions | Self::ToolConfig => false,
@@ -297,7 +298,7 @@ impl Member {
         }
     }
 
-    /// Who speaks in it, if it is no message.
+    /// Returns the role of a member's text outside messages.
     pub(super) const fn role(self) -> Option<Role> {
         match self {
             Self::System
@@ -311,7 +312,7 @@ impl Member {
         }
     }
 
-    /// What the elements of its list are; a lone string or object is one, too.
+    /// Returns the meaning of the member's elements. A lone string or object counts as one element.
     pub(super) const fn elements(self) -> Elements {
         match self {
             Self::Messages | Self::ChatHistory | Self::Contents | Self::AdditionalMessages => {
@@ -341,12 +342,12 @@ impl Member {
         }
     }
 
-    /// Whether elements of its list are messages, each with a role of its own.
+    /// Returns true if the elements are messages with a role each.
     pub fn holds_messages(self) -> bool {
         matches!(self.elements(), Elements::Messages | Elements::Items)
     }
 
-    /// Whether numbers in its lists are token ids.
+    /// Returns true if numbers in the member's lists are token ids.
     pub(super) const fn holds_tokens(self) -> bool {
         matches!(self.elements(), Elements::Prompts | Elements::Items) || matches!(self, Self::Context)
     }

@@ -1,16 +1,16 @@
-//! A table of names, found in whatever letters they are written: as they are, or as Go's `encoding/json` folds them,
-//! which knows a name in any letter case, and the long s and the Kelvin sign for letters. A search costs the same
-//! whether the name is known or not, so that nobody makes it dear with names that are nearly known.
+//! A table of names that matches exactly, or case-insensitively as Go's `encoding/json` does, which also takes the long
+//! s and the Kelvin sign for letters. A search for an unknown name costs as much as for a known one, so clients cannot
+//! make it expensive with near misses.
 
 /// The longest name, in bytes.
 const LONGEST: usize = 24;
 
-/// A folded name, its bytes in order, to be compared at once.
+/// The bytes of a folded name in order, which makes a comparison cheap.
 type Packed = [u64; LONGEST / 8];
 
-/// Names, each with a value.
+/// Names with a value each.
 pub(super) struct Names<T: 'static, const N: usize> {
-    /// Sorted by the folded names, no two of which are alike.
+    /// Sorted by folded name, without duplicates.
     sorted: [(Packed, &'static str, T); N],
 }
 
@@ -33,7 +33,7 @@ impl<T: Copy, const N: usize> Names<T, N> {
         Self { sorted }
     }
 
-    /// The value of this name, and whether it is written to the letter; if not, only if it `folds`.
+    /// Returns the value of a name and true if it is spelled exactly. Other spellings match only if `folds`.
     pub(super) fn find(&self, written: &str, folds: bool) -> Option<(T, bool)> {
         let folded = folded(written.as_bytes())?;
         let order = |(name, _, _): &(Packed, _, _)| match (name, &folded) {
@@ -47,7 +47,7 @@ impl<T: Copy, const N: usize> Names<T, N> {
     }
 }
 
-/// A name as it is written, folded; `None` if it is too long to be one.
+/// Returns the folded name, or `None` if it is longer than any known name.
 fn folded(written: &[u8]) -> Option<Packed> {
     let mut bytes = [0; LONGEST];
     if written.is_ascii() {
@@ -73,7 +73,7 @@ fn folded(written: &[u8]) -> Option<Packed> {
     }
 }
 
-/// The bytes of a name in lower case, behind each other, the first the highest.
+/// Packs the lower-case bytes of a name, the first byte highest.
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -110,7 +110,7 @@ mod tests {
     const NAMES: Names<u8, 4> = Names::new([("n_predict", 1), ("maxTokens", 2), ("n", 3), ("messages", 4)]);
 
     #[test]
-    fn a_name_is_found_as_it_is_and_in_other_letters_where_these_are_folded() {
+    fn a_name_is_found_exactly_and_in_any_letter_case_where_names_fold() {
         for (written, folded, exact) in [
             ("n", Some(3), Some(3)),
             ("N", Some(3), None),

@@ -1,47 +1,47 @@
-//! Whose a text is, by its place and its message's role. What cannot be told apart is everybody's: a role that is not
-//! known, or not said yet, and members that no rule here names.
+//! The origin of a text, from its place and the role of its message. A text of uncertain origin belongs to every
+//! origin: its role is unknown or has not arrived yet, or no rule here names its member.
 
 use super::member::Elements;
 use super::{Key, Member, Place, Role};
 
-/// Whose a text is.
+/// The party that a text comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The operator of the application: system and developer messages, `system`, `instructions`.
+    /// The application's operator: system and developer messages, `system`, `instructions`.
     System,
-    /// The user: its messages, and prompts that are in no message.
+    /// The user: user messages, and prompts outside messages.
     User,
-    /// The model: what it said before.
+    /// The model's earlier responses.
     Assistant,
-    /// A tool that has run.
+    /// The results of tools.
     ToolResult,
-    /// What a tool is called with.
+    /// The arguments of tool calls.
     Arguments,
-    /// Definitions of tools, and of the shape of the answer.
+    /// Definitions of tools and of the response format.
     Tools,
-    /// Documents, templates and what they are given, a predicted answer.
+    /// Documents, templates and their variables, predicted output.
     Other,
 }
 
-/// Some of them.
+/// A set of origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origins(u8);
 
-/// What a text is joined to: the others of its message that are of the same kind.
+/// The strand of a message that a text continues. Texts of the same strand are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strand {
-    /// What its role says.
+    /// The content of the message.
     Said,
-    /// What a tool answered, in a message of another role.
+    /// The result of a tool, in a message of another role.
     Result,
-    /// What a tool is called with.
+    /// The arguments of a tool call.
     Arguments,
-    /// Names, refusals, reasoning, whatever stands beside that.
+    /// Names, refusals, reasoning and everything else.
     Beside,
 }
 
 impl Origin {
-    /// Every origin.
+    /// All origins.
     pub const ALL: [Self; 7] = [
         Self::System,
         Self::User,
@@ -66,20 +66,20 @@ impl Origin {
 }
 
 impl Origins {
-    /// Every origin.
+    /// All origins.
     pub const ALL: Self = Self(0x7F);
 
-    /// These.
+    /// Builds a set of these origins.
     pub fn of(origins: impl IntoIterator<Item = Origin>) -> Self {
         Self(origins.into_iter().fold(0, |bits, origin| bits | origin.bit()))
     }
 
-    /// Whether one is of these and of the others.
+    /// Returns true if the two sets have an origin in common.
     pub const fn meets(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
 
-    /// Whether all of the others are of these.
+    /// Returns true if `others` is a subset.
     pub const fn covers(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
@@ -92,10 +92,10 @@ impl From<Origin> for Origins {
 }
 
 impl Strand {
-    /// Every kind.
+    /// All strands.
     pub const ALL: [Self; 4] = [Self::Said, Self::Result, Self::Arguments, Self::Beside];
 
-    /// Its place in [`Self::ALL`].
+    /// Returns the strand's position in [`Self::ALL`].
     pub const fn index(self) -> usize {
         match self {
             Self::Said => 0,
@@ -107,7 +107,7 @@ impl Strand {
 }
 
 impl Place {
-    /// What its text is joined to.
+    /// Returns the strand that the text at this place continues.
     pub fn strand(&self) -> Strand {
         if self.holds_arguments() {
             return Strand::Arguments;
@@ -123,7 +123,7 @@ impl Place {
         }
     }
 
-    /// Whose its text may be.
+    /// Returns every origin that the text at this place may have.
     pub fn origins(&self) -> Origins {
         let by_role = match self.role() {
             Some(Role::System | Role::Developer) => Some(Origin::System),
@@ -175,7 +175,7 @@ impl Place {
         origin.map_or(Origins::ALL, Origins::from)
     }
 
-    /// The same, of a message of this role.
+    /// Returns the same place in a message of another role.
     #[must_use]
     pub const fn in_role(mut self, role: Option<Role>) -> Self {
         self.role = role;
@@ -188,13 +188,15 @@ impl Place {
         self.index().is_some() && self.member().is_some_and(is_one)
     }
 
-    /// In `tool_calls[].function.arguments`, `function_call.arguments`, an item of responses, or Anthropic's `input`.
+    /// Returns true within `tool_calls[].function.arguments`, `function_call.arguments`, an item of the Responses API,
+    /// or Anthropic's `input`.
     fn holds_arguments(&self) -> bool {
         let is_call = |key| matches!(key, Some(Key::Arguments | Key::Input | Key::Args));
         self.is_list_of_messages() && self.keys().any(is_call)
     }
 
-    /// In an item `output` of responses, or in a content part that has content itself, as Anthropic's `tool_result`.
+    /// Returns true within an `output` item of the Responses API, or within a content part that has content itself, as
+    /// Anthropic's `tool_result` has.
     fn holds_result(&self) -> bool {
         let mut contents = self.keys().filter(|key| matches!(key, Some(Key::Content)));
         let is_nested = contents.next().is_some() && contents.next().is_some();

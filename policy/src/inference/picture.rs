@@ -1,17 +1,17 @@
-//! How many pixels a picture has, from the head of its data in base64: a few hundred bytes can ask a server to hold
-//! gigabytes of them. What is no picture is known after a few characters, and of a picture no more is read than its head;
-//! what comes before the size in a JPEG is skipped and not decoded.
+//! Reads the pixel count of an image from the head of its base64 data, since a few hundred bytes can make a server
+//! allocate gigabytes of pixels. A few characters tell that a string is no image, and of an image only the head is
+//! read. JPEG segments in front of the size are skipped without decoding.
 //!
 //! Sources: PNG (third edition) 11.2.1, GIF89a 18, RFC 9649 (WebP) 2, ITU-T T.81 B.2 (JPEG), BITMAPINFOHEADER (BMP).
 
-/// The longest head that tells a size at a fixed place.
+/// The longest head, in bytes, of a format whose size has a fixed offset.
 const HEAD: usize = 30;
 
-/// A string that may be a picture.
+/// A string that may be an image.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
     state: State,
-    /// Of four characters, those that have come.
+    /// The base64 characters of the incomplete group of four.
     bits: u32,
     sextets: u8,
     head: [u8; HEAD],
@@ -21,14 +21,14 @@ pub(super) struct Picture {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Start,
-    /// A link that holds its data, up to the comma before them.
+    /// A `data:` URL, up to the comma before its data.
     Link,
     Head,
-    /// Bytes of a JPEG up to its next segment.
+    /// The bytes left until the next JPEG segment.
     Skip(u64),
-    /// A segment's head: marker, length, and of a frame its size.
+    /// The head of a JPEG segment: marker, length, and in a frame its size.
     Segment,
-    /// It is none, or its size is known.
+    /// The pixels of the image; 0 if it is none or states no size.
     Known(u64),
 }
 
@@ -36,19 +36,19 @@ impl Picture {
     pub(super) const NONE: Self =
         Self { state: State::Known(0), bits: 0, sextets: 0, head: [0; HEAD], length: 0 };
 
-    /// A string begins.
+    /// Begins a string.
     #[inline]
     pub(super) const fn begin(&mut self) {
         (self.state, self.bits, self.sextets, self.length) = (State::Start, 0, 0, 0);
     }
 
-    /// Whether more of the string could tell more.
+    /// Returns true while more of the string could reveal a size.
     #[inline]
     pub(super) const fn is_open(&self) -> bool {
         !matches!(self.state, State::Known(_))
     }
 
-    /// The string ends: its pixels, 0 if it is no picture or does not tell.
+    /// Ends the string and returns its pixels, or 0 if it is no image or states no size.
     #[inline]
     pub(super) const fn end(&mut self) -> u64 {
         match core::mem::replace(&mut self.state, State::Known(0)) {
@@ -57,7 +57,7 @@ impl Picture {
         }
     }
 
-    /// More of the string.
+    /// Reads the next piece of the string.
     pub(super) fn feed(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         while self.is_open() {
@@ -84,7 +84,7 @@ impl Picture {
                 if self.state == State::Start {
                     self.state = State::Head;
                 }
-                // What is skipped need not be base64.
+                // Skipped characters need not be base64.
                 let skipped = matches!(self.state, State::Skip(_)).then_some(0);
                 let Some(sextet) = sextet(character).or(skipped) else {
                     if !matches!(character, b'\r' | b'\n') {
@@ -108,7 +108,7 @@ impl Picture {
             State::Skip(bytes) => self.skip(bytes.saturating_sub(1)),
             State::Head | State::Segment => {
                 let is_segment = self.state == State::Segment;
-                // A marker may have several of these before it.
+                // Fill bytes may precede a marker.
                 if is_segment && self.length == 1 && byte == 0xFF {
                     return;
                 }
@@ -126,7 +126,7 @@ impl Picture {
         }
     }
 
-    /// So many bytes up to the next segment.
+    /// Skips this many bytes up to the next segment.
     const fn skip(&mut self, bytes: u64) {
         self.length = 0;
         self.state = if bytes == 0 { State::Segment } else { State::Skip(bytes) };
@@ -135,7 +135,7 @@ impl Picture {
 
 const MAGIC: [&[u8; 4]; 3] = [b"\x89PNG", b"GIF8", b"RIFF"];
 
-/// What the first bytes of a file say.
+/// Reads the first bytes of a file.
 fn whole(head: &[u8]) -> State {
     let known = |width: u64, height: u64| State::Known(width.saturating_mul(height));
     match *head {
@@ -181,11 +181,11 @@ fn webp(kind: u8, head: &[u8]) -> State {
     State::Known(width.saturating_mul(height))
 }
 
-/// What the head of a JPEG's segment says.
+/// Reads the head of a JPEG segment.
 fn segment(head: &[u8]) -> State {
     match *head {
         [0xFF] | [] => State::Segment,
-        // The scan begins, or the picture ends.
+        // The scan or the end of the image, neither of which follows without a frame.
         [0xFF, 0xD9 | 0xDA, ..] => State::Known(0),
         [0xFF, 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF, _, _, _, a, b, c, d] => {
             let (height, width) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_tells_its_size_wherever_its_data_is_cut() {
+    fn the_size_of_a_picture_is_read_however_its_data_are_chunked() {
         let gif = [b"GIF89a".as_slice(), &300_u16.to_le_bytes(), &200_u16.to_le_bytes(), &[0; 20]].concat();
         let size = [(-300_i32).to_le_bytes(), 200_i32.to_le_bytes()].concat();
         let bmp = [b"BM\x99\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".as_slice(), &size, &[0; 20]].concat();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_known_to_be_none_after_a_few_characters() {
+    fn a_string_that_is_no_picture_is_rejected_after_a_few_characters() {
         for text in [
             "https://a/b.png",
             "AAAAAAAA",
@@ -315,7 +315,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_anything_is_cut_makes_no_difference(
+        fn chunk_boundaries_make_no_difference(
             bytes in prop::collection::vec(any::<u8>(), 0..200), head in 0..4_usize, size in 1..50_usize,
         ) {
             let head: &[u8] = [b"".as_slice(), b"\xFF\xD8\xFF", b"RIFF", b"\x89PNG"][head];

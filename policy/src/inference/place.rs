@@ -1,11 +1,11 @@
-//! Where in a request a text stands, as the API's errors name it (`messages[3].content[1].text`).
+//! The place of a text in a request, spelled as in the API's own errors (`messages[3].content[1].text`).
 
 use super::{Key, Member};
 use core::fmt;
 
 const STEPS: usize = 10;
 
-/// Who speaks.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Role {
@@ -15,20 +15,20 @@ pub enum Role {
     Assistant,
     Tool,
     Function,
-    /// One that the API does not know.
+    /// A role that no API defines.
     Other,
 }
 
-/// Where a text stands. Its path ends before a key that is not known by name, since that is the client's own text, and
-/// after ten steps.
+/// The place of a text. Its path ends before an unknown key, because such a key is the client's own text, and after ten
+/// steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub(super) role: Option<Role>,
     steps: [Step; STEPS],
     depth: u8,
-    /// Of the containers that it is in, the innermost whose members are [`Member`]s.
+    /// The depth of the innermost container whose members are [`Member`]s.
     top: u8,
-    /// Of all values of members that have been read, the one that it is in.
+    /// A count of the members read so far, which identifies the member's value that contains this place.
     value: u32,
 }
 
@@ -41,7 +41,7 @@ enum Step {
 }
 
 impl Role {
-    /// As servers name it, in any letter case, since some fold it.
+    /// Returns the role of this name. Letter case is ignored, because some servers fold it.
     pub(super) fn named(name: &str) -> Self {
         let roles = [
             ("system", Self::System),
@@ -50,7 +50,7 @@ impl Role {
             ("assistant", Self::Assistant),
             ("tool", Self::Tool),
             ("function", Self::Function),
-            // Gemini's and Cohere's.
+            // The names that Gemini and Cohere use.
             ("model", Self::Assistant),
             ("chatbot", Self::Assistant),
         ];
@@ -63,7 +63,7 @@ impl Place {
     pub(super) const TOP: Self =
         Self { role: None, steps: [Step::Unknown; STEPS], depth: 0, top: 0, value: 0 };
 
-    /// The innermost member that it is in, of the request or of what holds the rest of it.
+    /// Returns the innermost member around this place, in the request or in an envelope.
     pub fn member(&self) -> Option<Member> {
         match self.step(self.top.checked_sub(1)?)? {
             Step::Member(member) => Some(member),
@@ -71,12 +71,12 @@ impl Place {
         }
     }
 
-    /// Whose message it is in, if the message has said so yet: a role may come behind the content that it is for.
+    /// Returns the role of the message, if it has arrived: a role may follow the content that it governs.
     pub const fn role(&self) -> Option<Role> {
         self.role
     }
 
-    /// The message, or the element of another list, that it is in.
+    /// Returns the index of the message, or of the element in another list.
     pub fn index(&self) -> Option<u32> {
         match self.step(self.top)? {
             Step::Index(index) => Some(index),
@@ -84,17 +84,17 @@ impl Place {
         }
     }
 
-    /// The same for all places in one value of a member, wherever that stands.
+    /// Returns a number that all places within one value of a member share, and no other places.
     pub const fn value(&self) -> u32 {
         self.value
     }
 
-    /// Whether another place is in the same message.
+    /// Returns true if both places are in the same message.
     pub fn is_in_message_of(&self, other: &Self) -> bool {
         self.value == other.value && self.index() == other.index()
     }
 
-    /// The keys that it is under, within the innermost member; `None` for one that is not known by name.
+    /// Returns the keys within the innermost member; `None` stands for an unknown key.
     pub(super) fn keys(&self) -> impl Iterator<Item = Option<Key>> {
         let steps = self.steps.iter().take(usize::from(self.depth)).skip(usize::from(self.top));
         steps.filter_map(|step| match step {
@@ -104,60 +104,61 @@ impl Place {
         })
     }
 
-    /// The last of them; what is deeper than the path goes is under one that is not known.
+    /// Returns the last key. Below the end of the path, that is an unknown one.
     pub(super) fn last_key(&self) -> Option<Option<Key>> {
         if usize::from(self.depth) > STEPS { Some(None) } else { self.keys().last() }
     }
 
-    /// Into a container.
+    /// Descends into a container.
     pub(super) fn descend(&mut self) {
         self.depth = self.depth.saturating_add(1);
         self.at(Step::Unknown);
     }
 
-    /// Out of one.
+    /// Leaves a container.
     pub(super) const fn ascend(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The members of the container that was descended into are those of a request. What it is in instead so far.
+    /// Makes the members of the current container those of a request. Returns the depth of the outer request, for
+    /// [`Self::end_top`].
     pub(super) const fn begin_top(&mut self) -> u8 {
         core::mem::replace(&mut self.top, self.depth)
     }
 
-    /// They are no more.
+    /// Returns to the outer request.
     pub(super) const fn end_top(&mut self, outer: u8) {
         self.top = outer;
     }
 
-    /// Whether a member of a request would be the next that is read.
+    /// Returns true if the next key is a member of a request.
     #[inline]
     pub(super) const fn is_top(&self) -> bool {
         self.depth == self.top
     }
 
-    /// Whether these members are of the request itself.
+    /// Returns true within the request itself, false within an envelope.
     pub(super) const fn is_outermost(&self) -> bool {
         self.top == 1
     }
 
-    /// So many containers inside a member's value.
+    /// Returns the number of containers between the member and this place.
     #[inline]
     pub(super) const fn below_top(&self) -> u8 {
         self.depth.wrapping_sub(self.top)
     }
 
-    /// To an element of the array that was descended into.
+    /// Moves to an element of the current array.
     pub(super) fn at_index(&mut self, index: u32) {
         self.at(Step::Index(index));
     }
 
-    /// To a member of the object that was descended into.
+    /// Moves to a key of the current object.
     pub(super) fn at_key(&mut self, key: Option<Key>) {
         self.at(key.map_or(Step::Unknown, Step::Key));
     }
 
-    /// To a member of a request.
+    /// Moves to a member of a request.
     pub(super) fn at_member(&mut self, member: Option<Member>) {
         self.value = self.value.wrapping_add(1);
         self.at(member.map_or(Step::Unknown, Step::Member));

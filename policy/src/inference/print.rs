@@ -1,28 +1,28 @@
-//! A request's fingerprint: the same however its members are ordered, its strings escaped and its white space laid. A
-//! number is its digits as written, so `1` and `1.0` differ: unlike prints of like requests cost a second look, like
-//! prints of unlike requests would cost far more.
+//! Computes a request's fingerprint, which ignores the order of members, escapes and white space. A number is its
+//! digits as written, so `1` and `1.0` differ: different prints of equal requests only miss a chance, equal prints of
+//! different requests would do harm.
 //!
-//! Each member is hashed under the key, and an object is the sum of its members' hashes modulo 2^128; all else is
-//! hashed in order. A sum forgets which of two members with one key came last, so a member is hashed with its position
-//! when its key has been seen in its object, or when it can no longer be known: behind the object's 64th member, or
-//! with 256 keys of open objects remembered. Source: Bellare and Micciancio, "A New Paradigm for Collision-Free
-//! Hashing" (1997), AdHash, here with a secret key.
+//! Each member is hashed under the secret key, and an object is the sum of its members' hashes modulo 2^128; everything
+//! else is hashed in order. A sum forgets which of two members with the same key came last. A member is therefore
+//! hashed with its position if its key has occurred before, or if that cannot be known: after 64 members of its object,
+//! or with 256 keys remembered. Source: Bellare and Micciancio, "A New Paradigm for Collision-Free Hashing" (1997),
+//! AdHash, here with a secret key.
 
 use crate::fingerprint::{Fingerprint, Fingerprinter, Parts};
 use crate::json::{Container, Literal};
 
 const KEYS: usize = 256;
 const KEYS_OF_ONE: u64 = 64;
-/// No byte of UTF-8.
+/// A byte that never occurs in UTF-8.
 const END: &[u8] = &[0xFF];
 
 #[derive(Clone)]
 pub(super) struct Print {
     prints: Fingerprinter,
-    /// Of the value, or the member, that is being read.
+    /// The hash of the current value or member.
     hash: Parts,
     objects: Vec<Object>,
-    /// The keys of open objects, hashed.
+    /// The hashed keys of all open objects.
     keys: Vec<u64>,
     pub(super) repeated_key: bool,
 }
@@ -33,7 +33,7 @@ struct Object {
     sum: u128,
     members: u64,
     first_key: usize,
-    /// The member that is being read is hashed with its position.
+    /// True if the current member is hashed with its position.
     in_order: bool,
 }
 
@@ -116,7 +116,7 @@ impl Print {
         });
     }
 
-    /// The innermost object's member is complete.
+    /// Adds a complete member to the innermost object.
     pub(super) fn member_end(&mut self) {
         let Some(object) = self.objects.last_mut() else { return };
         if object.in_order {

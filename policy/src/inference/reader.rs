@@ -1,4 +1,4 @@
-//! What the parts of a body mean: where each stands, and so whether it is text, a fact, or neither.
+//! Gives the parts of a body their meaning: the place of a value decides whether it is text, a fact, or neither.
 
 use super::context::Context;
 use super::facts::{Facts, Model, Part, Seen, Value};
@@ -23,24 +23,24 @@ struct Frame {
     reading: Reading,
     key: Option<Key>,
     index: u32,
-    /// The members or keys that have come, a bit each.
+    /// A bit for each member or key that has occurred.
     known: u128,
-    /// Its members are those of a request; what was in its place before.
+    /// The depth of the outer request, if the members of this container are those of a request.
     outer_top: Option<u8>,
-    /// Its elements are content parts; its numbers are token ids; each is such a medium.
+    /// The meaning of this array's elements: content parts, token ids, or media of this kind.
     holds_parts: bool,
     holds_tokens: bool,
     holds_media: Option<Part>,
     is_part: bool,
     typed: Option<Part>,
     media: Option<Part>,
-    /// Its type says that its data is encoded.
+    /// True if the type declares encoded data, false if a type has denied it.
     opaque: Option<bool>,
-    /// It had such data.
+    /// True if encoded data were skipped.
     unread: bool,
-    /// Characters that look encoded: text if its type says so.
+    /// Characters that look encoded. They are text if the type says so.
     encoded: u64,
-    /// Characters that count unless they are signed.
+    /// Characters that count unless a signature is found.
     sealed: u64,
     signed: bool,
 }
@@ -53,29 +53,30 @@ pub(super) struct Reader {
     pub(super) sort: Sort,
     pub(super) is_key: bool,
     pub(super) context: Context,
-    /// Where suspicious characters of the piece that comes next are written as escapes.
+    /// The positions of suspicious characters that the next piece spells as escapes.
     pub(super) escapes: Vec<Range<u64>>,
-    /// The string that is read, if it is none that a model reads as text.
+    /// The image in the current string, if that is no text.
     picture: Picture,
-    /// The expressions that a decoder is made to follow.
+    /// Repetition counts in the expressions for guided decoding.
     repeats: Repeats,
-    /// Names are known in any letter case.
+    /// True if names match in any letter case.
     folds: bool,
-    /// Of the request that is read, the member, how it is read, whether it has come before, and is named to the letter.
+    /// The current member of the request, how it is read, whether it has occurred before, and whether its name is
+    /// exact.
     member: Option<Member>,
     reading: Reading,
     again: bool,
     is_exact: bool,
-    /// Characters of the string that is read, while it looks encoded.
+    /// Characters of the current string, while it looks encoded.
     shaped: u64,
-    /// `label` holds all digits of a number that is read.
+    /// True while `label` holds all digits of the current number.
     digits: bool,
     frames: Vec<Frame>,
     label: Label,
     key_at: u64,
     value_at: u64,
     setting_at: u64,
-    /// Characters in the message, or the like, that is being read.
+    /// Characters in the current message or list element.
     message: u64,
 }
 
@@ -107,7 +108,7 @@ impl Reader {
         }
     }
 
-    /// A value begins: how it is read.
+    /// Begins a value and returns how it is read.
     #[inline]
     pub(super) fn begin(&mut self, kind: Kind, at: u64) -> Reading {
         let below = self.place.below_top();
@@ -176,7 +177,7 @@ impl Reader {
         self.reading
     }
 
-    /// A number begins.
+    /// Begins a number.
     #[inline]
     pub(super) fn digits(&mut self) {
         self.digits = match self.place.below_top() {
@@ -196,13 +197,13 @@ impl Reader {
         }
     }
 
-    /// The number that is complete.
+    /// Returns the complete number.
     #[inline]
     pub(super) fn number(&self) -> Value {
         if self.digits { Value::of_number(self.label.text()) } else { Value::Other }
     }
 
-    /// Characters count as text after all.
+    /// Counts characters as text that the sink did not receive.
     fn unheard(&mut self, characters: u64, sink: &mut (impl TextSink + ?Sized)) {
         if characters > 0 {
             self.facts.characters = self.facts.characters.saturating_add(characters);
@@ -212,7 +213,7 @@ impl Reader {
         }
     }
 
-    /// An element of a member's list begins.
+    /// Begins an element of a member's list.
     fn element(&mut self, kind: Kind, index: u32) {
         self.message = 0;
         let member = self.place.member();
@@ -311,7 +312,7 @@ impl Reader {
         }
         if let Some(outer) = closed.outer_top {
             self.place.end_top(outer);
-            // What held it is no value that anybody asks for.
+            // An envelope is no value that anybody asks for.
             (self.member, self.reading) = (None, Reading::Nothing);
         }
         if self.place.below_top() == 1 && self.place.index().is_some() {
@@ -320,7 +321,7 @@ impl Reader {
         self.end(end, Value::Other);
     }
 
-    /// A value is complete.
+    /// Ends a value.
     #[inline]
     pub(super) fn end(&mut self, end: u64, value: Value) {
         let Some(frame) = self.frames.last().filter(|frame| frame.container == Container::Object) else {
@@ -346,7 +347,7 @@ impl Reader {
         }
     }
 
-    /// A member of a request is named.
+    /// Enters a member of a request by its name.
     fn membered(&mut self) {
         let (found, reading) = Member::read_as(self.label.text(), self.folds);
         let member = found.map(|(member, _)| member);
@@ -356,7 +357,7 @@ impl Reader {
         self.again = member.is_some_and(|member| self.is_again(member.bit()));
     }
 
-    /// A key below is named.
+    /// Enters a key below a member by its name.
     fn keyed(&mut self) {
         let key = Key::known(self.label.text(), self.folds);
         self.place.at_key(key);
@@ -368,7 +369,7 @@ impl Reader {
         }
     }
 
-    /// Whether a name has come before in its object, which is noted.
+    /// Notes a name and returns true if its object has had it before.
     fn is_again(&mut self, bit: u128) -> bool {
         let Some(frame) = self.frames.last_mut() else { return false };
         let again = frame.known & bit != 0;

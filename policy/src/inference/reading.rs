@@ -1,42 +1,42 @@
-//! How a value is read, as its name has it, and what it begins with.
+//! The ways in which a value is read, by its name, and the kinds of token that it begins with.
 
 use super::Key;
 use crate::json::Container;
 
-/// How a value is read.
+/// The way in which a value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     Nothing,
-    /// Its strings are text, but for what [`Key`] knows better.
+    /// Strings are text, except under keys that [`Key`] treats otherwise.
     Text,
-    /// All of its strings are text, keys included.
+    /// All strings are text, including keys.
     All,
-    /// A short string; text if it is none.
+    /// A short string; a longer one is text.
     Label(Key),
     Model,
-    /// A number, in digits or as a string of them.
+    /// A number, as digits or in a string.
     Number,
-    /// Numbers under keys that are known.
+    /// Numbers under known keys.
     Settings,
-    /// A string is encoded if it looks so; else it is text.
+    /// A string that looks encoded is ignored; any other is text.
     Encoded,
-    /// The same for all strings: nobody is known to read it.
+    /// No server is known to read it. All strings are treated as in `Encoded`.
     Unknown,
-    /// A string is text that is signed, if a signature stands beside it.
+    /// A text that does not count if a signature accompanies it.
     Sealed,
-    /// A string signs what stands beside it.
+    /// The signature of a text beside it.
     Signature,
-    /// Its members are those of a request.
+    /// An object whose members are those of a request.
     Envelope,
-    /// What a decoder follows.
+    /// A constraint on decoding.
     Guide,
-    /// What ends an answer, of which there may be many.
+    /// Stop conditions, of which there may be many.
     Stop,
-    /// What makes tokens likelier, of which there may be many.
+    /// Biased or allowed tokens, of which there may be many.
     Bias,
 }
 
-/// What a value begins with.
+/// The kind of token that a value begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Container(Container),

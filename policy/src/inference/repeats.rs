@@ -1,24 +1,24 @@
-//! How often the innermost part of an expression may be repeated, since repetitions in repetitions multiply: a server
-//! that compiles `((a{1,1000}){1,1000}){1,1000}` holds a billion copies of `a`. Read as it comes, without a parse: groups,
-//! classes and escapes are told apart, and whatever is not a counted repetition repeats nothing.
+//! Computes how often the innermost part of an expression may repeat. Nested repetitions multiply: a server that
+//! compiles `((a{1,1000}){1,1000}){1,1000}` holds a billion copies of `a`. The text is read as a stream without a parse
+//! tree: groups, classes and escapes are recognised, and anything but a counted repetition repeats once.
 //!
 //! Sources: the syntax of Python's `re` and Rust's `regex`, and of llama.cpp's GBNF, which count alike.
 
-/// Groups in groups; in deeper ones nothing is told apart.
+/// The deepest nesting of groups. Deeper groups are not kept apart.
 const DEEPEST: usize = 32;
-/// Digits of a count.
+/// The most digits of a count.
 const LONGEST: u8 = 9;
 
-/// An expression that is being read.
+/// The state of an expression that is being read.
 #[derive(Clone, Debug)]
 pub(super) struct Repeats {
     state: State,
-    /// In each open group, the most that a part of it is repeated.
+    /// For each open group, the highest repetition of a part.
     groups: [u64; DEEPEST],
     depth: usize,
-    /// The part before, which a count would multiply.
+    /// The repetition of the previous part, which a count would multiply.
     last: u64,
-    /// The most in all expressions.
+    /// The highest repetition in all expressions so far.
     most: u64,
 }
 
@@ -28,7 +28,7 @@ enum State {
     Escape,
     Class,
     EscapeInClass,
-    /// A count: the first of two numbers, the one that has begun, and its digits.
+    /// A count: the first of two numbers, the current one, and the digits of that.
     Count {
         first: u64,
         count: u64,
@@ -40,19 +40,19 @@ impl Repeats {
     pub(super) const NONE: Self =
         Self { state: State::Part, groups: [1; DEEPEST], depth: 0, last: 1, most: 1 };
 
-    /// An expression begins.
+    /// Begins an expression.
     #[inline]
     pub(super) const fn begin(&mut self) {
         (self.state, self.depth, self.last) = (State::Part, 0, 1);
         self.groups = [1; DEEPEST];
     }
 
-    /// The most that a part of any expression so far is repeated.
+    /// Returns the highest repetition of a part in all expressions so far.
     pub(super) const fn most(&self) -> u64 {
         self.most
     }
 
-    /// More of it.
+    /// Reads the next piece of the expression.
     pub(super) fn feed(&mut self, text: &str) {
         text.bytes().for_each(|byte| self.byte(byte));
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_in_repetitions_multiply_and_others_do_not() {
+    fn nested_repetitions_multiply_and_others_do_not() {
         for (text, repeated) in [
             ("((a{1,1000}){1,1000}){1,1000}", 1_000_000_000),
             ("(((a{9}b{5}){2}c{7}){3})", 54),

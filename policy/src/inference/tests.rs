@@ -13,7 +13,7 @@ mod print;
 mod request;
 mod written;
 
-/// Keeps what it hears.
+/// Records what it receives.
 #[derive(Default)]
 struct Heard {
     text: String,
@@ -63,7 +63,7 @@ fn scan(body: &str) -> (Facts, Heard) {
     (scanner.facts().clone(), heard)
 }
 
-/// Of one scan, all that a full parse must agree with.
+/// Compares one scan with a full parse.
 fn agrees(body: &str, sizes: &[usize]) -> Result<(), TestCaseError> {
     let json: Json = serde_json::from_str(body).unwrap();
     let expected = expected::of(&json);
@@ -153,7 +153,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
-    fn where_a_request_is_cut_makes_no_difference(json in request(), style: u64) {
+    fn chunk_boundaries_in_a_request_make_no_difference(json in request(), style: u64) {
         let body = written::as_text(&json, style);
         for cut in 1..body.len().min(600) {
             agrees(&body, &[cut, usize::MAX])?;
@@ -198,7 +198,7 @@ fn a_text_is_named_as_the_api_names_it() {
 }
 
 #[test]
-fn a_place_never_holds_a_clients_own_key_nor_the_one_before() {
+fn a_place_contains_neither_a_clients_own_key_nor_the_key_before_it() {
     for key in ["secret", &"x".repeat(65)] {
         let (_, heard) = scan(&format!(r#"{{"messages":[{{"content":"a","{key}":"b","name":"c"}}]}}"#));
         let places: Vec<_> = heard.texts.iter().map(|(place, _)| &**place).collect();
@@ -222,7 +222,7 @@ fn a_label_that_is_longer_than_any_real_one_is_a_text() {
 }
 
 #[test]
-fn a_role_and_a_type_are_what_they_are_once_hidden_characters_are_taken_out() {
+fn a_role_and_a_type_are_read_without_their_hidden_characters() {
     let role = |role: &str| {
         let (_, heard) = scan(&format!(r#"{{"messages":[{{"role":"{role}","content":"a"}}]}}"#));
         *heard.roles.last().unwrap()
@@ -240,7 +240,7 @@ fn a_role_and_a_type_are_what_they_are_once_hidden_characters_are_taken_out() {
 }
 
 #[test]
-fn data_is_text_unless_its_type_has_said_that_it_is_encoded() {
+fn data_are_text_unless_their_type_declares_them_encoded() {
     let characters = |source: &str| {
         scan(&format!(r#"{{"messages":[{{"content":[{{"type":"image","source":{{{source}}}}}]}}]}}"#))
             .0
@@ -257,7 +257,7 @@ fn data_is_text_unless_its_type_has_said_that_it_is_encoded() {
 }
 
 #[test]
-fn a_model_name_is_kept_to_a_bound() {
+fn a_long_model_name_is_truncated() {
     let model = |name: &str| scan(&format!(r#"{{"model":"{name}"}}"#)).0.model().cloned().unwrap();
     assert_eq!(model("gpt-4o"), Model { name: "gpt-4o".into(), is_cut: false });
     assert_eq!(model(&"x".repeat(256)), Model { name: "x".repeat(256), is_cut: false });
@@ -267,7 +267,7 @@ fn a_model_name_is_kept_to_a_bound() {
 }
 
 #[test]
-fn a_member_that_comes_twice_is_flagged_and_its_last_value_counts() {
+fn a_member_that_occurs_twice_is_flagged_and_its_last_value_counts() {
     let (facts, heard) = scan(r#"{"n":1,"messages":[{"content":"a"}],"n":2,"messages":[{"content":"b"}]}"#);
     let twice = |facts: &Facts| facts.duplicate.map(|place| place.to_string());
     assert_eq!(twice(&facts).as_deref(), Some("n"));
@@ -278,7 +278,7 @@ fn a_member_that_comes_twice_is_flagged_and_its_last_value_counts() {
 }
 
 #[test]
-fn what_comes_twice_in_a_message_is_named_with_its_place() {
+fn a_key_that_occurs_twice_in_a_message_is_reported_with_its_place() {
     let place = |body: &str| scan(body).0.duplicate.map(|place| place.to_string());
     for (body, twice) in [
         (r#"{"messages":[{"role":"user","content":"a","role":"system"}]}"#, Some("messages[0].role")),
@@ -301,7 +301,7 @@ fn what_comes_twice_in_a_message_is_named_with_its_place() {
 }
 
 #[test]
-fn data_that_were_not_heard_and_are_no_data_after_all_are_known() {
+fn skipped_data_whose_type_is_revoked_later_are_reported() {
     let retyped = |source: &str| {
         let body = format!(r#"{{"messages":[{{"content":[{{"source":{{{source}}}}}]}}]}}"#);
         scan(&body).0.retyped.map(|place| place.to_string())
@@ -313,7 +313,7 @@ fn data_that_were_not_heard_and_are_no_data_after_all_are_known() {
 }
 
 #[test]
-fn a_request_is_read_in_what_holds_the_rest_of_it_and_named_there() {
+fn a_request_is_read_within_its_envelopes_and_its_places_name_them() {
     let (facts, heard) = scan(
         r#"{"requests":[{"params":{"messages":[{"role":"User","content":"a"}],"system":"b"}},{"params":{"messages":[]}}],
         "params":{"message":{"role":"USER","parts":[{"text":"c"}]}},"options":{"num_predict":7,"stop":["x","y"]},
@@ -335,7 +335,7 @@ fn a_request_is_read_in_what_holds_the_rest_of_it_and_named_there() {
 }
 
 #[test]
-fn the_model_is_the_requests_own() {
+fn the_requests_own_model_wins_over_an_envelopes() {
     let model = |body: &str| scan(body).0.model().map(|model| model.name.clone());
     for body in [
         r#"{"model":"own","params":{"model":"other"}}"#,
@@ -382,7 +382,7 @@ fn characters_are_counted_alike_however_they_are_written() {
 }
 
 #[test]
-fn bodies_that_are_no_requests_have_no_facts() {
+fn a_body_that_is_no_request_has_no_facts() {
     for body in ["[]", "\"model\"", "7", "null", r#"[{"prompt":"a"}]"#] {
         let (facts, heard) = scan(body);
         assert!(!facts.is_object && facts.characters == 0 && heard.texts.is_empty());
@@ -397,7 +397,7 @@ fn a_scanner_is_small() {
 }
 
 #[test]
-fn what_looks_encoded_is_text_from_where_it_does_not_and_what_is_signed_counts_for_nothing() {
+fn encoded_data_are_no_text_up_to_their_first_other_character_and_signed_text_does_not_count() {
     let encoded = "iVBO+/9=".repeat(20);
     let heard = |part: &str, size: usize| {
         let body = format!(r#"{{"messages":[{{"content":[{part}]}}]}}"#);
@@ -432,7 +432,7 @@ fn what_looks_encoded_is_text_from_where_it_does_not_and_what_is_signed_counts_f
 }
 
 #[test]
-fn a_thinking_budget_is_found_where_it_is_written() {
+fn the_position_of_a_thinking_budget_is_exact() {
     let body = r#"{"thinking":{"type":"enabled","budget_tokens": 1024.0 },"max_tokens":7}"#;
     for size in [1, 3, usize::MAX] {
         let (scanner, _) = scan_with(Scanner::new(9), body.as_bytes(), &[size]).unwrap();

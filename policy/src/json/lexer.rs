@@ -1,25 +1,65 @@
-//! The grammar around strings and numbers: which byte may come next, and what it begins or ends.
+//! The grammar outside strings and numbers: decides which byte may come next and what it begins or ends.
 
 use super::number::Number;
 use super::string::{self, Cut, Input};
 use super::{Container, Events, Fault, Invalid, Literal};
 
-/// Reads one JSON text that comes in chunks.
+/// Reads one JSON text that arrives in chunks.
+///
+/// ```
+/// use core::ops::Range;
+/// use tidegate_policy::json::{Container, Events, Fault, Lexer, Literal};
+///
+/// /// Collects the strings and ignores everything else.
+/// #[derive(Default)]
+/// struct Strings(Vec<String>);
+///
+/// impl Events for Strings {
+///     fn string(&mut self, _key: bool, _at: u64) {
+///         self.0.push(String::new());
+///     }
+///     fn raw(&mut self, text: &str, _at: u64, _plain: bool) {
+///         self.0.last_mut().expect("begun").push_str(text);
+///     }
+///     fn decoded(&mut self, text: &str) {
+///         self.0.last_mut().expect("begun").push_str(text);
+///     }
+///     fn open(&mut self, _: Container, _at: u64) {}
+///     fn close(&mut self, _: Container, _end: u64) {}
+///     fn escaped(&mut self, _: char, _: Range<u64>) {}
+///     fn string_end(&mut self, _end: u64) {}
+///     fn number(&mut self, _at: u64) {}
+///     fn digits(&mut self, _: &str) {}
+///     fn number_end(&mut self, _end: u64) {}
+///     fn literal(&mut self, _: Literal, _: Range<u64>) {}
+/// }
+///
+/// let (mut lexer, mut heard) = (Lexer::new(32), Strings::default());
+/// // Chunk boundaries, even within an escape, do not change the text.
+/// for chunk in [r#"{"content":"low ti"#, r"\u00", r#"64e"}"#] {
+///     lexer.feed(chunk.as_bytes(), &mut heard).expect("so far it is JSON");
+/// }
+/// lexer.finish(&mut heard).expect("it is whole");
+/// assert_eq!(heard.0, ["content", "low tide"]);
+///
+/// let unbalanced = Lexer::new(32).feed(b"[1, 2}", &mut heard).expect_err("no JSON");
+/// assert_eq!((unbalanced.at, unbalanced.what), (5, Fault::Unexpected));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lexer {
     state: State,
-    /// Bytes of all chunks so far.
+    /// The length of all chunks so far, in bytes.
     offset: u64,
     depth: u8,
     max_depth: u8,
-    /// One bit per open container, the innermost lowest: set for an object.
+    /// One bit per open container, set for an object; the innermost container is the lowest bit.
     objects: u128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Value,
-    /// A byte-order mark has begun, which servers skip before a body.
+    /// Within a byte-order mark, which servers skip; the byte expected next.
     Mark(u8),
     FirstElement,
     FirstKey,
@@ -40,16 +80,16 @@ enum State {
 }
 
 impl Lexer {
-    /// The most that `max_depth` can be.
+    /// The largest value of `max_depth`.
     pub const DEEPEST: u8 = 128;
 
-    /// Accepts containers nested up to `max_depth`, 1 being a container of scalars; 128 at most.
+    /// Creates a lexer that accepts containers nested up to `max_depth`, 128 at most; 1 is a container of scalars.
     pub fn new(max_depth: u8) -> Self {
         let max_depth = max_depth.min(Self::DEEPEST);
         Self { state: State::Value, offset: 0, depth: 0, max_depth, objects: 0 }
     }
 
-    /// Reads on. After an error every call answers that error.
+    /// Reads the next chunk. After an error, every call returns that error.
     pub fn feed(&mut self, chunk: &[u8], events: &mut impl Events) -> Result<(), Invalid> {
         let mut input = Input { rest: chunk, at: self.offset };
         while !input.rest.is_empty() {
@@ -62,7 +102,7 @@ impl Lexer {
         Ok(())
     }
 
-    /// No more bytes come.
+    /// Ends the body.
     pub fn finish(&mut self, events: &mut impl Events) -> Result<(), Invalid> {
         match self.state {
             State::Number(number) if number.is_complete() => {
@@ -130,7 +170,7 @@ impl Lexer {
         Ok(())
     }
 
-    /// Whether `byte` begins a value.
+    /// Returns true if `byte` begins a value, and begins it.
     #[inline]
     fn value(&mut self, byte: u8, at: u64, events: &mut impl Events) -> Result<bool, Fault> {
         match byte {

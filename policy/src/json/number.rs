@@ -1,6 +1,6 @@
-//! A number, byte by byte.
+//! The grammar of a number, byte by byte.
 
-/// How far a number has come.
+/// The part of a number that has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Number {
     Minus,
@@ -14,7 +14,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// A number that begins with `byte`.
+    /// Begins a number, if `byte` can.
     pub(super) const fn begin(byte: u8) -> Option<Self> {
         match byte {
             b'-' => Some(Self::Minus),
@@ -24,7 +24,7 @@ impl Number {
         }
     }
 
-    /// The number with `byte` behind it, if that is one.
+    /// Extends the number by `byte`, if the result is the beginning of a number.
     pub(super) const fn with(self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Minus, b'0') => Some(Self::Zero),
@@ -40,7 +40,7 @@ impl Number {
         }
     }
 
-    /// It may end here.
+    /// Returns true if the number may end here.
     pub(super) const fn is_complete(self) -> bool {
         matches!(self, Self::Zero | Self::Integer | Self::Fraction | Self::ExponentDigits)
     }

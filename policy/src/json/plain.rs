@@ -1,5 +1,5 @@
-//! How far text is text: the run of bytes before a string's next quote, escape or control character, eight bytes at a
-//! time, and 32 while nothing is in the way, which a compiler turns into vector instructions where it has them.
+//! Finds the run of text before a string's next quote, escape or control character. Eight bytes are tested at a time,
+//! and 32 while the run goes on, which compilers turn into vector instructions where available.
 //!
 //! Source: the exact zero-byte test of Warren, "Hacker's Delight" (6-1), on bytes whose high bit is set aside.
 
@@ -7,14 +7,14 @@ const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const LOW: u64 = u64::from_ne_bytes([0x7F; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// Text up to what ends it.
+/// A run of text up to its terminator.
 pub(super) struct Run {
     pub(super) length: usize,
-    /// All of it is printable ASCII.
+    /// True if all of it is printable ASCII.
     pub(super) plain: bool,
 }
 
-/// The run at the beginning of `bytes`.
+/// Returns the run at the beginning of `bytes`.
 #[inline]
 pub(super) fn run(bytes: &[u8]) -> Run {
     let mut length = 0_usize;
@@ -56,7 +56,7 @@ pub(super) fn run(bytes: &[u8]) -> Run {
     Run { length, plain }
 }
 
-/// How many bytes of `word` are before the end of a run, unless one of them is no printable ASCII.
+/// Returns the length of the run at the beginning of `word`, or `None` unless all of it is printable ASCII.
 #[inline]
 pub(super) fn word(word: [u8; 8]) -> Option<usize> {
     let word = u64::from_le_bytes(word);
@@ -66,7 +66,7 @@ pub(super) fn word(word: [u8; 8]) -> Option<usize> {
     (not_plain(word) & before == 0).then_some(length)
 }
 
-/// The high bit of each byte that ends a run.
+/// Returns the high bit of each byte that ends a run.
 #[inline(always)]
 const fn ends(word: u64) -> u64 {
     let low = word & LOW;
@@ -76,7 +76,7 @@ const fn ends(word: u64) -> u64 {
     !(visible & no_quote & no_escape | word) & HIGH
 }
 
-/// The high bit of each byte that is no printable ASCII, or ends a run.
+/// Returns the high bit of each byte that ends a run or is not printable ASCII.
 #[inline(always)]
 const fn not_plain(word: u64) -> u64 {
     (word | (word & LOW).wrapping_add(ONES)) & HIGH

@@ -1,34 +1,34 @@
-//! The inside of a string: runs of text, escapes, and what a chunk's border cuts of either.
+//! The inside of a string: runs of text, escapes, and the parts of either that a chunk boundary splits.
 
 use super::plain;
 use super::{Events, Fault, Invalid};
 
 const LONGEST: usize = 12;
-/// How many words of text are handed on together with the escapes around them, and how much in one piece.
+/// The most words of text that are passed together with the escapes around them, and the largest such piece in bytes.
 const NEAR: u8 = 4;
 const DECODED: usize = 192;
 
-/// A character, raw or escaped, of which a chunk held only the beginning.
+/// The first bytes of a character, raw or escaped, that continues in the next chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cut {
     bytes: [u8; LONGEST],
     length: u8,
 }
 
-/// What is left of a chunk, and where that is in the body.
+/// The rest of a chunk and its offset in the body.
 pub(super) struct Input<'a> {
     pub(super) rest: &'a [u8],
     pub(super) at: u64,
 }
 
-/// Escapes and what stands between them, decoded.
+/// Escapes and the text between them, decoded.
 struct Decoded {
     bytes: [u8; DECODED],
     length: usize,
 }
 
 impl<'a> Input<'a> {
-    /// Takes so many bytes, or all that are left.
+    /// Takes `length` bytes, or all that are left.
     #[inline]
     pub(super) fn take(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
@@ -38,11 +38,11 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Reads on in a string. True when its quote has been read.
+/// Reads on in a string. Returns true after its closing quote.
 #[inline]
 pub(super) fn read(cut: &mut Cut, input: &mut Input<'_>, events: &mut impl Events) -> Result<bool, Invalid> {
     if cut.length > 0 {
-        cut.mend(input, events)?;
+        cut.complete(input, events)?;
     }
     loop {
         let run = plain::run(input.rest);
@@ -87,7 +87,7 @@ fn text(
     Ok(())
 }
 
-/// Escapes, and the short plain text between them, so that whoever listens gets few and longer pieces.
+/// Decodes escapes together with the short plain text between them, so that the receiver gets fewer and longer pieces.
 fn escapes(cut: &mut Cut, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
     let mut decoded = Decoded { bytes: [0; DECODED], length: 0 };
     let mut words = 0_u8;
@@ -123,8 +123,8 @@ impl Cut {
         }
     }
 
-    /// Completes it with what has come, as far as that goes.
-    fn mend(&mut self, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
+    /// Completes the split character, as far as the chunk allows.
+    fn complete(&mut self, input: &mut Input<'_>, events: &mut impl Events) -> Result<(), Invalid> {
         let begin = input.at.wrapping_sub(u64::from(self.length));
         let failed = |what| Invalid { at: begin, what };
         while let Some(byte) = input.rest.first() {
@@ -156,7 +156,7 @@ impl Cut {
 }
 
 impl Decoded {
-    /// Room for eight bytes more.
+    /// Returns room for eight more bytes.
     #[inline]
     fn room(&mut self, events: &mut impl Events) -> Option<&mut [u8; 8]> {
         if self.length.wrapping_add(8) > DECODED {
@@ -178,7 +178,7 @@ impl Decoded {
         self.length = self.length.wrapping_add(length);
     }
 
-    /// The first `length` bytes of a word.
+    /// Appends the first `length` bytes of a word.
     #[inline]
     fn push_word(&mut self, word: [u8; 8], length: usize, events: &mut impl Events) {
         let Some(room) = self.room(events) else { return };
@@ -195,8 +195,8 @@ impl Decoded {
     }
 }
 
-/// The character that the escape at the beginning of `bytes` stands for, and how long the escape is; nothing if
-/// more bytes must tell.
+/// Returns the character of the escape at the beginning of `bytes` and the length of the escape, or `None` if it is
+/// incomplete.
 #[inline]
 fn escape(bytes: &[u8]) -> Result<Option<(char, usize)>, Fault> {
     let character = match bytes {
@@ -256,7 +256,7 @@ const fn hex(digit: u8) -> u8 {
     }
 }
 
-/// A length as an offset.
+/// Returns a length as an offset.
 pub(super) fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

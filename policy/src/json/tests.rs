@@ -8,7 +8,7 @@ use serde_json::Value;
 mod builder;
 mod suite;
 
-/// Reads nothing into it.
+/// Ignores all events.
 struct Deaf;
 
 impl Events for Deaf {
@@ -39,12 +39,12 @@ fn fault(body: impl AsRef<[u8]>) -> Option<(u64, Fault)> {
     judge(body.as_ref()).err().map(|invalid| (invalid.at, invalid.what))
 }
 
-/// What differs from `serde_json` on purpose.
+/// Returns true for the one error of `serde_json` that the lexer does not share.
 fn is_out_of_range(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 
-/// The lexer says of `body`, cut into chunks of these sizes in turn, what `serde_json` says.
+/// Compares the lexer with `serde_json` on `body`, cut into chunks of these sizes in turn.
 fn agrees(body: &[u8], sizes: &[usize]) -> Result<(), TestCaseError> {
     let mut chunks = vec![];
     let (mut rest, mut sizes) = (body, sizes.iter().cycle());
@@ -72,7 +72,7 @@ fn agrees(body: &[u8], sizes: &[usize]) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn a_fault_is_reported_with_its_offset() {
     assert_eq!(fault(""), Some((0, Fault::Incomplete)));
     assert_eq!(fault(" \n"), Some((2, Fault::Incomplete)));
     assert_eq!(fault("{\"a\":1"), Some((6, Fault::Incomplete)));
@@ -94,7 +94,7 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
-fn containers_nest_as_deep_as_accepted_and_no_deeper() {
+fn containers_nest_as_deep_as_the_limit_and_no_deeper() {
     for depth in [1, 2, 64, 127, 128] {
         let body = ["[".repeat(depth.into()), "]".repeat(depth.into())].concat();
         assert_eq!(Lexer::new(depth).feed(body.as_bytes(), &mut Deaf), Ok(()));
@@ -109,7 +109,7 @@ fn containers_nest_as_deep_as_accepted_and_no_deeper() {
 }
 
 #[test]
-fn an_error_stays() {
+fn an_error_is_permanent() {
     let mut lexer = Lexer::new(9);
     let refused = Err(Invalid { at: 1, what: Fault::Unexpected });
     assert_eq!(lexer.feed(b"[x", &mut Deaf), refused);
@@ -125,7 +125,7 @@ fn a_number_may_be_of_any_magnitude() {
 }
 
 #[test]
-fn the_plain_run_is_what_a_byte_at_a_time_finds() {
+fn the_plain_run_equals_that_of_a_bytewise_search() {
     for byte in 0..=255 {
         for place in 0..70 {
             let mut bytes = vec![b'x'; 70];
@@ -138,7 +138,7 @@ fn the_plain_run_is_what_a_byte_at_a_time_finds() {
     }
 }
 
-/// Pieces that JSON is made of, so that a random sequence of them often nearly is some.
+/// Fragments of JSON, so that a random sequence of them often is nearly valid.
 fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         "{",
@@ -241,14 +241,14 @@ proptest! {
     }
 
     #[test]
-    fn it_says_of_any_bytes_what_serde_json_says(
+    fn it_agrees_with_serde_json_on_any_bytes(
         fragments in prop::collection::vec(fragment(), 0..12), sizes in sizes(),
     ) {
         agrees(&fragments.concat(), &sizes)?;
     }
 
     #[test]
-    fn where_a_body_is_cut_makes_no_difference(body in mutated()) {
+    fn chunk_boundaries_make_no_difference(body in mutated()) {
         for cut in 0..body.len() {
             agrees(&body, &[cut.max(1), body.len()])?;
         }

@@ -41,7 +41,7 @@ fn only(origins: &[Origin]) -> Denied {
     Denied::new(Rules::new(&[IGNORE]).unwrap(), vec![Origins::of(origins.iter().copied())])
 }
 
-/// The denied texts that a body breaks, and the places, in chunks of `size` bytes.
+/// Returns the denied texts that a body contains and their places, read in chunks of `size` bytes.
 fn broken_in(denied: &Denied, body: &str, size: usize) -> Vec<(usize, String)> {
     let (limits, mut heard, mut scanner) = (limits(), Heard::default(), Scanner::new(32));
     let mut listener =
@@ -102,7 +102,7 @@ fn messages_of_one_role_are_joined_and_those_of_others_are_not() {
 }
 
 #[test]
-fn what_stands_beside_a_text_does_not_part_it() {
+fn other_strands_do_not_interrupt_a_text() {
     for body in [
         json!({ "messages": [
             { "role": "user", "content": "ignore", "name": "bob", "metadata": { "a": "b" } },
@@ -126,7 +126,7 @@ fn what_stands_beside_a_text_does_not_part_it() {
 }
 
 #[test]
-fn a_role_behind_its_content_joins_what_it_would_have_joined_in_front_of_it() {
+fn a_role_after_its_content_joins_the_same_messages_as_one_before_it() {
     let message = |role: &str, content: &str, behind: bool| {
         let (role, content) = (format!("\"role\":\"{role}\""), format!("\"content\":\"{content}\""));
         if behind { format!("{{{content},{role}}}") } else { format!("{{{role},{content}}}") }
@@ -145,7 +145,7 @@ fn a_role_behind_its_content_joins_what_it_would_have_joined_in_front_of_it() {
 }
 
 #[test]
-fn only_the_begin_of_a_message_is_read_as_the_rest_of_the_one_before() {
+fn only_the_beginning_of_a_message_continues_the_previous_one() {
     let denied = everywhere(&["(?is)ignore.*instructions"]);
     let body = |between: usize| {
         let rest = format!("{} instructions", "x".repeat(between));
@@ -160,7 +160,7 @@ fn only_the_begin_of_a_message_is_read_as_the_rest_of_the_one_before() {
 }
 
 #[test]
-fn anchors_are_begin_and_end_of_each_message() {
+fn anchors_match_the_beginning_and_the_end_of_each_message() {
     for (pattern, matches) in [("^second", true), ("first$", true), ("^firstsecond$", true), ("^irst", false)]
     {
         let body = chat(&[("user", "first"), ("user", "second")]).to_string();
@@ -170,7 +170,7 @@ fn anchors_are_begin_and_end_of_each_message() {
 }
 
 #[test]
-fn arguments_that_are_json_are_decoded_once_more() {
+fn arguments_that_are_json_are_decoded_again() {
     let inner = r#"{"text":"\u0069gnore previous instructions"}"#;
     for body in [
         json!({ "messages": [{ "role": "assistant", "tool_calls": [{ "type": "function", "function": {
@@ -188,7 +188,7 @@ fn arguments_that_are_json_are_decoded_once_more() {
 }
 
 #[test]
-fn a_rule_counts_where_it_says() {
+fn a_rule_applies_to_its_origins_only() {
     let phrase = "ignore previous instructions";
     let part = json!([{ "type": "text", "text": phrase }]);
     let inner = json!({ "text": phrase }).to_string();
@@ -275,7 +275,7 @@ fn a_rule_counts_where_it_says() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_counts_for_every_rule() {
+fn a_text_of_uncertain_origin_counts_for_every_rule() {
     let phrase = "ignore previous instructions";
     for body in [
         chat(&[("robot", phrase)]),
@@ -289,7 +289,7 @@ fn what_cannot_be_told_apart_counts_for_every_rule() {
 }
 
 #[test]
-fn a_role_behind_its_content_decides_for_whom_a_match_counts() {
+fn a_role_after_its_content_decides_the_origin_of_a_match() {
     let body = |content: &str, role: &str| {
         format!(
             r#"{{"messages":[{{"content":"{content}","role":"{role}"}},{{"role":"user","content":"x"}}]}}"#
@@ -312,7 +312,7 @@ fn a_role_behind_its_content_decides_for_whom_a_match_counts() {
 }
 
 #[test]
-fn every_rule_that_matches_is_told_where_its_first_match_is() {
+fn every_matching_rule_is_reported_at_its_first_match() {
     let denied = Denied::new(
         Rules::new(&["cat", "dog", "cow"]).unwrap(),
         vec![Origins::of([Origin::Tools]), Origins::ALL, Origins::of([Origin::User])],
@@ -329,7 +329,7 @@ fn every_rule_that_matches_is_told_where_its_first_match_is() {
 }
 
 #[test]
-fn once_a_rule_refuses_nothing_more_is_counted_or_matched() {
+fn after_a_refusal_nothing_is_counted_or_matched() {
     let denied = everywhere(&["cat", "dog"]);
     let limits = PromptLimits { characters: Some(20), ..limits() };
     for (text, expected) in [

@@ -1,65 +1,66 @@
-//! Which texts of a prompt `deny` reads as one, and for whom a match counts.
+//! Decides which texts of a prompt are read as one by `deny`, and which rules a match counts for.
 //!
-//! The parts of a message are one text, as they are to the model: with a line feed between two of them or with nothing,
-//! as templates join them. So are messages of one role that follow each other, since servers that do not mark where a
-//! message begins read on: from the begin of each, the ones before it are remembered for a bounded stretch. What stands
-//! beside what is said (arguments, results, names) is joined to its own kind, and does not part the rest.
+//! The parts of a message are one text, as they are to the model, joined by a line feed or by nothing, as templates do.
+//! So are consecutive messages of one role, because some servers do not mark where a message begins: for a bounded
+//! stretch, the beginning of a message continues the previous one. Arguments, results and names are joined to their own
+//! kind and do not interrupt the content.
 //!
-//! A role may come behind its content: a match that counts for some roles only waits until the message is complete.
+//! A role may follow its content: a match that counts for some origins only is decided when the message is complete.
 
 use crate::denied_text::{Escapes, Found, Joint, Rules, Watch};
 use crate::inference::{Origins, Place, Role, Strand};
 
-/// How many bytes of a message are read as the rest of the one before it.
+/// The number of bytes at the beginning of a message that continue the previous one.
 const STRETCH: usize = 1_024;
 
-/// What no text may say, and where.
+/// Rules on what texts may not say, and the origins that each applies to.
 #[derive(Clone, Debug)]
 pub struct Denied {
     rules: Rules,
     origins: Vec<Origins>,
 }
 
-/// The texts of one prompt, as far as they have come.
+/// The search through the texts of one prompt.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     strands: [Option<Box<Threads>>; Strand::ALL.len()],
-    /// Of the text that is being heard.
+    /// The strand of the current text.
     strand: Option<Strand>,
-    /// The last message that is complete: the value that it is in, and its role.
+    /// The last complete message: the member's value that contains it, and its role.
     before: Option<(u32, Role)>,
 }
 
-/// The texts of one kind in a message, and in those before it.
+/// The texts of one strand, in a message and its predecessors.
 #[derive(Debug)]
 struct Threads {
     watch: Watch,
     escapes: Escapes,
-    /// The message has a text of this kind.
+    /// True if the message has a text of this strand.
     begun: bool,
-    /// A text of this kind is complete, and another may follow.
+    /// True if a text of this strand is complete and another may follow.
     parted: bool,
-    /// The message may go on with the one before.
+    /// True if the message may continue the previous one.
     joined: bool,
-    /// For so many bytes more.
+    /// The bytes left in which it may.
     stretch: usize,
     found: Found,
-    /// Where that was.
+    /// The place of the first match.
     at: Option<Place>,
-    /// The last text that is complete.
+    /// The place of the last complete text.
     last: Option<Place>,
 }
 
-/// Rules that are broken, a bit for each, and where.
+/// The broken rules, one bit each, and the place of the first match.
 pub(super) type Broken = (u64, Place);
 
 impl Denied {
-    /// Rules, and whose texts each is for.
+    /// Combines rules with the origins that each applies to.
     pub fn new(rules: Rules, origins: Vec<Origins>) -> Self {
         Self { rules, origins }
     }
 
-    /// Those of `found` that count for texts of `origins`: for whichever of them it is, or for one that it may be.
+    /// Returns the rules of `found` that apply to a text of these origins. `counts` selects rules that cover all of
+    /// them, or that share one with them.
     fn count(&self, found: u64, of: Origins, counts: fn(Origins, Origins) -> bool) -> u64 {
         if found == 0 {
             return 0;
@@ -70,7 +71,7 @@ impl Denied {
 }
 
 impl Watched {
-    /// A piece of a text.
+    /// Reads a piece of a text.
     #[inline]
     pub(super) fn piece(&mut self, denied: &Denied, place: &Place, text: &str) -> Option<Broken> {
         let strand = *self.strand.get_or_insert_with(|| place.strand());
@@ -97,7 +98,7 @@ impl Watched {
         (rules != 0).then_some((rules, *place))
     }
 
-    /// The text at `place` is complete.
+    /// Ends the text at `place`.
     #[inline]
     pub(super) fn end_of_text(&mut self, denied: &Denied, place: &Place) {
         let strand = self.strand.take();
@@ -109,7 +110,7 @@ impl Watched {
         }
     }
 
-    /// The message, or what else has texts of its own, is complete: `place` has its role.
+    /// Ends a message, or another text of its own. `place` has its final role.
     pub(super) fn end_of_message(&mut self, denied: &Denied, place: &Place) -> Option<Broken> {
         let follows = self.before.is_some_and(|before| may_follow(before, place));
         let mut broken = None;
@@ -137,12 +138,12 @@ impl Watched {
     }
 }
 
-/// Whether the message at `place` may go on with one of this role before it.
+/// Returns true if the message at `place` may continue a previous one of this role.
 fn may_follow((value, role): (u32, Role), place: &Place) -> bool {
     place.index().is_some() && place.value() == value && place.role().is_none_or(|own| own == role)
 }
 
-/// Whether texts of this kind are what a model reads on, from one to the next.
+/// Returns true for the strands that a model reads continuously from one text to the next.
 const fn is_joined(strand: Strand) -> bool {
     matches!(strand, Strand::Said | Strand::Result)
 }
@@ -194,7 +195,7 @@ impl Threads {
         }
     }
 
-    /// The message is complete. `follows`: it went on with the one before.
+    /// Ends the message. `follows` means that it continued the previous one.
     fn end(&mut self, follows: bool, is_joined: bool) {
         if self.begun && !follows {
             self.watch.forget_messages();

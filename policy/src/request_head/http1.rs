@@ -1,20 +1,21 @@
-//! One HTTP/1 connection, byte by byte, as Envoy's parser (Balsa) reads it: where heads begin and end, how long
-//! bodies are, and nothing else.
+//! Reads an HTTP/1 connection byte by byte, as Envoy's parser (Balsa) does, for the ends of heads and the lengths of
+//! bodies.
 //!
-//! What Envoy accepts is followed exactly, oddities included: bare line feeds, folded values, request lines
-//! without a version. What it is certain to answer with an error and a close is [`State::Refused`]. What it may
-//! read in more than one way (a line of one byte can end a head, depending on how its reads were cut; carriage
-//! returns vanish from values after framing was decided) is [`State::Lost`]: never believed again.
+//! Input that Envoy accepts is followed exactly: bare line feeds, folded values, request lines without a version. Input
+//! that Envoy certainly answers by an error and a close is [`State::Refused`]. Input that it may read in several ways
+//! (a one-byte line can end a head, depending on the chunks; carriage returns vanish from values after framing was
+//! decided) is [`State::Lost`] for good.
 //!
-//! Source: quiche/balsa/balsa_frame.cc; Envoy, source/common/http/http1/{balsa_parser,codec_impl}.cc; each row
-//! of `what_envoy_was_seen_to_do` in the tests was run against Envoy 1.40.
+//! Source: quiche/balsa/balsa_frame.cc; Envoy, source/common/http/http1/{balsa_parser,codec_impl}.cc; each row of
+//! `heads_are_read_as_envoy_was_observed_to_read_them` in the tests was run against Envoy 1.40.
 
 use super::Stage;
 use field::{Field, Framing};
 
 mod field;
 
-/// Blank lines before a request line that are no part of a head: one, as RFC 9112, section 2.2, asks for.
+/// The newline bytes before a request line that are no part of a head: one empty line, as RFC 9112, section 2.2,
+/// requires.
 const FREE_NEWLINES: u8 = 2;
 
 const CONNECT: &[u8] = b"CONNECT";
@@ -22,19 +23,19 @@ const VERSION: &[u8] = b"HTTP/1.1";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Between requests, after so many newline bytes.
+    /// Between requests, after this many newline bytes.
     Between(u8),
-    /// Before a request line, with more newlines than are free, or on a new connection.
+    /// Before a request line, on a new connection or after more newline bytes than are free.
     Blank,
     RequestLine(RequestLine),
-    /// At the first byte of a line that may be a field, a continuation or the end.
+    /// At the first byte of a field line, a continuation line or the final empty line.
     LineStart,
     LineCr,
     Name,
-    /// A continuation line of which one byte has come.
+    /// After the first byte of a continuation line.
     Fold,
     Value,
-    /// A line that no head may hold.
+    /// In an invalid line.
     BadLine,
     Body(u64),
     ChunkStart,
@@ -43,7 +44,7 @@ enum State {
     ChunkData(u64),
     ChunkDataEnd,
     ChunkDataLine,
-    /// After the last chunk; how much of an empty line the latest bytes are.
+    /// After the last chunk, with the part of an empty line that the latest bytes form.
     Trailers(LineEnd),
     Tunnel,
     Refused,
@@ -57,32 +58,32 @@ enum LineEnd {
     LfCr,
 }
 
-/// A request line, as far as it has come: words, which are runs of bytes above the space.
+/// The words of a request line so far. A word is a run of bytes above the space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RequestLine {
     words: u8,
     in_word: bool,
-    /// Bytes of `CONNECT` that the method has matched, while it has matched them all.
+    /// The number of bytes of `CONNECT` that match, while all of the method's bytes do.
     connect: Option<u8>,
-    /// Bytes of the version that have matched, while they all have.
+    /// The number of bytes of the version that match, while all do.
     version: Option<u8>,
     token: bool,
     target: Target,
 }
 
-/// What a request's target has begun as.
+/// The form of a request's target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    /// No byte of it has come.
+    /// No byte yet.
     None,
-    /// A path, `*`, or an absolute URL's scheme, colon and slashes.
+    /// A path, `*`, or an absolute URL up to the slashes after its scheme.
     Good,
-    /// A scheme, and how many bytes of what follows a scheme.
+    /// A scheme, with the number of bytes of `:/` after it.
     Scheme(u8),
     Bad,
 }
 
-/// What an HTTP/1 connection is in the middle of.
+/// The state of an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Http1 {
     state: State,
@@ -91,17 +92,17 @@ pub(super) struct Http1 {
 }
 
 impl Http1 {
-    /// A connection on which nothing has come.
+    /// Creates the state of a new connection.
     pub(super) const fn new() -> Self {
         Self { state: State::Blank, field: Field::NONE, framing: Framing::NONE }
     }
 
-    /// A connection between two requests.
+    /// Creates the state between two requests.
     pub(super) const fn between() -> Self {
         Self { state: State::Between(0), ..Self::new() }
     }
 
-    /// A connection that cannot be followed.
+    /// Creates the state of a connection that cannot be followed.
     pub(super) const fn lost() -> Self {
         Self { state: State::Lost, ..Self::new() }
     }
@@ -114,12 +115,12 @@ impl Http1 {
         matches!(self.state, State::Tunnel)
     }
 
-    /// Envoy has answered an error and closes the connection.
+    /// Returns true if Envoy has answered by an error and closes the connection.
     pub(super) const fn is_refused(&self) -> bool {
         matches!(self.state, State::Refused)
     }
 
-    /// Nothing that comes can change what is known.
+    /// Returns true if further bytes have no effect.
     pub(super) const fn is_final(&self) -> bool {
         matches!(self.state, State::Tunnel | State::Refused | State::Lost)
     }
@@ -135,7 +136,7 @@ impl Http1 {
         }
     }
 
-    /// How many of the next bytes need not be seen.
+    /// Returns the number of next bytes that need not be seen.
     pub(super) const fn skippable(&self) -> u64 {
         match self.state {
             State::Body(left) | State::ChunkData(left) => left,
@@ -143,7 +144,7 @@ impl Http1 {
         }
     }
 
-    /// Takes `count` of the bytes that need not be seen.
+    /// Skips `count` of the bytes that need not be seen.
     pub(super) fn skip(&mut self, count: u64) {
         self.state = match self.state {
             State::Body(left) => match left.saturating_sub(count) {
@@ -158,8 +159,8 @@ impl Http1 {
         };
     }
 
-    /// Takes bytes up to the next change of stage, one where nothing is in progress, and says how many: at least
-    /// one, of any, unless nothing more is to be known or the next ones can be skipped.
+    /// Takes bytes up to the next change of stage, or a single one while nothing is in progress, and returns their
+    /// number. It is 0 only if there are no bytes, further bytes have no effect, or the next ones can be skipped.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         let stage = self.stage();
         let mut used: usize = 0;
@@ -175,7 +176,7 @@ impl Http1 {
         used
     }
 
-    /// How many of `bytes` come before anything that this state looks for.
+    /// Returns the number of `bytes` before the next one that this state reacts to.
     fn uneventful(&self, bytes: &[u8]) -> usize {
         let event = match self.state {
             State::Value if self.field.is_other() => bytes.iter().position(|b| *b == b'\n'),
@@ -321,12 +322,12 @@ impl RequestLine {
         target: Target::None,
     };
 
-    /// In a target of which enough is known.
+    /// Returns true within a target whose form is decided.
     fn in_target(&self) -> bool {
         self.words == 2 && self.in_word && matches!(self.target, Target::Good | Target::Bad)
     }
 
-    /// A third word, and what follows it, must be a version.
+    /// Adds a byte. A third word must be the version and the last word.
     fn with(mut self, byte: u8) -> Self {
         let blank = byte <= b' ';
         if !blank && !self.in_word {
@@ -365,7 +366,7 @@ impl Target {
     }
 }
 
-/// One byte further in `word`, if `byte` is the next one.
+/// Advances in `word` if `byte` is the next one.
 fn matched(word: &[u8], at: u8, byte: u8) -> Option<u8> {
     (word.get(usize::from(at)) == Some(&byte)).then(|| at.saturating_add(1))
 }

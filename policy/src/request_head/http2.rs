@@ -1,40 +1,40 @@
-//! One HTTP/2 connection, frame by frame: nothing but the nine bytes before each payload is looked at. A head
-//! lasts from the first byte of a HEADERS frame to the end of the frame with END_HEADERS.
+//! Reads an HTTP/2 connection frame by frame and looks only at the nine header bytes of each frame. A head lasts from
+//! the first byte of a HEADERS frame to the end of the frame with END_HEADERS.
 //!
-//! What no client may send (another frame between HEADERS and CONTINUATION, a frame longer than allowed) Envoy
-//! answers by closing; here it only counts.
+//! Frame sequences that are forbidden (another frame between HEADERS and CONTINUATION, an oversized frame) are merely
+//! counted, because Envoy answers them by closing the connection.
 //!
 //! Source: RFC 9113, sections 3.4, 4.1, 6.2 and 6.10.
 
 use super::Stage;
 
-/// The first bytes of a client.
+/// The first bytes that a client sends.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Bytes before a payload.
+/// The size of a frame header in bytes.
 const HEADER: u8 = 9;
 
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// What an HTTP/2 connection is in the middle of.
+/// The state of an HTTP/2 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Http2 {
-    /// Bytes of the frame's header that have come.
+    /// The bytes of the frame header so far.
     seen: u8,
     kind: u8,
     flags: u8,
-    /// Bytes of the frame's payload that are to come.
+    /// The bytes of the payload still to come.
     left: u32,
-    /// The client's first frame is complete.
+    /// True once the client's first frame is complete.
     greeted: bool,
-    /// HEADERS without END_HEADERS have begun.
+    /// True between HEADERS and END_HEADERS.
     open: bool,
 }
 
 impl Http2 {
-    /// A connection of which the preface has come.
+    /// Creates the state after the preface.
     pub(super) const fn new() -> Self {
         Self { seen: 0, kind: 0, flags: 0, left: 0, greeted: false, open: false }
     }
@@ -48,12 +48,12 @@ impl Http2 {
         }
     }
 
-    /// How many of the next bytes need not be seen.
+    /// Returns the number of next bytes that need not be seen.
     pub(super) fn skippable(&self) -> u64 {
         if self.seen == HEADER { u64::from(self.left) } else { 0 }
     }
 
-    /// Takes `count` of the bytes that need not be seen.
+    /// Skips `count` of the bytes that need not be seen.
     pub(super) fn skip(&mut self, count: u64) {
         self.left = self.left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
         if self.left == 0 {
@@ -61,8 +61,8 @@ impl Http2 {
         }
     }
 
-    /// Takes bytes up to the next change of stage, and says how many: at least one, of any, unless the next
-    /// ones can be skipped.
+    /// Takes bytes up to the next change of stage and returns their number. It is 0 only if there are no bytes or the
+    /// next ones can be skipped.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         let stage = self.stage();
         let mut used: usize = 0;

@@ -1,10 +1,10 @@
-//! How slow a head may be: complete within `timeout`, and, once `grace` has passed since its first byte, at no
-//! moment fewer bytes than `min_rate` times the time since that byte. It is the average over the head, as in
-//! Apache's RequestReadTimeout: bytes that came early are a credit, bytes that come again repay a lack, and
-//! a head judged only every so often is cut at most that much later.
+//! Judges how slowly a head arrives. It must be complete within `timeout` and, once `grace` has passed since its first
+//! byte, must never have fewer bytes than `min_rate` times the time since that byte. This is an average over the head,
+//! as in Apache's RequestReadTimeout: early bytes are a credit and later bytes repay a deficit. If heads are judged at
+//! intervals, a slow one is cut at most one interval late.
 //!
-//! The rate counts from the first byte, the timeout from where the head began: on a new connection that is the
-//! moment it was opened, so that one which says nothing is cut by the timeout, not by the grace.
+//! The rate counts from the first byte, the timeout from the beginning of the head. On a new connection that is its
+//! opening, so a silent connection is closed by the timeout and not by the grace.
 
 use super::Progress;
 use crate::timestamp::Timestamp;
@@ -13,7 +13,7 @@ use core::time::Duration;
 
 const NANOS: u128 = 1_000_000_000;
 
-/// How slow a head may be.
+/// The limits on the time that a head may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadRule {
     timeout: u64,
@@ -26,14 +26,14 @@ struct Pace {
     grace: u64,
 }
 
-/// Why a timeout, a rate and a grace make no rule.
+/// The reason why a timeout, a rate and a grace make no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHeadRule {
-    /// No head is complete in no time.
+    /// No head is complete within no time.
     ZeroTimeout,
-    /// A rate of zero is no rate.
+    /// A rate of zero limits nothing.
     ZeroRate,
-    /// The rate would never be looked at.
+    /// The timeout would always come before the rate applies.
     GraceNotShorter,
 }
 
@@ -47,17 +47,17 @@ impl fmt::Display for InvalidHeadRule {
     }
 }
 
-/// Which part of the rule a head broke first.
+/// The limit that a head exceeded first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooSlow {
-    /// It is not complete in time.
+    /// The head was incomplete at the timeout.
     Timeout,
-    /// It came slower than the minimum rate.
+    /// The head was slower than the minimum rate.
     Rate,
 }
 
 impl HeadRule {
-    /// A head must be complete within `timeout`.
+    /// Creates a rule that requires a head to be complete within `timeout`.
     pub fn within(timeout: Duration) -> Result<Self, InvalidHeadRule> {
         match nanos(timeout) {
             0 => Err(InvalidHeadRule::ZeroTimeout),
@@ -65,7 +65,7 @@ impl HeadRule {
         }
     }
 
-    /// And, `grace` after its first byte, must have come at `min_rate` bytes a second or faster.
+    /// Adds the requirement of at least `min_rate` bytes per second, once `grace` has passed since the first byte.
     pub fn paced(self, min_rate: u64, grace: Duration) -> Result<Self, InvalidHeadRule> {
         let grace = nanos(grace);
         if min_rate == 0 {
@@ -77,12 +77,12 @@ impl HeadRule {
         Ok(Self { pace: Some(Pace { min_rate, grace }), ..self })
     }
 
-    /// How long a whole head may take, in nanoseconds.
+    /// Returns the time limit for a whole head, in nanoseconds.
     pub const fn timeout(&self) -> u64 {
         self.timeout
     }
 
-    /// Bytes per second, and after how many nanoseconds they are asked for; `None` if they are not.
+    /// Returns the minimum rate in bytes per second and the grace in nanoseconds, if there is a rate.
     pub const fn pace(&self) -> Option<(u64, u64)> {
         match &self.pace {
             Some(pace) => Some((pace.min_rate, pace.grace)),
@@ -90,8 +90,10 @@ impl HeadRule {
         }
     }
 
-    /// Whether the head that got so far is too slow at `now`; else the first instant at which it will be if no
-    /// byte comes until then.
+    /// Returns the time at which this head will be too slow if no byte arrives before.
+    ///
+    /// # Errors
+    /// Returns the exceeded limit if the head is already too slow at `now`.
     pub fn judge(&self, progress: Progress, now: Timestamp) -> Result<Timestamp, TooSlow> {
         let deadline = progress.since.plus(self.timeout);
         let (due, broken) = match self.pace.zip(progress.paced_since) {
@@ -105,7 +107,7 @@ impl HeadRule {
 }
 
 impl Pace {
-    /// Nanoseconds after which `bytes` are too few.
+    /// Returns the nanoseconds after which `bytes` are too few.
     fn lasts(&self, bytes: u64) -> u64 {
         let enough = u128::from(bytes).saturating_mul(NANOS).checked_div(u128::from(self.min_rate));
         let enough = enough.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(u64::MAX);

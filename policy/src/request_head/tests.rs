@@ -18,7 +18,7 @@ fn opened() -> Tracker {
 }
 
 impl Tracker {
-    /// One read of `bytes`.
+    /// Reads `bytes` at once.
     fn shown(&mut self, bytes: &[u8], now: u64) {
         self.read(bytes.len(), at(now), |offset, most| bytes.get(offset..)?.get(..most));
     }
@@ -44,7 +44,7 @@ fn http2(frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn a_new_connection_is_in_progress_from_the_moment_it_opened_and_has_a_rate_from_its_first_byte() {
+fn a_new_connection_is_in_progress_from_its_opening_and_has_a_rate_from_its_first_byte() {
     let mut tracker = opened();
     let silent = Progress { since: at(OPENED), paced_since: None, bytes: 0 };
     assert_eq!(tracker.progress(), Some(silent));
@@ -75,7 +75,7 @@ fn every_head_of_a_kept_alive_connection_has_its_own_beginning() {
 }
 
 #[test]
-fn a_body_is_not_shown_and_is_no_head_however_slow() {
+fn a_slow_body_is_neither_shown_nor_a_head() {
     let mut tracker = opened();
     tracker.shown(&post("content-length: 1000000\r\n", ""), 2_000);
     for now in 0..999_999 {
@@ -88,7 +88,7 @@ fn a_body_is_not_shown_and_is_no_head_however_slow() {
 }
 
 #[test]
-fn a_body_whose_length_lied_makes_its_rest_the_next_head() {
+fn the_bytes_beyond_a_body_with_a_false_length_are_the_next_head() {
     let mut tracker = opened();
     tracker.shown(&post("content-length: 3\r\n", ""), 2_000);
     tracker.shown(b"{}}", 3_000);
@@ -100,7 +100,7 @@ fn a_body_whose_length_lied_makes_its_rest_the_next_head() {
 }
 
 #[test]
-fn chunk_sizes_and_trailers_that_drip_are_in_progress_and_have_no_rate() {
+fn dripping_chunk_sizes_and_trailers_are_in_progress_without_a_rate() {
     let mut tracker = opened();
     tracker.shown(&post("transfer-encoding: chunked\r\n", ""), 2_000);
     assert_eq!(tracker.progress(), None);
@@ -131,7 +131,7 @@ fn several_requests_in_one_read_are_all_followed() {
 }
 
 #[test]
-fn a_head_behind_another_request_counts_from_the_next_read() {
+fn a_head_after_another_request_counts_from_the_next_read() {
     let mut tracker = opened();
     tracker.shown(&[GET, b"GET / HT"].concat(), 2_000);
     assert_eq!(tracker.progress(), None, "Envoy may not be reading");
@@ -142,7 +142,7 @@ fn a_head_behind_another_request_counts_from_the_next_read() {
 }
 
 #[test]
-fn bytes_that_envoy_shows_again_are_taken_once() {
+fn bytes_that_envoy_shows_again_count_once() {
     let second = post("content-length: 5\r\nx: y\r\n", "");
     for cut in 1..second.len() {
         let mut tracker = opened();
@@ -186,7 +186,7 @@ fn a_tunnel_is_left_alone_for_good() {
 }
 
 #[test]
-fn an_upgrade_that_envoy_does_not_follow_is_no_way_out() {
+fn an_upgrade_that_envoy_ignores_does_not_end_the_tracking() {
     for fields in ["upgrade: x\r\n", "connection: upgrade\r\n", "upgrade: h2c\r\nconnection: upgrade\r\n"] {
         let mut tracker = opened();
         tracker.shown(&post(fields, ""), 2_000);
@@ -197,7 +197,7 @@ fn an_upgrade_that_envoy_does_not_follow_is_no_way_out() {
 }
 
 #[test]
-fn what_is_no_http_stays_in_progress_until_the_deadline() {
+fn bytes_that_are_no_http_stay_in_progress_until_the_deadline() {
     for junk in [b"\x16\x03\x01\x02\0".as_slice(), b"SSH-2.0-x\r\n", b"\0", b"{}", b"PRI * HTTP/1.1\r\n\r\n"]
     {
         let mut tracker = opened();
@@ -208,7 +208,7 @@ fn what_is_no_http_stays_in_progress_until_the_deadline() {
 }
 
 #[test]
-fn empty_lines_that_drip_between_requests_are_a_head() {
+fn dripping_empty_lines_between_requests_are_a_head() {
     let mut tracker = opened();
     tracker.shown(GET, 2_000);
     tracker.shown(b"\r\n", 3_000);
@@ -220,7 +220,7 @@ fn empty_lines_that_drip_between_requests_are_a_head() {
 }
 
 #[test]
-fn the_end_of_what_came_before_is_no_part_of_what_is_in_progress_however_it_is_shown() {
+fn the_end_of_the_previous_message_never_counts_as_progress() {
     for shown_at_once in [1, 2, 3, 100] {
         let mut tracker = opened();
         tracker.shown(GET, 2_000);
@@ -240,7 +240,7 @@ fn the_end_of_what_came_before_is_no_part_of_what_is_in_progress_however_it_is_s
 }
 
 #[test]
-fn methods_that_begin_as_the_preface_does_are_http1() {
+fn methods_that_begin_like_the_preface_are_http1() {
     for method in ["P", "PR", "PRI", "POST", "PROPFIND", "PRIX"] {
         let request = format!("{method} / HTTP/1.1\r\nhost: a\r\n\r\n");
         let mut tracker = opened();
@@ -288,7 +288,7 @@ fn http2_headers_and_their_continuations_are_one_head() {
 }
 
 #[test]
-fn a_frame_header_that_drips_is_in_progress_and_has_no_rate() {
+fn a_dripping_frame_header_is_in_progress_without_a_rate() {
     let mut tracker = opened();
     tracker.shown(&http2(&[]), 2_000);
     for (now, byte) in (3_000..).zip(&frame(0, 1, b"x")[..8]) {
@@ -311,7 +311,7 @@ fn http2_payloads_are_not_shown() {
 }
 
 #[test]
-fn a_host_that_shows_nothing_leaves_a_head_that_never_ends() {
+fn a_read_that_shows_nothing_makes_a_head_that_never_ends() {
     let mut tracker = opened();
     tracker.shown(GET, 2_000);
     tracker.read(10, at(3_000), |_, _| None::<&[u8]>);
@@ -326,7 +326,7 @@ fn a_connection_costs_a_few_dozen_bytes() {
 }
 
 #[test]
-fn a_megabyte_of_anything_is_shown_no_more_than_once() {
+fn no_byte_of_a_megabyte_is_shown_more_than_once() {
     let opening = [Vec::new(), post("transfer-encoding: chunked\r\n", ""), post("x: ", ""), http2(&[])];
     let patterns: [&[u8]; 8] =
         [b"\n", b"a", b"a:b\r\n", b" ", b"\0", GET, b"1\r\nx\r\n", b"\r\nGET / HTTP/1.1\r\n"];
@@ -343,7 +343,7 @@ fn a_megabyte_of_anything_is_shown_no_more_than_once() {
     }
 }
 
-/// A request, and whether a head or a frame is incomplete after each of its bytes.
+/// A request, with true for each byte after which a head or frame is incomplete.
 #[derive(Clone, Debug, Default)]
 struct Script {
     bytes: Vec<u8>,
@@ -351,7 +351,7 @@ struct Script {
 }
 
 impl Script {
-    /// Bytes that are in progress until the last one has come.
+    /// Appends bytes that are in progress until the last one.
     fn part(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         self.in_progress.extend((1..=bytes.len()).map(|end| end < bytes.len()));
@@ -451,8 +451,8 @@ fn frames() -> impl Strategy<Value = Script> {
     })
 }
 
-/// The reads of a hostile client: requests that are nearly right, cut anywhere, some sent twice, and the
-/// beginning of one that never ends.
+/// Reads of a hostile client: nearly valid requests with arbitrary boundaries, some of them repeated, and the beginning
+/// of one that never ends.
 fn hostile() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let first = prop_oneof![
         6 => select(vec!["GET / HTTP/1.1\r\n", "POST /a HTTP/1.1\r\n"]),
@@ -549,7 +549,7 @@ fn cuts(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
     parts
 }
 
-/// A connection of requests, each of which has its own beginning.
+/// A connection of requests with a beginning each.
 fn connection(requests: Vec<Script>) -> Script {
     let mut whole = Script::default();
     requests.into_iter().for_each(|script| whole.append(script));
@@ -560,7 +560,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases * 4, ..ProptestConfig::default() })]
 
     #[test]
-    fn byte_by_byte_a_connection_is_in_progress_just_where_its_script_says(
+    fn a_connection_is_in_progress_at_exactly_the_bytes_of_its_script(
         script in prop_oneof![prop::collection::vec(request(), 1..5).prop_map(connection), frames()],
     ) {
         let mut tracker = opened();
@@ -574,7 +574,7 @@ proptest! {
     }
 
     #[test]
-    fn http2_cut_anywhere_is_as_byte_by_byte(script in frames(), sizes in prop::collection::vec(1_usize..60, 1..20)) {
+    fn http2_in_any_chunks_equals_http2_byte_by_byte(script in frames(), sizes in prop::collection::vec(1_usize..60, 1..20)) {
         let (mut tracker, mut end) = (opened(), 0);
         for part in cuts(&script.bytes, &sizes) {
             tracker.shown(&part, 2_000);
@@ -584,7 +584,7 @@ proptest! {
     }
 
     #[test]
-    fn one_request_cut_at_any_two_positions_is_as_byte_by_byte(script in request(), one: usize, two: usize) {
+    fn a_request_in_any_three_chunks_equals_the_same_byte_by_byte(script in request(), one: usize, two: usize) {
         let length = script.bytes.len();
         let (one, two) = (one % length, two % length);
         let mut tracker = opened();
@@ -595,7 +595,7 @@ proptest! {
     }
 
     #[test]
-    fn pipelined_requests_cut_anywhere_are_all_followed_when_envoy_shows_them_again(
+    fn pipelined_requests_in_any_chunks_are_followed_when_envoy_shows_them_again(
         scripts in prop::collection::vec(plain(), 1..8),
         sizes in prop::collection::vec(1_usize..150, 1..20),
         waits in prop::collection::vec(any::<bool>(), 1..9),
@@ -614,7 +614,7 @@ proptest! {
     }
 
     #[test]
-    fn no_client_makes_a_head_that_envoy_is_reading_pass_for_anything_else(
+    fn no_client_can_disguise_a_head_that_envoy_is_reading(
         reads in hostile(),
         waits in prop::collection::vec(any::<bool>(), 1..9),
         answers in prop::collection::vec(any::<bool>(), 1..9),
@@ -638,7 +638,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_cut_anywhere_are_survived(
+    fn no_bytes_in_any_chunks_panic(
         bytes: Vec<u8>, reads in hostile(), sizes in prop::collection::vec(1_usize..80, 1..20), now: u64,
     ) {
         let mut tracker = opened();

@@ -109,13 +109,13 @@ impl Ledger {
         newest.deposits = newest.deposits.saturating_add(1);
     }
 
-    /// Until when its client is expected; `now` at the latest if that lies further ahead than it can.
+    /// Returns the time until which the client is expected. An implausible time counts as `now`.
     pub(super) fn expected(&self, now: Timestamp) -> Timestamp {
         let plausible = self.expected.nanos_since(now) <= super::MOST_EXPECTED;
         if plausible { self.expected } else { now }
     }
 
-    /// Takes one first attempt out of the slot in which it was made, if that still counts.
+    /// Removes one first attempt from the slot of `made_at`, if that slot still counts.
     pub(super) fn take_back(&mut self, made_at: Timestamp, slot: u64) {
         let age = self.begin.nanos_since(made_at).div_ceil(slot);
         if let Some(slot) = usize::try_from(age).ok().and_then(|age| self.slots.get_mut(age)) {
@@ -123,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// Counts `retries` as withdrawn, or as many as can be counted, and gives their number.
+    /// Withdraws up to `retries`, as far as the counter has room, and returns their number.
     pub(super) fn withdraw(&mut self, retries: u64) -> u64 {
         let [newest, ..] = &mut self.slots;
         let room = u16::MAX.saturating_sub(newest.withdrawals);
@@ -132,7 +132,7 @@ impl Ledger {
         u64::from(counted)
     }
 
-    /// Takes one retry out of the slot that began at `begin`, if it still counts.
+    /// Removes one retry from the slot that began at `begin`, if that slot still counts.
     pub(super) fn give_back(&mut self, begin: Timestamp, slot: u64) {
         let age = self.begin.nanos_since(begin).checked_div(slot).and_then(|age| usize::try_from(age).ok());
         if let Some(slot) = age.and_then(|age| self.slots.get_mut(age)) {
@@ -140,24 +140,24 @@ impl Ledger {
         }
     }
 
-    /// Takes up to `retries` off the debt, and gives their number.
+    /// Repays up to `retries` of the debt and returns their number.
     pub(super) fn pay(&mut self, retries: u64) -> u64 {
         let paid = u32::try_from(retries).unwrap_or(u32::MAX).min(self.debt);
         self.debt = self.debt.saturating_sub(paid);
         u64::from(paid)
     }
 
-    /// First attempts that earn.
+    /// Returns the first attempts that earn.
     pub(super) fn deposits(&self) -> u64 {
         self.slots.iter().take(EARNING).map(|slot| u64::from(slot.deposits)).sum()
     }
 
-    /// First attempts that are remembered.
+    /// Returns the first attempts that are remembered.
     pub(super) fn all_deposits(&self) -> u64 {
         self.slots.iter().map(|slot| u64::from(slot.deposits)).sum()
     }
 
-    /// Retries that count.
+    /// Returns the retries that count.
     pub(super) fn withdrawals(&self) -> u64 {
         self.slots.iter().map(|slot| u64::from(slot.withdrawals)).sum()
     }

@@ -1,9 +1,9 @@
-//! A ratio as an exact fraction: parts per million, read from the decimal as it is written. 0.4 is 0.4.
+//! A ratio as an exact fraction in parts per million, parsed from a decimal: 0.4 is 0.4.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// Parts that are one retry.
+/// The parts per retry.
 pub(super) const WHOLE: u64 = 1_000_000;
 
 const MAX: u64 = 10 * WHOLE;
@@ -11,12 +11,12 @@ const MAX: u64 = 10 * WHOLE;
 const DIGITS: usize = 6;
 
 /// Retries per first attempt, 0 to 10.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ratio {
     millionths: u64,
 }
 
-/// A text that is no ratio.
+/// The text is not a ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRatio;
 
@@ -27,12 +27,17 @@ impl fmt::Display for InvalidRatio {
 }
 
 impl Ratio {
+    /// From millionths; `None` for more than 10.
+    pub const fn from_millionths(millionths: u64) -> Option<Self> {
+        if millionths <= MAX { Some(Self { millionths }) } else { None }
+    }
+
     /// So many millionths.
     pub const fn millionths(self) -> u64 {
         self.millionths
     }
 
-    /// What so many first attempts earn, in millionths of a retry.
+    /// Returns the earnings of this many first attempts, in millionths of a retry.
     pub(super) const fn of(self, first_attempts: u64) -> u64 {
         self.millionths.saturating_mul(first_attempts)
     }
@@ -68,7 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_ratio_is_what_is_written() {
+    fn a_ratio_is_exactly_the_written_decimal() {
         for (text, millionths) in
             [("0.4", 400_000), ("0", 0), ("1", WHOLE), ("0.000001", 1), ("0.333333", 333_333), ("10.0", MAX)]
         {
@@ -78,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_exact_ratio_is_refused() {
+    fn an_inexact_ratio_is_refused() {
         for text in ["", ".", ".5", "1.", "-0.1", "+1", "1e-1", "0.1234567", "10.000001", "NaN", "0,2", "٢"]
         {
             assert_eq!(text.parse::<Ratio>(), Err(InvalidRatio), "{text:?}");

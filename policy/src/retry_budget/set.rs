@@ -21,7 +21,7 @@ pub const WAYS: usize = 8;
 /// Bytes of a set.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
-/// One set, as the bytes that the store holds.
+/// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerSet {
     row: Ways<Record, WAYS>,
@@ -56,8 +56,8 @@ impl LedgerSet {
         self.row.find(mark).map_or_else(Ledger::default, |(_, record)| Ledger::from(&record.ledger))
     }
 
-    /// Puts the ledger of `mark` in the place of its last one, else of the one that costs least to forget. True if
-    /// that was a client's with something to lose.
+    /// Stores the ledger of `mark` in place of its last one, or else of the one whose eviction costs least. Returns
+    /// true if that one had something to lose.
     pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
         let known = self.row.find(mark).map(|(way, _)| (way, 0));
         let (way, loss) = known.unwrap_or_else(|| self.least(budget, now));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_makes_up_names_crowds_out_only_names_of_that_kind() {
+    fn made_up_names_evict_only_each_other() {
         let mut set = full_set(|mark| 10 * mark);
         for mark in 100..10_100 {
             assert!(set.put(mark, with_deposits(1, TTL), &budget(), at(TTL)));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_ledger_is_forgotten_first_and_its_loss_is_no_loss() {
+    fn an_idle_ledger_is_evicted_first_without_loss() {
         let mut set = full_set(|mark| mark);
         let later = at(3 * TTL);
         let busy = budget().deposit(Ledger::default(), later);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_has_spent_is_not_forgotten_for_one_who_has_only_come() {
+    fn a_client_that_has_spent_is_not_evicted_for_a_newcomer() {
         let mut set = full_set(|mark| if mark == 3 { 0 } else { 1 });
         let (spent, _) = budget().withdraw(Ledger::default(), at(TTL)).unwrap();
         set.put(3, spent, &budget(), at(TTL));

@@ -20,7 +20,7 @@ fn deposited(budget: &Budget, count: u32, now: u64) -> Ledger {
     (0..count).fold(Ledger::default(), |ledger, _| budget.deposit(ledger, at(now)))
 }
 
-/// Withdraws until there is no balance.
+/// Withdraws until the balance is empty.
 fn drained(budget: &Budget, mut ledger: Ledger, now: u64) -> (Ledger, u32) {
     let mut count = 0;
     while let Ok((next, _)) = budget.withdraw(ledger, at(now)) {
@@ -30,7 +30,7 @@ fn drained(budget: &Budget, mut ledger: Ledger, now: u64) -> (Ledger, u32) {
 }
 
 #[test]
-fn what_cannot_be_enforced_cannot_be_built() {
+fn an_unenforceable_budget_cannot_be_built() {
     let ratio = "0.2".parse().unwrap();
     let new = |millis, min| Budget::new(Duration::from_millis(millis), ratio, min).map(|_| ());
     assert_eq!(new(999, 1), Err(InvalidBudget::Ttl));
@@ -52,7 +52,7 @@ fn a_ratio_of_two_fifths_is_two_fifths() {
 }
 
 #[test]
-fn whoever_sends_little_has_the_reserve_one_retry_at_a_time() {
+fn a_client_that_sends_little_has_the_reserve_one_retry_at_a_time() {
     let budget = budget("0.2", 10);
     let (ledger, count) = drained(&budget, Ledger::default(), TTL);
     assert_eq!(count, 1);
@@ -62,7 +62,7 @@ fn whoever_sends_little_has_the_reserve_one_retry_at_a_time() {
 }
 
 #[test]
-fn nothing_is_admitted_where_nothing_is_earned() {
+fn without_earnings_nothing_is_admitted() {
     let budget = budget("0", 0);
     assert_eq!(drained(&budget, deposited(&budget, 1_000, TTL), TTL).1, 0);
 }
@@ -90,7 +90,7 @@ fn a_withdrawal_that_another_budget_refused_is_as_if_never_made() {
 }
 
 #[test]
-fn what_is_given_back_late_comes_out_of_its_own_slot_or_of_none() {
+fn a_late_return_goes_to_its_own_slot_or_to_none() {
     let budget = budget("1", 0);
     let ledger = deposited(&budget, 3, TTL);
     let (ledger, withdrawal) = budget.withdraw(ledger, at(TTL)).unwrap();
@@ -105,7 +105,7 @@ fn what_is_given_back_late_comes_out_of_its_own_slot_or_of_none() {
 }
 
 #[test]
-fn while_there_is_debt_nothing_is_admitted_and_all_that_is_earned_pays_it() {
+fn during_debt_nothing_is_admitted_and_all_earnings_repay_it() {
     let budget = budget("0.5", 10);
     let ledger = budget.spend(deposited(&budget, 4, TTL), 8, at(TTL));
     assert_eq!(budget.withdraw(ledger, at(TTL)), Err(Exhausted));
@@ -120,7 +120,7 @@ fn while_there_is_debt_nothing_is_admitted_and_all_that_is_earned_pays_it() {
 }
 
 #[test]
-fn a_debt_outlives_the_ttl_but_not_what_six_of_them_earn() {
+fn a_debt_outlives_the_ttl_but_is_capped_at_the_earnings_of_six() {
     let budget = budget("0.5", 1);
     let mut ledger = budget.spend(deposited(&budget, 100, TTL), u32::MAX, at(TTL));
     let mut free = None;
@@ -163,7 +163,7 @@ fn a_worker_whose_time_is_late_opens_nothing() {
 }
 
 #[test]
-fn a_count_that_has_reached_its_end_earns_no_more_and_admits_no_more() {
+fn a_saturated_count_earns_and_admits_nothing_more() {
     let budget = budget("1", 0);
     let ledger = deposited(&budget, 70_000, TTL);
     assert_eq!(drained(&budget, ledger, TTL).1, 65_535);
@@ -172,7 +172,7 @@ fn a_count_that_has_reached_its_end_earns_no_more_and_admits_no_more() {
     assert_eq!(drained(&budget, next, TTL + SECOND).1, 65_535);
 }
 
-/// Withdraws a client's share until there is no more of it.
+/// Withdraws a client's share until it is exhausted.
 fn drained_share(budget: &Budget, mut ledger: Ledger, cluster: Ledger, now: u64) -> (Ledger, u32) {
     let mut count = 0;
     while let Ok((next, _)) = budget.withdraw_share(ledger, cluster, at(now)) {
@@ -199,7 +199,7 @@ fn a_first_attempt_that_did_not_reach_the_cluster_pays_for_nothing() {
 }
 
 #[test]
-fn whoever_made_no_first_attempt_draws_nothing_on_a_clusters_budget() {
+fn a_client_without_a_first_attempt_draws_nothing_on_a_clusters_budget() {
     let budget = budget("1", 10);
     let cluster = deposited(&budget, 1_000, TTL);
     assert_eq!(budget.withdraw_share(Ledger::default(), cluster, at(TTL)), Err(Exhausted));
@@ -231,7 +231,7 @@ fn a_share_that_the_cluster_refused_is_given_back_whole() {
 }
 
 #[test]
-fn whoever_was_told_to_come_back_late_is_expected_until_a_ttl_after_that() {
+fn a_client_told_to_retry_late_is_expected_until_a_ttl_after_that() {
     let budget = budget("0", 10);
     let cluster = deposited(&budget, 100, TTL);
     let told = budget.expect(deposited(&budget, 1, TTL), 20 * SECOND, at(2 * TTL));
@@ -281,7 +281,7 @@ fn read(stored: &[u8]) -> Ledger {
 
 proptest! {
     #[test]
-    fn never_more_retries_than_deposits_and_reserve_pay_for_in_any_window(
+    fn no_window_has_more_retries_than_deposits_and_reserve_pay_for(
         millionths in ratios(), min in 0_u32..30, start in 0..5 * TTL, steps in steps(),
     ) {
         let budget = rule(millionths, min);
@@ -298,7 +298,7 @@ proptest! {
                     let promised = budget.allowance(ledger, at(now));
                     let Ok((next, withdrawal)) = budget.withdraw(ledger, at(now)) else {
                         prop_assert_eq!(promised, 0);
-                        // What is refused is beyond the definition with a slot's tolerance.
+                        // A refusal must exceed the definition by at most one slot.
                         let made = within(&retries, now.checked_sub(TTL + SECOND), now);
                         let earned = millionths * within(&firsts, now.checked_sub(TTL - SECOND), now);
                         prop_assert!((made + 1) * 1_000_000 > earned, "refused at {now}");
@@ -318,7 +318,7 @@ proptest! {
                 },
             }
         }
-        // And in any window [a, b], what was deposited up to a ttl before it is all that pays for it.
+        // In any window [a, b], deposits of the window and of the ttl before it pay for everything.
         for (index, begin) in retries.iter().enumerate() {
             for (more, end) in retries.iter().skip(index).enumerate() {
                 let made = (more as u64 + 1) * 1_000_000;
@@ -330,7 +330,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_overdrawn_is_paid_before_anything_is_admitted(
+    fn an_overdraft_is_repaid_before_anything_is_admitted(
         millionths in ratios(), min in 1_u32..30, start in 0..5 * TTL,
         steps in prop::collection::vec((gaps(), prop_oneof![
             4 => (1_u32..40).prop_map(Step::First),
@@ -364,11 +364,11 @@ proptest! {
     }
 
     #[test]
-    fn no_client_draws_more_than_its_own_first_attempts_and_its_part_of_the_reserve_pay_for(
+    fn no_client_draws_more_than_its_first_attempts_and_its_part_of_the_reserve_cover(
         millionths in ratios(), min in 0_u32..30, start in TTL..5 * TTL, crowd in prop_oneof![Just(0_u32), Just(3)],
         steps in prop::collection::vec((gaps(), 0..3_usize, 1_u32..10), 1..100),
     ) {
-        // Whenever the client makes a first attempt, a crowd makes so many: with three, its part is a quarter.
+        // For each first attempt of the client, a crowd makes this many; with three, the client's part is a quarter.
         let budget = rule(millionths, min);
         let (mut now, mut client, mut cluster) = (start, Ledger::default(), Ledger::default());
         let (mut firsts, mut retries) = (vec![], vec![]);
@@ -437,7 +437,7 @@ proptest! {
     }
 
     #[test]
-    fn an_idle_ledger_says_nothing_that_a_missing_one_does_not(
+    fn an_idle_ledger_equals_a_missing_one(
         millionths in ratios(), min in 0_u32..30, steps in steps(), spent in 0_u32..1_000, idle in 0..TTL,
     ) {
         let budget = rule(millionths, min);

@@ -1,9 +1,9 @@
-//! How long the upstream asks clients to wait. `retry-after-ms` and `retry-after` say it, as a number, a duration or a
-//! date; where they name no wait, the limits do of which nothing is left: `x-ratelimit-reset-*`, `ratelimit-reset`,
-//! `anthropic-ratelimit-*-reset` and `ratelimit` with its `t`. Of several waits the longest counts. What says something
-//! that cannot be read is told from what says nothing: nobody may take a shorter wait for it.
+//! The wait that the upstream asks for. `retry-after-ms` and `retry-after` state it, as a number, a duration or a date; where they
+//! state none, the limits do of which nothing is left: `x-ratelimit-reset-*`, `ratelimit-reset`,
+//! `anthropic-ratelimit-*-reset` and `ratelimit` with its `t`. Of several waits the longest counts. An unreadable value is
+//! distinguished from an absent one, so that it never becomes a shorter wait.
 //!
-//! Dates are taken from the answer's own, where it has one, since its server's clock may not be ours.
+//! Dates are relative to the response's own, if it has one, since its server's clock may differ from ours.
 //!
 //! Source: RFC 9110 section 10.2.3; draft-ietf-httpapi-ratelimit-headers; the headers of OpenAI and of Anthropic.
 

@@ -24,7 +24,7 @@ fn full_set(tat: impl Fn(u64) -> u64) -> SlotSet {
 }
 
 #[test]
-fn a_refilled_bucket_is_forgotten_first_and_its_loss_is_no_loss() {
+fn a_refilled_bucket_is_evicted_first_without_loss() {
     let mut set = full_set(|mark| if mark == 9 { 5 } else { 10 * SECOND });
     assert_eq!(set.put(record(100, 12 * SECOND), at(5), &[]), Put::Stored);
     assert_eq!(set.find(9), None);
@@ -32,7 +32,7 @@ fn a_refilled_bucket_is_forgotten_first_and_its_loss_is_no_loss() {
 }
 
 #[test]
-fn among_used_buckets_the_least_spent_goes_and_is_counted() {
+fn the_least_spent_of_the_used_buckets_is_evicted_and_counted() {
     let mut set = full_set(|mark| (mark + 3) * SECOND);
     assert_eq!(set.put(record(100, SECOND), at(1), &[]), Put::Evicted);
     assert_ne!(set.find(0), Some(at(3 * SECOND)));
@@ -40,7 +40,7 @@ fn among_used_buckets_the_least_spent_goes_and_is_counted() {
 }
 
 #[test]
-fn a_throttled_client_is_never_forgotten() {
+fn a_throttled_client_is_never_evicted() {
     let mut set = full_set(|mark| if mark == 3 { 19 * SECOND } else { 21 * SECOND });
     assert_eq!(set.put(record(100, 30 * SECOND), at(1), &[]), Put::Evicted);
     assert_eq!(set.find(3), None);
@@ -52,7 +52,7 @@ fn a_throttled_client_is_never_forgotten() {
 }
 
 #[test]
-fn what_one_request_has_just_written_is_kept() {
+fn a_record_that_the_same_request_wrote_is_never_evicted() {
     let mut set = full_set(|mark| (mark + 3) * SECOND);
     assert_eq!(set.put(record(100, SECOND), at(0), &[100, 101]), Put::Evicted);
     assert_eq!(set.put(record(101, SECOND), at(0), &[100, 101]), Put::Evicted);
@@ -63,13 +63,13 @@ fn what_one_request_has_just_written_is_kept() {
 fn a_table_takes_no_more_than_it_was_given() {
     assert_eq!(Table::within(PREFIX, Table::MIN_BYTES - 1), None);
     let table = Table::within(PREFIX, 16 << 20).unwrap();
-    assert!(u64::from(table.sets()) * SET_COST <= 16 << 20);
+    assert!(u64::from(table.sets()) * (Table::SET_BYTES + ENTRY_COST) <= 16 << 20);
     assert_eq!(table.set(0), SlotKey::numbered(&PREFIX, 0));
     assert_eq!(table.set(u64::MAX), SlotKey::numbered(&PREFIX, table.sets() - 1));
 }
 
 #[test]
-fn what_newcomers_share_takes_no_clients_place() {
+fn a_shared_bucket_of_newcomers_evicts_no_client() {
     let mut set = full_set(|_| 30 * SECOND);
     assert_eq!(set.put_overflow(record(100, 30 * SECOND), at(1), &[]), Put::Stored);
     assert_eq!(set.put_overflow(record(101, 30 * SECOND), at(1), &[]), Put::Stored);

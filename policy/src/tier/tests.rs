@@ -32,7 +32,7 @@ fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
 }
 
-/// Whether the first tier is on after each of the signals.
+/// Returns whether the first tier is on after each of the signals.
 fn on(tiers: &Tiers<Switch>, signals: impl IntoIterator<Item = (u64, Signals)>) -> Vec<bool> {
     let mut record = TierRecord::default();
     let step = |(time, signals)| {
@@ -62,7 +62,7 @@ fn a_tier_that_would_never_be_on_or_always_is_refused() {
 }
 
 #[test]
-fn it_is_on_from_the_threshold_and_off_below_half_of_it_for_the_hold_time() {
+fn a_tier_is_on_from_its_threshold_until_the_hold_time_below_half_of_it() {
     let signals = [(0, 19), (1, 20), (2, 10), (500, 9), (599, 9), (600, 9), (601, 19)];
     let signals = signals.map(|(time, errors)| (time, failing(errors)));
     assert_eq!(on(&errors(), signals), [false, true, true, true, true, false, false]);
@@ -76,7 +76,7 @@ fn a_signal_that_rises_again_starts_the_hold_time_over() {
 }
 
 #[test]
-fn too_few_requests_neither_turn_it_on_nor_keep_it_on() {
+fn too_few_requests_neither_turn_a_tier_on_nor_keep_it_on() {
     let few = Signals { counts: Counts { requests: 19, ..Counts::default() }, ..failing(100) };
     assert_eq!(on(&errors(), [(0, few)]), [false]);
     assert_eq!(on(&errors(), [(0, failing(50)), (1, few), (101, few)]), [true, true, false]);
@@ -140,14 +140,14 @@ fn a_drill_forces_a_tier_and_leaves_the_record_as_it_is() {
 }
 
 #[test]
-fn a_clock_that_stepped_back_keeps_it_on_for_no_longer_than_the_hold_time() {
+fn after_a_clock_step_a_tier_stays_on_for_at_most_the_hold_time() {
     let signals = [(1_000_000, failing(50)), (1_000_001, failing(0)), (5, failing(0)), (105, failing(0))];
     assert_eq!(on(&errors(), signals), [true, true, true, false]);
 }
 
 proptest! {
     #[test]
-    fn it_is_on_exactly_as_long_as_the_definition_says(
+    fn a_tier_is_on_exactly_as_long_as_the_definition_says(
         steps in prop::collection::vec((1_u64..60, 0_u32..40), 1..100),
     ) {
         let mut now = 0;
@@ -157,7 +157,7 @@ proptest! {
         }).collect();
         let told = on(&errors(), history.iter().map(|(time, errors)| (*time, failing(*errors))));
         for (end, (now, _)) in history.iter().enumerate() {
-            // On, if since the last time that it was reached no run below half has lasted for the hold time.
+            // The tier is on if no run below half has lasted for the hold time since the threshold was last reached.
             let reached = history[..=end].iter().rposition(|(_, errors)| *errors >= 20);
             let expected = reached.is_some_and(|reached| {
                 let after = &history[reached + 1..=end];

@@ -27,8 +27,11 @@ fn stream_of(envoy: &Envoy) -> Answer {
 }
 
 fn is_untouched(envoy: &Envoy) {
-    let failures =
-        (counter(envoy, "failures"), counter(envoy, "overloads"), counter(envoy, "breaker_opened"));
+    let failures = (
+        envoy.counter("degradation.failures"),
+        envoy.counter("degradation.overloads"),
+        envoy.counter("degradation.breaker_opened"),
+    );
     assert_eq!(failures, (0, 0, 0));
 }
 
@@ -86,7 +89,7 @@ fn an_error_document_of_status_200_is_a_failure_and_is_replaced_where_it_is_held
             (answer.status, degraded(&answer).is_some()),
             if hold { (503, true) } else { (200, false) }
         );
-        assert_eq!(counter(envoy, "failures"), 1);
+        assert_eq!(envoy.counter("degradation.failures"), 1);
     });
 }
 
@@ -105,7 +108,7 @@ fn an_error_that_is_none_and_one_that_is_load_are_no_failures() {
         stream_of(envoy);
         upstream.follow(move |_| vec![streaming(), event(busy), end()]);
         assert_eq!(stream_of(envoy).status, 200);
-        assert_eq!((counter(envoy, "failures"), counter(envoy, "overloads")), (0, 2));
+        assert_eq!((envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")), (0, 2));
     });
 }
 
@@ -117,7 +120,7 @@ fn a_list_of_models_that_is_answered_does_not_hide_that_chats_fail_and_is_not_ke
     for _ in 0..15 {
         assert_eq!((ask(&envoy, "x").status, models(), models()), (503, 200, 200));
     }
-    assert_eq!((counter(&envoy, "breaker_opened"), models()), (1, 200));
+    assert_eq!((envoy.counter("degradation.breaker_opened"), models()), (1, 200));
     let reached = upstream.seen().iter().filter(|seen| seen.target == CHAT).count();
     assert!(AT_ONCE.contains(&reached), "{reached} chats reached a model that fails");
 }
@@ -134,9 +137,9 @@ fn requests_that_are_wrong_do_not_hide_that_the_right_ones_fail() {
             assert!(matches!(ask_as(&envoy, "Bearer made-up", CHAT, &body("x", false)).status, 401 | 503));
         }
         ask(&envoy, "x");
-        (counter(&envoy, "breaker_opened") == 1).then_some(())
+        (envoy.counter("degradation.breaker_opened") == 1).then_some(())
     });
-    assert!(AT_ONCE.contains(&(counter(&envoy, "failures") as usize)));
+    assert!(AT_ONCE.contains(&(envoy.counter("degradation.failures") as usize)));
 }
 
 #[test]
@@ -192,5 +195,5 @@ fn a_hang_is_slow_though_every_client_leaves() {
         });
     }
     assert!((20..=30).contains(&reached), "{reached} of 120 reached a cluster that hangs");
-    assert_eq!((counter(&envoy, "breaker_opened"), counter(&envoy, "failures")), (1, 0));
+    assert_eq!((envoy.counter("degradation.breaker_opened"), envoy.counter("degradation.failures")), (1, 0));
 }

@@ -4,7 +4,7 @@ use super::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
-use tidegate_tests::wait_for;
+use tidegate_tests::upstream::Gate;
 
 fn breaker() -> Value {
     json!({ "window": "5s", "min_requests": 10, "error_ratio": 0.5, "open_for": "1s", "max_open_for": "2s", "probes": 2 })
@@ -13,32 +13,36 @@ fn breaker() -> Value {
 fn open(envoy: &Envoy) {
     wait_for("the breaker to open", PATIENCE, || {
         ask(envoy, "anything");
-        (counter(envoy, "breaker_state") == 1).then_some(())
+        (envoy.counter("degradation.breaker_state") == 1).then_some(())
     });
 }
 
 #[test]
 fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_configured() {
     let upstream = Upstream::scripted(|_| failing());
+    let mut breaker = breaker();
+    (breaker["open_for"], breaker["max_open_for"]) = (json!("5s"), json!("5s"));
     let envoy =
-        start(json!({ "breaker": breaker(), "tiers": { "default": { "message": "Busy." } } }), &upstream);
+        start(json!({ "breaker": breaker, "tiers": { "default": { "message": "Busy." } } }), &upstream);
     let first = ask(&envoy, "first");
     assert_eq!((first.status, degraded(&first)), (503, Some("default")));
     assert_eq!(first.json()["error"]["message"], "Busy.");
     assert!(first.number("retry-after-ms") >= 1 && first.number("retry-after") >= 1);
     open(&envoy);
-    thread::sleep(Duration::from_millis(50));
-    let reached = upstream.seen().len();
-    assert!((10..14).contains(&reached), "{reached} reached the cluster");
     let opened = Instant::now();
-    while opened.elapsed() < Duration::from_millis(700) {
+    wait_until_noticed(&envoy, &upstream);
+    let reached = upstream.seen().len();
+    assert!((10..50).contains(&reached), "{reached} reached the cluster");
+    while opened.elapsed() < Duration::from_secs(2) {
         let refused = ask(&envoy, "while it is open");
         assert_eq!((refused.status, degraded(&refused)), (503, Some("default")));
-        assert!((1..=7_000).contains(&refused.number("retry-after-ms")));
+        assert!((1..=11_000).contains(&refused.number("retry-after-ms")));
     }
     assert_eq!(upstream.seen().len(), reached);
 
-    upstream.follow(|_| [vec![Step::Wait(Duration::from_millis(500))], said("back")].concat());
+    let gate = Gate::default();
+    let held = gate.clone();
+    upstream.follow(move |_| [vec![Step::Until(held.clone())], said("back")].concat());
     let go_on = AtomicBool::new(true);
     thread::scope(|scope| {
         for _ in 0..16 {
@@ -48,15 +52,19 @@ fn while_it_is_open_nothing_reaches_the_cluster_and_then_as_many_probes_as_are_c
                 }
             });
         }
-        wait_for("the probes", PATIENCE, || (upstream.seen().len() > reached).then_some(()));
+        wait_for("the probes", PATIENCE, || (upstream.seen().len() == reached + 2).then_some(()));
+        // No third one comes, however long the two take.
         thread::sleep(Duration::from_millis(250));
         assert_eq!(upstream.seen().len(), reached + 2, "probes while none has come back");
-        assert_eq!(counter(&envoy, "probes"), 2);
-        wait_for("the breaker to close", PATIENCE, || (counter(&envoy, "breaker_closed") == 1).then_some(()));
+        assert_eq!(envoy.counter("degradation.probes"), 2);
+        gate.open();
+        wait_for("the breaker to close", PATIENCE, || {
+            (envoy.counter("degradation.breaker_closed") == 1).then_some(())
+        });
         go_on.store(false, Ordering::Relaxed);
     });
-    assert_eq!(counter(&envoy, "breaker_state"), 0);
-    assert_eq!((ask(&envoy, "now").status, counter(&envoy, "breaker_opened")), (200, 1));
+    assert_eq!(envoy.counter("degradation.breaker_state"), 0);
+    assert_eq!((ask(&envoy, "now").status, envoy.counter("degradation.breaker_opened")), (200, 1));
     envoy.assert_no_vm_restarted();
 }
 
@@ -67,7 +75,7 @@ fn one_probe_that_fails_opens_it_for_twice_as_long() {
     open(&envoy);
     wait_for("another opening", PATIENCE, || {
         ask(&envoy, "again");
-        (counter(&envoy, "breaker_opened") == 2).then_some(())
+        (envoy.counter("degradation.breaker_opened") == 2).then_some(())
     });
     let told = ask(&envoy, "how long").number("retry-after-ms");
     assert!(told > 1_000, "told to come back in {told} ms");
@@ -96,8 +104,8 @@ fn clients_that_leave_and_requests_that_are_wrong_are_no_failures() {
             assert_eq!((answer.status, degraded(&answer)), (status, None));
         }
     }
-    assert_eq!((counter(&envoy, "failures"), counter(&envoy, "overloads")), (0, 30));
-    assert_eq!((counter(&envoy, "breaker_opened"), ask(&envoy, "fine").status), (0, 200));
+    assert_eq!((envoy.counter("degradation.failures"), envoy.counter("degradation.overloads")), (0, 30));
+    assert_eq!((envoy.counter("degradation.breaker_opened"), ask(&envoy, "fine").status), (0, 200));
     envoy.assert_no_vm_restarted();
 }
 
@@ -112,10 +120,14 @@ fn a_model_that_fails_alone_is_given_up_alone() {
     wait_for("the breaker to open", PATIENCE, || {
         assert_eq!((ask("well").status, ask("another").status), (200, 200));
         ask("sick");
-        (counter(&envoy, "breaker_opened") == 1).then_some(())
+        (envoy.counter("degradation.breaker_opened") == 1).then_some(())
+    });
+    wait_for("all workers to notice", PATIENCE, || {
+        let reached = upstream.seen().len();
+        assert!((0..32).all(|_| ask("sick").status != 200));
+        (upstream.seen().len() == reached).then_some(())
     });
     let reached = upstream.seen().len();
-    thread::sleep(Duration::from_millis(50));
     assert_eq!((ask("sick").status, ask("well").status, ask("another").status), (503, 200, 200));
     assert_eq!(upstream.seen().len(), reached + 2);
     envoy.assert_no_vm_restarted();
@@ -145,9 +157,9 @@ fn a_probe_whose_client_leaves_makes_room_for_another() {
     }
     wait_for("the breaker to close", PATIENCE, || {
         ask(&envoy, "x");
-        (counter(&envoy, "breaker_closed") == 1).then_some(())
+        (envoy.counter("degradation.breaker_closed") == 1).then_some(())
     });
-    assert_eq!(counter(&envoy, "breaker_opened"), 1);
+    assert_eq!(envoy.counter("degradation.breaker_opened"), 1);
 }
 
 #[test]
@@ -186,18 +198,22 @@ fn a_cluster_that_is_killed_under_load_and_comes_back_is_noticed_by_nobody_who_a
         }
         wait_for("load", PATIENCE, || (asked.load(Ordering::Relaxed) > 500).then_some(()));
         upstream.cut();
-        wait_for("the breaker to open", PATIENCE, || (counter(&envoy, "breaker_opened") > 0).then_some(()));
+        wait_for("the breaker to open", PATIENCE, || {
+            (envoy.counter("degradation.breaker_opened") > 0).then_some(())
+        });
         thread::sleep(Duration::from_secs(3));
         let restarted = Instant::now();
         upstream.restart();
-        wait_for("the breaker to close", PATIENCE, || (counter(&envoy, "breaker_closed") > 0).then_some(()));
+        wait_for("the breaker to close", PATIENCE, || {
+            (envoy.counter("degradation.breaker_closed") > 0).then_some(())
+        });
         let back = restarted.elapsed();
         go_on.store(false, Ordering::Relaxed);
         back
     });
-    println!("closed {back:?} after the restart, slowest {slowest:?} ms, asked {asked:?}");
-    assert!(back < Duration::from_secs(6));
-    assert!(slowest.load(Ordering::Relaxed) < 4_000, "somebody waited {slowest:?} ms");
-    assert_eq!((ask(&envoy, "new").status, counter(&envoy, "breaker_state")), (200, 0));
+    // Open for at most 2 s, and answered within 2 s; the rest is for a machine that has much else to do.
+    assert!(back < Duration::from_secs(15), "closed {back:?} after the restart");
+    assert!(slowest.load(Ordering::Relaxed) < 15_000, "somebody waited {slowest:?} ms");
+    assert_eq!((ask(&envoy, "new").status, envoy.counter("degradation.breaker_state")), (200, 0));
     envoy.assert_no_vm_restarted();
 }

@@ -50,15 +50,15 @@ fn an_answer_that_the_cluster_breaks_off_is_a_failure_wherever_it_breaks() {
             }
             let expected = round as u64 + 1;
             wait_for("Envoy to be done", PATIENCE, || {
-                (counter(&envoy, "failures") >= expected).then_some(())
+                (envoy.counter("degradation.failures") >= expected).then_some(())
             });
-            assert_eq!(counter(&envoy, "failures"), expected, "hold {hold}, {what}");
+            assert_eq!(envoy.counter("degradation.failures"), expected, "hold {hold}, {what}");
         }
         upstream.follow(|_| in_chunks(200, vec![pause(), event("}"), end()]));
         assert_eq!(ask(&envoy, "whole").status, 200);
         upstream.follow(|_| vec![streaming(), content("a"), pause(), stop(), done(), end()]);
         assert_eq!(ask_as(&envoy, "k", CHAT, &body("whole", true)).status, 200);
-        assert_eq!(counter(&envoy, "failures"), breaking.len() as u64);
+        assert_eq!(envoy.counter("degradation.failures"), breaking.len() as u64);
         envoy.assert_no_vm_restarted();
     }
 }
@@ -85,7 +85,7 @@ fn a_client_that_leaves_an_answer_in_the_middle_is_no_failure() {
             (envoy.stat("http.front.downstream_rq_active") == 0).then_some(())
         });
     }
-    assert_eq!((counter(&envoy, "failures"), counter(&envoy, "admitted")), (0, 3));
+    assert_eq!((envoy.counter("degradation.failures"), envoy.counter("degradation.admitted")), (0, 3));
     envoy.assert_no_vm_restarted();
 }
 
@@ -97,7 +97,7 @@ fn a_cluster_that_breaks_all_its_streams_has_failed_them_all_and_not_half_of_the
         assert!(envoy.connect().exchange(&post(CHAT, &[], &body("x", true))).is_err());
     }
     assert_eq!(ask(&envoy, "x").json()["error"]["code"], "cluster_unavailable");
-    assert_eq!((counter(&envoy, "failures"), counter(&envoy, "breaker_opened")), (5, 1));
+    assert_eq!((envoy.counter("degradation.failures"), envoy.counter("degradation.breaker_opened")), (5, 1));
     envoy.assert_no_vm_restarted();
 }
 
@@ -112,14 +112,14 @@ fn a_gigantic_answer_passes_and_a_stream_that_only_comments_is_not_held_without_
     upstream.follow(move |_| vec![Step::Send(whole.clone())]);
     let gigantic = ask(&envoy, "x");
     assert_eq!((gigantic.status, gigantic.body.len()), (200, (32 << 20) + 8));
-    assert_eq!((counter(&envoy, "kept"), counter(&envoy, "failures")), (0, 0));
+    assert_eq!((envoy.counter("degradation.kept"), envoy.counter("degradation.failures")), (0, 0));
 
     let comment = event(&format!(": {}", "y".repeat(64 << 10)));
     let nothing =
         [vec![streaming()], vec![comment; 64], vec![content("late"), stop(), done(), end()]].concat();
     upstream.follow(move |_| nothing.clone());
     let long = ask_as(&envoy, "k", CHAT, &body("x", true));
-    assert_eq!((long.status, counter(&envoy, "failures")), (200, 0));
+    assert_eq!((long.status, envoy.counter("degradation.failures")), (200, 0));
     assert!(long.body.len() > 64 << 16 && long.body.ends_with(b"data: [DONE]\n\n"));
     envoy.assert_no_vm_restarted();
 }

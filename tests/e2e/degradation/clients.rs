@@ -37,7 +37,7 @@ fn harmed(attack: impl Fn(usize) -> (String, String), from_one_address: bool) ->
         let honest = ask_from(&envoy, &address, &format!("Bearer sk-{}", n % 9), "x");
         harmed += usize::from(honest.status != 200 || degraded(&honest).is_some());
     }
-    assert_eq!(counter(&envoy, "breaker_opened"), 0);
+    assert_eq!(envoy.counter("degradation.breaker_opened"), 0);
     envoy.assert_no_vm_restarted();
     harmed
 }
@@ -73,7 +73,9 @@ fn a_cluster_that_fails_for_all_is_given_up_after_as_many_requests_however_many_
             let client = n % clients;
             ask_from(&envoy, &format!("10.0.0.{client}"), &format!("Bearer sk-{client}"), "x");
         }
-        wait_for("what was seen", PATIENCE, || (counter(&envoy, "breaker_opened") == 1).then_some(()));
+        wait_for("what was seen", PATIENCE, || {
+            (envoy.counter("degradation.breaker_opened") == 1).then_some(())
+        });
         let reached = upstream.seen().len();
         assert!((20..=21).contains(&reached), "{reached} requests of {clients} clients");
     }

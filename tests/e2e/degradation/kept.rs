@@ -10,7 +10,6 @@ mod share;
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use tidegate_tests::wait_for;
 
 /// The usual client's key.
 const KEY: [(&str, &str); 1] = [("authorization", "Bearer sk-1")];
@@ -126,9 +125,9 @@ fn what_is_not_to_be_stored_is_neither_kept_nor_answered_from_what_is() {
     for body in [&br#"{"a":1,"a":2}"#[..], b"[]", b"{", br#"{"model":"a","model":"b"}"#] {
         assert_eq!(send(&private[..1], body).status, 200);
     }
-    assert_eq!(counter(&envoy, "kept"), 0);
+    assert_eq!(envoy.counter("degradation.kept"), 0);
     assert_eq!(send(&private[..1], &question).status, 200);
-    assert_eq!(counter(&envoy, "kept"), 1);
+    assert_eq!(envoy.counter("degradation.kept"), 1);
     upstream.cut();
     assert_eq!((send(&private, &question).status, send(&private[..1], &question).status), (503, 200));
 }
@@ -193,19 +192,22 @@ fn an_answer_of_the_longest_length_is_kept_and_one_of_a_byte_more_is_not() {
 #[test]
 fn an_answer_that_is_fresh_saves_the_work_and_one_that_is_not_is_asked_for_again() {
     let upstream = Upstream::scripted(numbered());
-    let envoy = start(keeping(json!({ "ttl": "10m", "fresh": "2s" })), &upstream);
+    let envoy = start(keeping(json!({ "ttl": "10m", "fresh": "6s" })), &upstream);
     ask(&envoy, "x");
     for _ in 0..10 {
         assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     }
-    assert_eq!((upstream.seen().len(), counter(&envoy, "cached"), counter(&envoy, "admitted")), (1, 10, 1));
+    assert_eq!(
+        (upstream.seen().len(), envoy.counter("degradation.cached"), envoy.counter("degradation.admitted")),
+        (1, 10, 1)
+    );
     wait_for("it to be too old", PATIENCE, || (text(&ask(&envoy, "x")) == "answer 1").then_some(()));
 }
 
 #[test]
 fn a_drill_gives_what_is_kept_and_the_clusters_answer_to_what_is_not() {
     let upstream = Upstream::scripted(numbered());
-    let envoy = start(keeping(json!({ "force": true, "ttl": "3s" })), &upstream);
+    let envoy = start(keeping(json!({ "force": true, "ttl": "6s" })), &upstream);
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     assert_eq!(text(&ask(&envoy, "x")), "answer 0");
     assert_eq!(text(&ask(&envoy, "y")), "answer 1");

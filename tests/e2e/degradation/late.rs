@@ -19,7 +19,7 @@ fn impatient(default: Value) -> Value {
 #[test]
 fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_asks_for() {
     for hold in [true, false] {
-        let upstream = Upstream::scripted(|_| after(3, said("late")));
+        let upstream = Upstream::scripted(|_| after(30, said("late")));
         let mut configuration = impatient(json!({}));
         configuration["hold_headers"] = json!(hold);
         let envoy = start(configuration, &upstream);
@@ -34,9 +34,9 @@ fn an_answer_that_is_late_is_a_504_when_its_time_is_over_whatever_the_client_ask
                 "hold {hold}, stream {stream}"
             );
             assert_eq!(answer.json()["error"]["code"], "inference_timeout");
-            assert!(took >= Duration::from_millis(490) && took < Duration::from_millis(2_500), "{took:?}");
+            assert!(took >= Duration::from_millis(490) && took < Duration::from_secs(20), "{took:?}");
         }
-        assert_eq!((counter(&envoy, "timeouts"), counter(&envoy, "failures")), (2, 2));
+        assert_eq!((envoy.counter("degradation.timeouts"), envoy.counter("degradation.failures")), (2, 2));
         envoy.assert_no_vm_restarted();
     }
 }
@@ -57,7 +57,7 @@ fn a_stream_without_content_is_late_though_it_has_begun_and_one_with_content_is_
     assert_eq!((slow.status, degraded(&slow)), (200, None));
     let text = String::from_utf8(slow.body).expect("text");
     assert!(text.contains("\"a\"") && text.contains("\"b\"") && text.ends_with("data: [DONE]\n\n"), "{text}");
-    assert_eq!(counter(&envoy, "timeouts"), 1);
+    assert_eq!(envoy.counter("degradation.timeouts"), 1);
     envoy.assert_no_vm_restarted();
 }
 
@@ -76,9 +76,9 @@ fn streams_are_told_from_documents_where_requests_are_not_read() {
     assert_eq!(ask(CHAT).expect("an answer").json()["choices"][0]["message"]["content"], "whole");
     let slow = ask("/slow").expect("an answer");
     assert!(slow.status == 200 && slow.body.ends_with(b"data: [DONE]\n\n"), "{slow:?}");
-    assert_eq!(counter(&envoy, "timeouts"), 0);
+    assert_eq!(envoy.counter("degradation.timeouts"), 0);
     assert!(ask("/silent").is_err(), "it had begun");
-    assert_eq!((counter(&envoy, "timeouts"), counter(&envoy, "failures")), (1, 1));
+    assert_eq!((envoy.counter("degradation.timeouts"), envoy.counter("degradation.failures")), (1, 1));
     envoy.assert_no_vm_restarted();
 }
 
@@ -98,7 +98,7 @@ fn a_stream_that_fails_before_its_content_is_still_an_answer_of_its_own() {
     let nothing_to_say = ask_as(&envoy, "Bearer sk-1", CHAT, &body("x", true));
     assert_eq!((nothing_to_say.status, degraded(&nothing_to_say)), (200, None));
     assert!(nothing_to_say.body.ends_with(b"data: [DONE]\n\n"));
-    assert_eq!(counter(&envoy, "failures"), 2);
+    assert_eq!(envoy.counter("degradation.failures"), 2);
     envoy.assert_no_vm_restarted();
 }
 
@@ -180,11 +180,11 @@ fn those_who_opted_out_get_the_clusters_own_answers_and_an_honest_error_while_it
     };
     let own = exact();
     assert_eq!((own.status, own.body.as_slice(), degraded(&own)), (500, b"out of memory".as_slice(), None));
-    tidegate_tests::wait_for("the breaker to open", PATIENCE, || {
+    wait_for("the breaker to open", PATIENCE, || {
         ask(&envoy, "x");
-        (counter(&envoy, "breaker_state") == 1).then_some(())
+        (envoy.counter("degradation.breaker_state") == 1).then_some(())
     });
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until_noticed(&envoy, &upstream);
     let refused = exact();
     assert_eq!(
         (refused.status, refused.json()["error"]["code"].clone()),
@@ -200,8 +200,8 @@ fn in_shadow_everything_passes_and_is_counted() {
     for _ in 0..20 {
         assert_eq!((ask(&envoy, "x").status, ask(&envoy, "x").body), (500, b"out of memory".to_vec()));
     }
-    assert_eq!((upstream.seen().len(), counter(&envoy, "breaker_opened")), (40, 1));
-    assert!(counter(&envoy, "shadowed") >= 40 && counter(&envoy, "refused") == 0);
+    assert_eq!((upstream.seen().len(), envoy.counter("degradation.breaker_opened")), (40, 1));
+    assert!(envoy.counter("degradation.shadowed") >= 40 && envoy.counter("degradation.refused") == 0);
     assert!(
         upstream.seen().iter().all(|seen| seen.header("x-envoy-expected-rq-timeout-ms") == Some("30000"))
     );

@@ -55,5 +55,5 @@ fn kept_answers_are_the_same_as_the_clusters_own() {
         assert_eq!(ask_all(sdk, &envoy), own);
         assert!(ways.iter().all(|way| own[way][0] == "Hello."), "{own}");
     }
-    assert_eq!((counter(&envoy, "kept"), counter(&envoy, "cached")), (6, 6));
+    assert_eq!((envoy.counter("degradation.kept"), envoy.counter("degradation.cached")), (6, 6));
 }

@@ -54,7 +54,7 @@ fn work_that_clients_can_do_without_is_dropped_and_the_framing_is_right() {
             let kept = hold || seen.body.is_empty();
             assert_eq!(length, kept.then(|| seen.body.len().to_string()), "hold {hold}");
         }
-        assert_eq!(counter(&envoy, "reduced"), 2);
+        assert_eq!(envoy.counter("degradation.reduced"), 2);
         envoy.assert_no_vm_restarted();
     }
 }
@@ -88,7 +88,7 @@ fn paths_that_are_not_for_now_are_refused_however_they_are_written() {
         assert_eq!((refused.status, degraded(&refused)), (503, Some("reduce;refused")), "{path}");
         assert!(refused.number("retry-after") >= 1);
     }
-    assert_eq!((upstream.seen().len(), counter(&envoy, "refused_path")), (0, 3));
+    assert_eq!((upstream.seen().len(), envoy.counter("degradation.refused_path")), (0, 3));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn the_tier_is_entered_by_what_is_measured_and_left_when_that_is_over() {
     tidegate_tests::wait_for("the tier to end", PATIENCE, || {
         degraded(&ask(&envoy, "x")).is_none().then_some(())
     });
-    assert_eq!(counter(&envoy, "breaker_opened"), 0);
+    assert_eq!(envoy.counter("degradation.breaker_opened"), 0);
     assert_eq!(send(&envoy, "{\"max_tokens\":16}").status, 200);
 }
 
@@ -118,5 +118,5 @@ fn a_drill_of_the_last_tier_asks_the_cluster_nothing() {
     let envoy = start(json!({ "tiers": tiers }), &upstream);
     let answer = ask(&envoy, "x");
     assert_eq!((answer.status, answer.json()["error"]["message"].clone()), (529, json!("A drill.")));
-    assert_eq!((upstream.seen().len(), counter(&envoy, "refused")), (0, 1));
+    assert_eq!((upstream.seen().len(), envoy.counter("degradation.refused")), (0, 1));
 }

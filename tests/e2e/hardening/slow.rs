@@ -32,11 +32,11 @@ fn what_drips_between_the_parts_of_a_message_is_a_head_in_progress_and_cut() {
     for (cut, (begun, drop)) in (1..).zip(drips) {
         let mut connection = envoy.connect();
         connection.send(&begun).expect("sent");
-        let counter = "wasmcustom.tidegate.connection_guard.rejected.header_timeout";
+        let counter = "connection_guard.rejected.header_timeout";
         wait_for(&format!("the cut of drip {cut}"), SOON, || {
             let _ = connection.send(drop);
             thread::sleep(PACE);
-            (envoy.stat(counter) == cut).then_some(())
+            (envoy.counter(counter) == cut).then_some(())
         });
     }
     assert!(upstream.seen().is_empty());
@@ -49,10 +49,10 @@ fn a_reader_that_takes_nothing_next_to_nothing_or_for_ever_is_cut() {
     let envoy = reference::start(
         &upstream,
         &[
-            ("int_value: 60000", "int_value: 1000"),
+            ("int_value: 60000", "int_value: 300"),
             ("stream_flush_timeout: 60s", "stream_flush_timeout: 1s"),
-            ("stream_idle_timeout: 300s", "stream_idle_timeout: 3s"),
-            ("max_stream_duration: 3600s", "max_stream_duration: 6s"),
+            ("stream_idle_timeout: 300s", "stream_idle_timeout: 5s"),
+            ("max_stream_duration: 3600s", "max_stream_duration: 10s"),
         ],
     );
     let begin = |target: &[u8]| {

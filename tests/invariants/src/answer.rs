@@ -1,8 +1,9 @@
-//! An answer that is watched: what it has shown grows and nothing is taken back; how it was cut makes no difference to
-//! streams and lines, nor how a stream is written; and its memory is that of one event.
+//! An answer that is watched: what it has shown and reported grows and nothing is taken back; how it was cut makes no
+//! difference to streams and lines, nor how a stream is written; what it shows is the same whether its cost is read or not;
+//! and its memory is that of one event.
 
 use crate::cuts::cuts;
-use tidegate_policy::answer::{First, Form, MAX_INSPECTED, Shown, Watch};
+use tidegate_policy::answer::{First, Form, MAX_INSPECTED, Metering, Shown, Watch};
 
 /// What watching takes, in bytes.
 const MEMORY: u64 = 4 << 10;
@@ -23,6 +24,11 @@ pub fn answer_watch(answer: &[u8]) {
         }
         memory(form, &[answer]);
         memory(form, &answer.chunks(1).collect::<Vec<_>>());
+        let reported = metered(form, [answer]);
+        assert_eq!(reported.0, whole, "{form:?}: it shows something else if its cost is read");
+        for parts in cuts(answer) {
+            assert_eq!(metered(form, parts), reported, "{form:?}: its cost by its parts");
+        }
     }
     let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
     if length < MAX_INSPECTED {
@@ -51,6 +57,27 @@ fn shown<'a>(form: Form, parts: impl IntoIterator<Item = &'a [u8]>, only_errors:
     end
 }
 
+/// What an answer in parts shows and reports in the end, nothing taken back on the way.
+fn metered<'a>(form: Form, parts: impl IntoIterator<Item = &'a [u8]>) -> (Shown, Metering) {
+    let (mut watch, mut before) = (Watch::metered(form), Metering::default());
+    for part in parts {
+        watch.feed(part);
+        not_less(before, watch.metering());
+        before = watch.metering();
+    }
+    let shown = watch.end();
+    not_less(before, watch.metering());
+    (shown, watch.metering())
+}
+
+fn not_less(before: Metering, after: Metering) {
+    let Metering { usage, finish, content_events, characters } = before;
+    let reported = usage.is_reported() <= after.usage.is_reported()
+        && usage.cache_written() <= after.usage.cache_written();
+    let others = finish <= after.finish && content_events <= after.content_events;
+    assert!(reported && others && characters <= after.characters, "{before:?} becomes {after:?}");
+}
+
 fn grows(before: Shown, after: Shown) {
     let Shown { first, error, content, finished, cut, done, malformed } = before;
     assert!(first.is_none() || after.first == first, "{before:?} becomes {after:?}");
@@ -62,14 +89,16 @@ fn grows(before: Shown, after: Shown) {
 }
 
 fn memory(form: Form, parts: &[&[u8]]) {
-    let measured = allocation_counter::measure(|| {
-        let mut watch = Watch::new(form);
-        for part in parts {
-            watch.feed(part);
-        }
-        watch.end();
-    });
-    assert!(measured.bytes_max <= MEMORY, "{form:?} takes {} bytes", measured.bytes_max);
+    for watch in [Watch::new, Watch::metered] {
+        let measured = allocation_counter::measure(|| {
+            let mut watch = watch(form);
+            for part in parts {
+                watch.feed(part);
+            }
+            watch.end();
+        });
+        assert!(measured.bytes_max <= MEMORY, "{form:?} takes {} bytes", measured.bytes_max);
+    }
 }
 
 /// A document may be judged by how it comes, but never to be empty, nor to be an error where it is none.
@@ -81,6 +110,7 @@ fn document(answer: &[u8]) {
         let end = shown(Form::Document, parts.iter().copied(), false);
         assert_eq!(end.first.is_none(), is_blank, "{end:?}");
         errors.push(end.error);
+        assert_eq!(metered(Form::Document, parts.iter().copied()).0, end, "its cost is read");
         memory(Form::Document, parts);
     }
     let byte_by_byte = errors[0];

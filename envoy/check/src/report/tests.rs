@@ -57,6 +57,19 @@ fn a_wrong_document_is_told_by_its_place_and_a_sentence() {
 }
 
 #[test]
+fn what_is_misspelled_is_told_with_the_name_that_is_most_like_it() {
+    for (document, nearest) in [
+        (json!({ "max_cuont": 1 }), "did you mean `max_count`?"),
+        (json!({ "control_bytes": "rejct" }), "did you mean `reject`?"),
+    ] {
+        let report = told(&document, Some("header-limit")).to_string();
+        assert!(report.contains(nearest), "{report}");
+    }
+    let report = told(&json!({ "colour": 1 }), Some("header-limit")).to_string();
+    assert!(report.contains("unknown field `colour`") && !report.contains("did you mean"), "{report}");
+}
+
+#[test]
 fn a_right_one_is_told_in_plain_words() {
     let report = told(
         &json!({ "limits": [

@@ -1,12 +1,11 @@
 //! To whom a kept answer is given. Where a gateway sends one key for all its users, or an open server is asked with a
 //! made-up one, the key tells no two of them apart: then headers that the gateway sets do.
 
-use super::refuse;
 use core::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use tidegate_host::config::ConfigError;
-use tidegate_limits::client::header_name;
+use tidegate_config::list::List;
+use tidegate_config::text::HeaderName;
 
 const MAX_HEADERS: usize = 8;
 
@@ -24,7 +23,7 @@ pub enum Scope {
 pub(super) enum RawScope {
     Client,
     Shared,
-    Headers(Vec<String>),
+    Headers(List<HeaderName, 1, MAX_HEADERS>),
 }
 
 #[derive(serde::Deserialize)]
@@ -37,7 +36,7 @@ enum Named {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Own {
-    headers: Vec<String>,
+    headers: List<HeaderName, 1, MAX_HEADERS>,
 }
 
 impl Scope {
@@ -54,20 +53,14 @@ impl Scope {
         }
     }
 
-    pub(super) fn new(raw: Option<RawScope>) -> Result<Self, ConfigError> {
-        let names = match raw {
-            Some(RawScope::Shared) => return Ok(Self::Shared),
-            Some(RawScope::Client) | None => return Ok(Self::Client(Vec::new())),
-            Some(RawScope::Headers(names)) => names,
-        };
-        let path = "tiers.cached.scope.headers";
-        if !(1..=MAX_HEADERS).contains(&names.len()) {
-            let problem = format!("found {}, accepted are 1 to {MAX_HEADERS} header names", names.len());
-            return Err(refuse(path, problem));
+    pub(super) fn new(raw: Option<RawScope>) -> Self {
+        match raw {
+            Some(RawScope::Shared) => Self::Shared,
+            Some(RawScope::Client) | None => Self::Client(Vec::new()),
+            Some(RawScope::Headers(names)) => {
+                Self::Client(names.iter().map(|name| name.in_lower_case()).collect())
+            }
         }
-        let names = names.iter().enumerate();
-        let names = names.map(|(index, name)| header_name(name, &format!("{path}[{index}]")));
-        names.collect::<Result<_, _>>().map(Self::Client)
     }
 }
 
@@ -99,11 +92,13 @@ impl schemars::JsonSchema for RawScope {
         "Scope".into()
     }
 
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let name = schemars::json_schema!({ "type": "string", "enum": ["client", "shared"] });
-        let names = schemars::json_schema!({
-            "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": MAX_HEADERS
-        });
-        tidegate_host::describe::text_or_object(name, "headers", names)
+        let mut names = generator.subschema_for::<List<HeaderName, 1, MAX_HEADERS>>();
+        names.insert(
+            "description".to_owned(),
+            "Headers that tell apart clients that share a key. A gateway sets them.".into(),
+        );
+        tidegate_config::schema::text_or_object(name, "headers", names)
     }
 }

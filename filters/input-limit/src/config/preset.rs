@@ -8,7 +8,7 @@ use tidegate_policy::prompt::Treatment;
 
 /// A complete set of limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema, serde::Serialize), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// One short question, with nothing in it that no one sees.

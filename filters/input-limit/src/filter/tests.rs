@@ -381,6 +381,7 @@ fn in_a_scan_that_goes_deeper_for_others_it_judges_by_its_own_depth() {
     }
     impl Filter for Deeper {
         type Stream = InputLimitStream;
+        const STAGE: Stage = Stage::Judge;
         fn scan(&self) -> Option<ScanNeeds> {
             self.0
                 .scan()

@@ -84,7 +84,7 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         ),
         (
             |d| d["limits"][0]["requests"]["burst"] = json!(0),
-            &["limits[0].requests", "burst of 0", "at least 1"],
+            &["limits[0].requests.burst", "found 0", "at least 1"],
         ),
         (|d| d["limits"][0]["requests"]["burst"] = json!(-1), &["requests.burst", "-1", "whole number"]),
         (|d| d["limits"][0]["requests"]["burst"] = json!(1.5), &["requests.burst", "1.5", "whole number"]),

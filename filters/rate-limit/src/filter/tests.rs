@@ -184,10 +184,9 @@ fn a_lost_race_does_not_admit_twice() {
 fn a_delayed_request_is_held_until_its_token_is_there() {
     let filter = one(|d| d["limits"][0]["exceed"] = json!({ "delay": "2s" }));
     let proxy = FakeProxy::running(&filter);
-    let seconds = |n: u64| Some(Timestamp::from_nanos(n * SECOND));
-    let flows = [(); 4].map(|()| (ask(&filter, &proxy, "k"), proxy.alarm.get()));
-    let [go, go_too] = [(); 2].map(|()| (Flow::Continue, None));
-    assert_eq!(flows, [go, go_too, (Flow::Hold, seconds(1)), (Flow::Hold, seconds(2))]);
+    let until = |n: u64| Flow::HoldUntil(Timestamp::from_nanos(n * SECOND));
+    let flows = [(); 4].map(|()| ask(&filter, &proxy, "k"));
+    assert_eq!(flows, [Flow::Continue, Flow::Continue, until(1), until(2)]);
     assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "3");
     assert_eq!(proxy.counter("tidegate.rate_limit.delayed"), 2);
 }
@@ -202,10 +201,11 @@ fn a_worker_that_can_hold_no_more_refuses_instead_and_promises_nothing() {
     assert_eq!([ask(&filter, &proxy, "k"), ask(&filter, &proxy, "k")], [Flow::Continue, Flow::Continue]);
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
     let mut held = filter.stream();
-    assert_eq!(held.on_request_headers(&exchange), Flow::Hold);
+    let until = |n: u64| Flow::HoldUntil(Timestamp::from_nanos(n * SECOND));
+    assert_eq!(held.on_request_headers(&exchange), until(1));
     assert_eq!(header(&reply(ask(&filter, &proxy, "k")), "retry-after"), "2");
     held.on_gone(&exchange);
-    assert_eq!(ask(&filter, &proxy, "k"), Flow::Hold);
+    assert_eq!(ask(&filter, &proxy, "k"), until(2));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_named_client_has_its_own_bucket_and_an_overlong_key_has_none() {
 fn metrics_are_named_after_limits_and_never_after_clients() {
     let names = one(|_| {}).metrics();
     assert!(names.contains(&"tidegate.rate_limit.throttled.a".to_owned()));
-    assert_eq!(names.len(), TOTALS.len() + 2);
+    assert_eq!(names.len(), Counter::ALL.len() + 2);
 }
 
 proptest! {

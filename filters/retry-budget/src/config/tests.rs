@@ -1,4 +1,5 @@
 use super::*;
+use core::time::Duration;
 use serde_json::{Value, json};
 
 fn document(written: &Value) -> Result<Config, ConfigError> {
@@ -22,7 +23,10 @@ fn the_configuration_of_the_design_is_accepted_and_is_the_default() {
     assert_eq!(written.hints, default.hints);
     assert_eq!((written.per_client, written.per_cluster), (true, false));
     assert_eq!((default.per_client, default.per_cluster), (true, false));
-    assert_eq!(written.upstream.map(|upstream| upstream.retry_on).as_deref(), Some(DEFAULT_RETRY_ON));
+    assert_eq!(
+        written.upstream.map(|upstream| upstream.retry_on).as_deref(),
+        Some("connect-failure,refused-stream,reset")
+    );
     assert_eq!((default.upstream, default.silent_retries), (None, None));
     assert_eq!((default.failure_mode, default.shadow), (FailureMode::Deny, false));
     assert_eq!(default.retry_headers, RetryHeaders::default());
@@ -79,8 +83,8 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
     let nine: Vec<Value> = (0..9).map(|n| json!({ "name": format!("x-{n}") })).collect();
     let cases: [(Value, &[&str]); 31] = [
         (json!({ "rato": 0.2 }), &["rato", "unknown field", "ratio"]),
-        (json!({ "per": [] }), &["per: ", "empty", "client"]),
-        (json!({ "per": ["model"] }), &["per[0]", "\"model\"", "cluster"]),
+        (json!({ "per": [] }), &["per: ", "found 0", "1 to 2"]),
+        (json!({ "per": ["model"] }), &["per[0]", "`model`", "`client` or `cluster`"]),
         (json!({ "per": ["client", "client"] }), &["per[1]", "\"client\"", "once"]),
         (json!({ "ttl": "0s" }), &["ttl: ", "1s to 60s"]),
         (json!({ "ttl": "61s" }), &["ttl: ", "61s", "1s to 60s"]),
@@ -106,7 +110,7 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
         (json!({ "hints": { "attempts": 0 } }), &["hints.attempts", "0", "1 to 100"]),
         (headers(json!([{ "name": "" }])), &["retry_headers[0].name", "header name"]),
         (headers(json!([{ "name": "a" }, { "name": "A" }])), &["retry_headers[1].name", "once"]),
-        (headers(json!([{ "name": "a", "first": 2 }])), &["retry_headers[0].first", "2", "0 or 1"]),
+        (headers(json!([{ "name": "a", "first": 2 }])), &["retry_headers[0].first", "found 2", "0 to 1"]),
         (headers(json!(nine)), &["retry_headers: ", "9", "8"]),
         (json!({ "silent_retries": { "window": "11m" } }), &["silent_retries.window", "660s", "600s"]),
         (
@@ -126,7 +130,8 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
 
 #[test]
 fn no_document_panics() {
-    for text in ["", "null", "[", "{", "\u{0}", "{\"per\":null}x", "{\"upstream\":[]}", "{\"ratio\":1e999}"] {
+    for text in ["", "null", "[", "{", "\u{0}", "{\"per\":null}x", "{\"upstream\":[1]}", "{\"ratio\":1e999}"]
+    {
         assert!(Config::read(text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(Config::read(b"\xff\xfe").is_err());

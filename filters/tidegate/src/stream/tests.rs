@@ -1,6 +1,7 @@
 use crate::Tidegate;
 use serde_json::{Value, json};
-use tidegate_host::exchange::{Filter, Flow, Stream};
+use tidegate_host::bodies::ResponseNeeds;
+use tidegate_host::exchange::{Fact, Filter, Flow, Stream};
 use tidegate_host::fake::FakeProxy;
 use tidegate_host::plugin::Plugin;
 
@@ -174,4 +175,67 @@ fn what_is_refused_for_what_it_asks_is_charged_to_no_limit_on_its_model() {
     ]
     .map(send);
     assert_eq!(statuses, [400, 400, 400, 200, 429, 400, 200]);
+}
+
+#[test]
+fn a_ring_that_no_filter_waits_for_lets_nothing_go() {
+    let filter = filter(&json!({ "rate_limit": limits(1, &json!({ "delay": "5s" })), "retry_budget": {} }));
+    let proxy = FakeProxy::running(&filter);
+    assert_eq!(filter.stream().on_request_headers(&proxy.exchange(&POST)), Flow::Continue);
+    let (mut stream, exchange) = (filter.stream(), proxy.exchange(&POST));
+    let held = stream.on_request_headers(&exchange);
+    assert_ne!(held, Flow::Continue);
+    assert_eq!(stream.on_ring(&exchange), held);
+    proxy.advance(1_000_000_000);
+    assert_eq!(stream.on_alarm(&exchange), Flow::Continue);
+}
+
+#[test]
+fn an_answer_of_one_says_its_wait_once_however_long_another_would_have_clients_wait() {
+    let waits = |base: &str, max: &str| json!({ "base": base, "max": max });
+    let filter = filter(&json!({
+        "retry_budget": { "hints": waits("60s", "60s") },
+        "degradation": { "hold_headers": true, "hints": waits("1ms", "1ms") },
+    }));
+    let proxy = FakeProxy::running(&filter);
+    proxy.random.set(u64::MAX / 2);
+    let send = |status: &str| {
+        let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+        exchange.request_goes_on.set(true);
+        stream.on_request_headers(&exchange);
+        assert_eq!(exchange.receive(&filter, &mut stream, LONG, true), Flow::Continue);
+        exchange.know(Fact::ResponseDetails, b"via_upstream");
+        let flow = exchange.begin_response(&mut stream, &[(":status", status)], true);
+        (flow, exchange.response_header("retry-after-ms"))
+    };
+    let (Flow::Reply(reply), None) = send("500") else { panic!("it is replaced") };
+    let said = |name: &str| -> Vec<&str> {
+        reply.headers.iter().filter(|(found, _)| *found == name).map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!((said("retry-after-ms"), said("retry-after")), (vec!["1"], vec!["1"]), "{reply:?}");
+    let (flow, wait) = send("429");
+    assert_eq!(flow, Flow::Continue);
+    let wait: u64 = wait.expect("the budget says it").parse().expect("a number");
+    assert!(wait > 10_000, "what is the cluster's own has the wait of the budget: {wait}");
+}
+
+#[test]
+fn a_response_is_read_once_and_only_as_far_as_a_filter_wants() {
+    let filter = filter(&json!({ "retry_budget": {}, "degradation": { "hold_headers": true } }));
+    let proxy = FakeProxy::running(&filter);
+    let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
+    exchange.request_goes_on.set(true);
+    stream.on_request_headers(&exchange);
+    assert_eq!(stream.reads_response(), ResponseNeeds::NONE, "its request is held");
+    assert_eq!(exchange.receive(&filter, &mut stream, LONG, true), Flow::Continue);
+    assert!(stream.reads_response().content && !stream.reads_response().usage);
+    let events = [(":status", "200"), ("content-type", "text/event-stream")];
+    assert_eq!(exchange.begin_response(&mut stream, &events, true), Flow::Hold);
+    let text = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    assert_eq!(exchange.send(&mut stream, text, true), Flow::Continue);
+    let calls = proxy.calls.made();
+    exchange.send(&mut stream, text, true);
+    assert_eq!(proxy.calls.made(), calls + 1, "the bytes, for whoever asks");
+    let silent = self::filter(&json!({ "retry_budget": {} }));
+    assert_eq!(silent.stream().reads_response(), ResponseNeeds::NONE);
 }

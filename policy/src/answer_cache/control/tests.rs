@@ -22,14 +22,14 @@ fn fresh(cache_control: &str, shared: bool, dated: Dated<'_>) -> Option<u32> {
     response(cache_control).lifetime(shared, dated, BEGIN).fresh
 }
 
-/// Whether what was kept at 0 for at most 100 s is given after so many seconds.
+/// Returns true if a response stored at 0 for at most 100 s is reused after this many seconds.
 fn gives(asked: &str, said: &str, after: u64, failing: bool) -> bool {
     let lifetime = response(said).lifetime(false, Dated::default(), BEGIN);
     request(&[asked], &[]).allows(&lifetime, 100 * SECOND, at(after), failing)
 }
 
 #[test]
-fn directives_are_read_however_they_are_written() {
+fn directives_are_read_in_every_spelling() {
     for values in [
         &["no-store"][..],
         &["No-Store"],
@@ -51,7 +51,7 @@ fn directives_are_read_however_they_are_written() {
 }
 
 #[test]
-fn times_are_whole_seconds_and_what_cannot_be_read_is_over() {
+fn times_are_whole_seconds_and_unreadable_ones_have_expired() {
     let max_age = |text: &str| response(&format!("max-age{text}")).max_age;
     for (text, expected) in [
         ("=5", 5),
@@ -77,7 +77,7 @@ fn pragma_counts_only_where_there_is_no_cache_control() {
 }
 
 #[test]
-fn what_may_be_kept_depends_on_for_whom() {
+fn permission_to_store_depends_on_who_may_reuse() {
     for (control, client, shared, shared_if_authorized) in [
         ("", true, true, false),
         ("no-store", false, false, false),
@@ -103,7 +103,7 @@ fn what_may_be_kept_depends_on_for_whom() {
 }
 
 #[test]
-fn an_answers_own_time_is_told_by_the_first_of_three_and_counts_from_when_it_was_made() {
+fn freshness_comes_from_the_first_of_three_sources_and_counts_from_creation() {
     let none = Dated::default();
     let came_old = |age: &'static [u8]| Dated { age: Some(age), ..none };
     for (control, shared, dated, expected) in [
@@ -132,7 +132,7 @@ fn an_answers_own_time_is_told_by_the_first_of_three_and_counts_from_when_it_was
 }
 
 #[test]
-fn it_is_over_and_has_an_age_to_the_nanosecond() {
+fn staleness_and_age_are_exact_to_the_nanosecond() {
     let lifetime =
         response("max-age=5").lifetime(false, Dated { age: Some(b"2"), ..Dated::default() }, at(7));
     let just_before = Timestamp::from_nanos(10 * SECOND - 1);
@@ -142,7 +142,7 @@ fn it_is_over_and_has_an_age_to_the_nanosecond() {
 }
 
 #[test]
-fn an_answer_whose_own_time_is_over_is_given_only_where_somebody_said_that_it_may_be() {
+fn a_stale_response_is_reused_only_with_permission() {
     for (said, after, well, failing) in [
         ("", 100, true, true),
         ("max-age=10", 10, true, true),
@@ -156,7 +156,7 @@ fn an_answer_whose_own_time_is_over_is_given_only_where_somebody_said_that_it_ma
 }
 
 #[test]
-fn a_request_gets_no_answer_that_is_older_than_it_says() {
+fn a_request_gets_no_response_older_than_it_accepts() {
     for (asked, said, after, given) in [
         ("no-store", "", 0, false),
         ("no-cache", "", 0, false),
@@ -182,7 +182,7 @@ fn a_request_gets_no_answer_that_is_older_than_it_says() {
 }
 
 #[test]
-fn what_must_be_asked_for_again_when_its_time_is_over_depends_on_for_whom_it_is_kept() {
+fn the_duty_to_revalidate_depends_on_who_may_reuse() {
     let strict = |control: &str, shared| response(control).lifetime(shared, Dated::default(), BEGIN).strict;
     for (control, client, shared) in [
         ("max-age=5", false, false),
@@ -196,7 +196,7 @@ fn what_must_be_asked_for_again_when_its_time_is_over_depends_on_for_whom_it_is_
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_harm(values: Vec<Vec<u8>>, age: Vec<u8>, expires: Vec<u8>, elapsed: u64) {
+    fn no_bytes_panic(values: Vec<Vec<u8>>, age: Vec<u8>, expires: Vec<u8>, elapsed: u64) {
         let all = || values.iter().map(Vec::as_slice);
         RequestControl::read(all(), all());
         let dated = Dated { date: Some(&expires), expires: Some(&expires), age: Some(&age) };
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_within_quotes_is_no_directive(text in "[a-z,= -]{0,20}") {
+    fn a_directive_within_quotes_is_ignored(text in "[a-z,= -]{0,20}") {
         let value = format!("x=\"{text}, no-store, {text}\", max-age=7");
         let control = response(&value);
         prop_assert!(!control.no_store && control.max_age == Some(7));

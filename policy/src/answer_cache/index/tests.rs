@@ -67,7 +67,7 @@ fn each_client_has_an_answer_of_its_own() {
 }
 
 #[test]
-fn the_same_question_keeps_its_place_and_is_worth_more_for_being_asked_again() {
+fn a_repeated_question_keeps_its_place_and_gains_value() {
     let mut index = full();
     hit(&mut index, 0, 8);
     assert_eq!(put(&mut index, 0, 12, 9), Put { way: 0, evicted: false, grown: 2 });
@@ -76,14 +76,14 @@ fn the_same_question_keeps_its_place_and_is_worth_more_for_being_asked_again() {
 }
 
 #[test]
-fn what_is_too_old_goes_first_and_is_no_loss() {
+fn an_expired_answer_is_evicted_first_without_loss() {
     let mut index = full();
     assert_eq!(put(&mut index, 50, 10, 1 + TTL), Put { way: 0, evicted: false, grown: 0 });
     assert_eq!(kept(&index, 1 + TTL), [1, 2, 3, 4, 5, 6, 7, 50]);
 }
 
 #[test]
-fn then_the_least_asked_for_and_of_these_the_oldest() {
+fn the_least_requested_answer_is_evicted_next_and_of_these_the_oldest() {
     let mut index = full();
     for mark in [0, 1, 3, 4, 5, 6, 7, 7] {
         hit(&mut index, mark, 8);
@@ -105,7 +105,7 @@ fn a_new_answer_does_not_inherit_the_value_of_the_one_before_it() {
 }
 
 #[test]
-fn a_flood_of_questions_that_nobody_repeats_takes_no_place_of_those_that_are() {
+fn a_flood_of_unrepeated_questions_evicts_no_repeated_one() {
     let mut index = full();
     for mark in 0..7 {
         hit(&mut index, mark, 8);
@@ -117,7 +117,7 @@ fn a_flood_of_questions_that_nobody_repeats_takes_no_place_of_those_that_are() {
 }
 
 #[test]
-fn an_answer_that_is_as_long_as_one_may_be_fits_and_a_longer_one_does_not() {
+fn an_answer_of_the_maximum_length_fits_and_a_longer_one_does_not() {
     let put =
         |length| Index::default().put(&cache(), &question(1), offer(length), at(0)).map(|(_, put)| put.grown);
     assert_eq!((put(100), put(101), put(0), put(u64::MAX)), (Some(100), None, None, None));
@@ -133,7 +133,7 @@ fn an_answer_that_is_not_there_any_more_is_not_counted() {
 }
 
 #[test]
-fn answers_that_depend_on_another_header_lie_side_by_side_and_the_newest_that_fits_is_found() {
+fn answers_that_vary_by_header_coexist_and_the_newest_match_is_found() {
     let from = |origin: &'static str| {
         let values = |name: &'static [u8]| Some(origin.as_bytes()).filter(|_| name == b"origin").into_iter();
         Question { variants: Variants::read(&Fingerprinter::new([7; 16]), values), ..question(1) }
@@ -156,7 +156,7 @@ fn answers_that_depend_on_another_header_lie_side_by_side_and_the_newest_that_fi
 }
 
 #[test]
-fn whoever_is_alone_has_all_places_and_makes_room_for_whoever_comes() {
+fn a_lone_client_has_all_places_and_makes_room_for_others() {
     let mut index = full();
     for mark in 0..8 {
         hit(&mut index, mark, 8);
@@ -172,7 +172,7 @@ fn whoever_is_alone_has_all_places_and_makes_room_for_whoever_comes() {
 
 proptest! {
     #[test]
-    fn the_longest_that_places_held_adds_up_and_is_bounded(
+    fn the_longest_lengths_of_all_places_add_up_within_bounds(
         puts in prop::collection::vec((0_u64..30, 1_u64..=100, 0_u64..200), 1..200),
     ) {
         let (mut index, mut now, mut grown) = (Index::default(), 0, 0);
@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lost_was_worth_no_more_than_what_is_kept(
+    fn an_evicted_answer_was_worth_no_more_than_any_kept_one(
         steps in prop::collection::vec((any::<bool>(), 0_u64..12, 0_u64..100), 1..100),
     ) {
         let (mut index, mut now) = (Index::default(), 0);
@@ -237,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn what_its_holder_asks_for_again_outlives_any_flood_that_nobody_repeats(
+    fn a_repeated_answer_outlives_any_flood_of_unrepeated_questions(
         clients in prop::collection::vec(any::<u32>(), 1..100), network: u32, held in 0_u64..7,
     ) {
         let mut index = Index::default();

@@ -1,4 +1,4 @@
-//! Workers that look, decide and swap in any order, and what must hold whatever they do.
+//! Lets workers read, decide and swap in any order, and checks what must be true whatever the order.
 
 use super::*;
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ enum Job {
     Tell(Probe, u64, Outcome),
 }
 
-/// Between looking and swapping.
+/// A worker's decision between its read and its swap.
 #[derive(Clone, Debug)]
 struct Pending {
     job: Job,
@@ -51,7 +51,7 @@ struct World {
     stored: (BreakerRecord, u64),
     pending: [Option<Pending>; WORKERS],
     probes: Vec<(Probe, u64)>,
-    /// Probes under way since the breaker became half-open: which, whose, and when each was sent.
+    /// The probes under way since the breaker became half-open, with their client and time.
     under_way: Vec<(Probe, u64, u64)>,
 }
 
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_happened_a_well_cluster_is_asked_again_and_recovers(
+    fn a_healthy_cluster_recovers_whatever_happened_before(
         steps in steps(1_000),
         step_back in 0..1_u64 << 40,
         clients in 1..CLIENTS,
@@ -156,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_record_and_say_something(bytes: Vec<u8>, number: u32, now: u64, address: u64, key: u64) {
+    fn any_bytes_are_readable_as_a_record(bytes: Vec<u8>, number: u32, now: u64, address: u64, key: u64) {
         let record = BreakerRecord::from_bytes(&bytes);
         let asker = Asker { who: Who { address, key }, is_short: true };
         let (new, ruling) = breaker().judge(&record, &asker, |_| ill(), at(now));

@@ -1,5 +1,5 @@
-//! How many honest requests are served after a cluster has come back, whoever else asks: a simulation of what is asked,
-//! what it takes, and what is counted, in steps of five milliseconds.
+//! Simulates how many honest requests are served after a cluster has recovered, beside hostile ones: arrivals,
+//! durations and counting in steps of five milliseconds.
 
 use super::*;
 use crate::health::{Health, HealthRule, Sample};
@@ -8,7 +8,7 @@ use core::time::Duration;
 const RECOVERED: u64 = 5 * SECOND;
 const END: u64 = 40 * SECOND;
 
-/// A cheap generator, so that a run is the same whenever it is made.
+/// A cheap generator that makes runs reproducible.
 struct Random(u64);
 
 impl Random {
@@ -29,8 +29,8 @@ struct Job {
     probe: Option<Probe>,
 }
 
-/// What part of the honest was served from when the cluster was back: 8 a second from 8 clients, a quarter of whose jobs
-/// take 20 s, beside an attacker that sends `rate` a second, each of which ends like `attack` after so long.
+/// Returns the ratio of honest requests served after the recovery. Eight clients send eight requests a second, a
+/// quarter of which take 20 s. Beside them an attacker sends `rate` a second, which end as `attack` says.
 fn served(seed: u64, rate: u64, attack: (Outcome, u64)) -> f64 {
     let health_rule = HealthRule::new(Duration::from_secs(10), Duration::from_secs(60)).unwrap();
     let rule = BreakerRule { slow_ratio: None, open_for: SECOND, ..RULE };

@@ -1,33 +1,34 @@
-//! What it costs. `cargo test --release -p tidegate-policy denied_text::tests::cost -- --ignored --nocapture` tells.
+//! Measures the cost of a search: `cargo test --release -p tidegate-policy denied_text::tests::cost -- --ignored
+//! --nocapture`
 #![allow(clippy::as_conversions, clippy::disallowed_methods)]
 
 use super::*;
 use crate::denied_text::kind::Kind;
 use std::time::{Duration, Instant};
 
-fn time(rules: &Rules, text: &str) -> Duration {
+/// Returns the shortest of several runs, because other load on the machine can only lengthen one.
+fn time(rules: &Rules, text: &str, runs: usize) -> Duration {
     let run = |_| {
         let began = Instant::now();
         std::hint::black_box(watch(rules, [std::hint::black_box(text)]));
         began.elapsed()
     };
-    (0..3).map(run).min().unwrap()
+    (0..runs).map(run).min().unwrap()
 }
 
 #[test]
 fn endless_marks_cost_what_other_characters_cost() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     for part in ["\u{301}", "\u{327}\u{301}", "e\u{301}", "\u{1161}", "\u{3099}", "ﷺ", "\u{200B}"] {
-        let linear = (0..50).any(|_| {
-            let [short, long] = [4 << 10, 64 << 10].map(|count| time(&rules, &part.repeat(count)));
-            long < 64 * short
-        });
-        assert!(linear, "{part:?}");
+        let short = time(&rules, &part.repeat(4 << 10), 20);
+        let long = part.repeat(64 << 10);
+        // Sixteen times the text takes 16 times as long if time is linear, and 256 times if it is quadratic.
+        assert!((0..50).any(|_| time(&rules, &long, 1) < 64 * short), "{part:?}");
     }
 }
 
 #[test]
-fn past_the_bound_on_marks_a_phrase_is_still_found() {
+fn a_phrase_after_too_many_marks_is_still_found() {
     let marks = format!("e{}", "\u{301}".repeat(10_000));
     assert!(matches(IGNORE, &format!("{marks} ignore previous instructions")));
     assert!(matches("(?i)ignore \u{e9}", &format!("ignore {marks}")));
@@ -83,7 +84,7 @@ fn speed() {
         );
         for (name, part) in texts {
             let text = part.repeat((1 << 20) / part.len());
-            let nanoseconds = time(&rules, &text).as_nanos();
+            let nanoseconds = time(&rules, &text, 3).as_nanos();
             print!("  {name} {}", 1_000 * text.len() as u128 / nanoseconds);
         }
         println!(" MB/s");
@@ -106,7 +107,7 @@ fn slowest() {
         for before in before {
             let part = format!("{before}{character}");
             let text = part.repeat(4_096 / part.len());
-            all.push((time(&rules, &text).as_nanos() * 1_000 / text.len() as u128, part));
+            all.push((time(&rules, &text, 3).as_nanos() * 1_000 / text.len() as u128, part));
         }
     }
     all.sort();

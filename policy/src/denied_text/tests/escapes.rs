@@ -1,9 +1,9 @@
-//! Texts that are JSON, against the rules on the text as it stands and on the text that it decodes to.
+//! Compares JSON texts with the rules on the text as written and on its decoded form.
 #![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
 
-/// By the definition: what is no escape stands as it is, half a pair is U+FFFD.
+/// Decodes by the definition: an invalid escape stands for itself, a lone surrogate is U+FFFD.
 fn decoded(text: &str) -> String {
     let units: Vec<char> = text.chars().collect();
     let (mut copy, mut at) = (Vec::<u16>::new(), 0);
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn it_is_what_the_rules_say_of_the_text_or_of_what_it_decodes_to(text in json(), cut in pieces()) {
+    fn matches_are_those_of_the_text_or_of_its_decoded_form(text in json(), cut in pieces()) {
         let is_json = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(['{', '[', '"']);
         for (rules, whole) in hostile::compiled() {
             let stands = expected(whole, &text);
@@ -102,7 +102,7 @@ fn a_phrase_in_escapes_is_found_in_json_and_nowhere_else() {
 }
 
 #[test]
-fn both_copies_are_one_again_a_few_characters_behind_an_escape() {
+fn both_copies_converge_a_few_characters_after_an_escape() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     let (mut watch, mut escapes) = (rules.begin(), Escapes::default());
     rules.json(&mut watch, &mut escapes, r#"{"code":"\u0069gn"#);

@@ -1,4 +1,4 @@
-//! Texts of what hides a phrase, rules that could be hidden from, and ways to cut.
+//! Generates texts that hide phrases, rules that they might hide from, and chunk boundaries.
 
 use crate::denied_text::Rules;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ const RULES: &[&[&str]] = &[
     &["[\u{300}-\u{345}]b", "  ", "\\n"],
 ];
 
-/// The rules, and the same by an engine that sees the whole text.
+/// The rules, and the same rules in an engine that sees the whole text.
 pub(super) fn compiled() -> &'static [(Rules, Vec<Regex>)] {
     static COMPILED: LazyLock<Vec<(Rules, Vec<Regex>)>> = LazyLock::new(|| {
         let whole = |rules: &[&str]| rules.iter().map(|rule| Regex::new(rule).unwrap()).collect();
@@ -30,7 +30,7 @@ pub(super) fn compiled() -> &'static [(Rules, Vec<Regex>)] {
     &COMPILED
 }
 
-/// With fewer marks in a row than are carried.
+/// Texts with fewer marks in a row than the maximum of carried characters.
 pub(super) fn text() -> impl Strategy<Value = String> {
     let alphabet: Vec<&str> = ALPHABET.split(',').collect();
     let anything = prop_oneof![9 => prop::sample::select(alphabet).prop_map(str::to_owned), 1 => "\\PC"];
@@ -40,7 +40,7 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 #[derive(Clone, Debug)]
 pub(super) struct Cut(pub(super) Vec<usize>);
 
-/// The lengths of pieces, in characters; the last is what is left.
+/// The lengths of pieces, in characters; the last piece is the rest.
 pub(super) fn pieces() -> impl Strategy<Value = Cut> {
     prop::collection::vec(0_usize..4, 0..24).prop_map(Cut)
 }

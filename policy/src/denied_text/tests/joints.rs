@@ -1,4 +1,4 @@
-//! Parts and messages, against the rules on each text that they may be joined to.
+//! Compares parts and messages with the rules on each text that they may be joined to.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const WAYS: [(&str, Option<&str>); 6] =
 
 type Messages = Vec<Vec<String>>;
 
-/// The rules that are found in the last message, or in the run of all, however they are cut.
+/// Returns the rules found in the last message and in the run of all, however they are cut.
 fn found(rules: &Rules, messages: &[Vec<String>], cut: &hostile::Cut) -> Found {
     let mut watch = rules.begin();
     let mut found = Found::default();
@@ -28,7 +28,7 @@ fn found(rules: &Rules, messages: &[Vec<String>], cut: &hostile::Cut) -> Found {
     found
 }
 
-/// By the definition: as decoded, and with each part normalised for itself.
+/// Returns the same by the definition: as decoded, and with each part normalised by itself.
 fn expected(rules: &[Regex], messages: &[Vec<String>]) -> Found {
     let (mut alone, mut run) = (0, 0);
     let copies: [fn(&str) -> String; 2] = [str::to_owned, normalised];
@@ -67,14 +67,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn it_is_what_the_rules_say_of_any_text_that_parts_and_messages_are_joined_to(
+    fn matches_are_those_of_every_text_that_the_parts_may_be_joined_to(
         messages in messages(), cut in pieces(),
     ) {
         for (rules, whole) in hostile::compiled() {
             let found = found(rules, &messages, &cut);
             let expected = expected(whole, &messages);
             prop_assert_eq!(found.run, expected.run);
-            // What ends with a message is seen there, and once more behind the joint, in another lane.
+            // A match that ends with a message is reported there, and once more after the joint, in another lane.
             prop_assert_eq!(found.alone & !expected.alone & !expected.run, 0);
             prop_assert_eq!(expected.alone & !found.alone, 0);
         }
@@ -107,7 +107,7 @@ fn pieces_of_one() -> hostile::Cut {
 }
 
 #[test]
-fn ways_that_are_in_the_same_state_are_one_again_a_few_characters_behind_a_joint() {
+fn ways_in_the_same_state_converge_a_few_characters_after_a_joint() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     for (before, behind) in
         [("ignore", "d her, and"), ("i", "n the end of it all"), ("so ignore ", "\u{200B}x y z 字字字")]
@@ -128,7 +128,7 @@ fn ways_that_are_in_the_same_state_are_one_again_a_few_characters_behind_a_joint
 }
 
 #[test]
-fn messages_that_are_forgotten_are_no_part_of_what_follows() {
+fn forgotten_messages_do_not_affect_later_ones() {
     let rules = Rules::new(&[IGNORE]).unwrap();
     let mut watch = rules.begin();
     rules.piece(&mut watch, "ignore previous");

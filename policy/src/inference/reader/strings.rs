@@ -1,4 +1,4 @@
-//! What a string is, and what is done with its pieces.
+//! Sorts the strings of a body and handles their pieces.
 
 use super::super::facts::{Part, Value};
 use super::super::place::Role;
@@ -8,7 +8,7 @@ use super::Reader;
 
 const MODEL: usize = 256;
 
-/// What a string is.
+/// The sort of a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Sort {
     Ignored,
@@ -16,14 +16,14 @@ pub(in super::super) enum Sort {
     Label(Key),
     Key,
     Model,
-    /// It will be encoded, or text.
+    /// A string that may still turn out to be encoded.
     Shape,
     Encoded,
-    /// Text that is signed.
+    /// A text that may be signed.
     Sealed,
     Signature,
     Number,
-    /// What a decoder follows, or ends at.
+    /// A constraint on decoding, or a stop condition.
     Guide,
 }
 
@@ -42,7 +42,7 @@ impl Reader {
             match reading {
                 _ if at_top => {
                     self.key_at = at;
-                    // A name that is too long to be one is nobody's.
+                    // A name longer than `label` is unknown.
                     (self.member, self.reading) = (None, Reading::Unknown);
                     Sort::Key
                 }
@@ -126,7 +126,7 @@ impl Reader {
                 }
             }
             Sort::Number if self.label.push(text) => {}
-            // Longer than any number, however it is cut.
+            // The string is longer than any number, whatever its chunks.
             Sort::Number => self.sort = Sort::Ignored,
             Sort::Guide => {
                 self.facts.guided = self.facts.guided.saturating_add(wide(characters));
@@ -136,14 +136,15 @@ impl Reader {
         }
     }
 
-    /// Whether a string is a link that holds its data, `data:image/png;base64,…`, as far as it has come.
+    /// Returns true if the string so far is the beginning of a URL that contains its data: `data:image/png;base64,…`.
     fn is_data_url(&self, text: &str) -> bool {
         let come = self.label.text().bytes().chain(text.bytes());
         let begins = come.zip(*b"data:").all(|(byte, begin)| byte == begin);
         begins && text.bytes().all(|byte| is_encoded_byte(byte) || matches!(byte, b':' | b';' | b',' | b'.'))
     }
 
-    /// A piece that may be encoded. The last of it is kept, for a match that begins in it, should it be text.
+    /// Adds a piece that may be encoded. Its tail is kept, because a match may begin there if the string turns out to
+    /// be text.
     fn encoded(&mut self, text: &str) {
         if !self.label.push(text) {
             self.sort = Sort::Encoded;
@@ -231,7 +232,7 @@ impl Reader {
     }
 }
 
-/// Whether all of a piece is of an alphabet of base64, line breaks included.
+/// Returns true if the piece is base64 of any alphabet, line breaks included.
 fn is_encoded(text: &str) -> bool {
     text.bytes().all(is_encoded_byte)
 }

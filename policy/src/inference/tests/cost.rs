@@ -1,4 +1,5 @@
-//! What a byte costs, whatever the body. `cargo test --release -p tidegate-policy -- --ignored --nocapture cost`
+//! Measures the cost of a byte in all kinds of bodies: `cargo test --release -p tidegate-policy -- --ignored
+//! --nocapture cost`
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 const CHUNK: usize = 16 << 10;
 
-/// Bytes per second / 1e6, at best of several runs.
+/// Returns megabytes (1e6) per second, the best of several runs.
 fn speed(body: &[u8], mut read: impl FnMut(&[u8])) -> f64 {
     let rounds = (4 << 20) / body.len().max(1) + 1;
     let run = |_| {
@@ -47,7 +48,7 @@ fn tree(body: &[u8]) -> f64 {
     })
 }
 
-/// A chat of messages of 1,000 bytes, so many bytes long.
+/// Returns a chat of this many bytes, in messages of 1,000 bytes.
 fn chat(sentence: &str, bytes: usize) -> Vec<u8> {
     let content = sentence.repeat(1_000 / sentence.len() + 1);
     let mut body = String::from(r#"{"model":"m","stream":true,"max_tokens":100,"messages":["#);
@@ -73,7 +74,7 @@ fn members(bytes: usize) -> Vec<u8> {
     format!("{{{}}}", members.join(",")).into_bytes()
 }
 
-/// Names that are known in no letter case, and have to be compared in every one.
+/// Returns names that match in no letter case and must be compared in every one.
 fn capitals(bytes: usize) -> Vec<u8> {
     list("{\"messages\":[{", "\"CONTENTS\":1", "}]}", bytes)
 }

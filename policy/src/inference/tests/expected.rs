@@ -1,11 +1,11 @@
-//! The definition: what a scanner must find, read off a whole tree.
+//! The specification: the facts of a request, read from a complete tree.
 
 use super::facts::Part;
 use super::member::Elements;
 use super::reading::Reading;
 use super::*;
 
-/// Those of which the value may be text, and the place names them.
+/// Keys whose value may be text and whose name appears in the place.
 const NAMED: &[&str] = &[
     "content",
     "text",
@@ -74,11 +74,11 @@ const NOTHING: &[&str] = &[
 
 #[derive(Default)]
 pub(super) struct Expected {
-    /// Place and text, sorted.
+    /// Pairs of place and text, sorted.
     pub(super) texts: Vec<(String, String)>,
-    /// In texts and labels, sorted.
+    /// Suspicious characters in texts and labels, sorted.
     pub(super) suspects: Vec<char>,
-    /// All values of members that are read, and whether they are the request's own.
+    /// All values of known members, and true for those of the request itself.
     pub(super) members: Vec<(Member, Json, bool)>,
     pub(super) longest_message: u64,
     pub(super) messages: u64,
@@ -91,12 +91,12 @@ pub(super) struct Expected {
     pub(super) parts: Parts,
     pub(super) depth: u8,
     pub(super) characters: u64,
-    /// Of those that are heard, how many were not counted when they were.
+    /// Signed characters, which the sink receives but which did not count at that time.
     pub(super) sealed: u64,
     message: u64,
 }
 
-/// A path that grows until a client's own key, or ten steps.
+/// A path that ends before a client's own key, or after ten steps.
 #[derive(Clone, Default)]
 struct Path {
     text: String,
@@ -129,7 +129,7 @@ pub(super) fn of(json: &Json) -> Expected {
     expected
 }
 
-/// Elements of a list, and of the lists in it.
+/// Counts the elements of a list and of its nested lists.
 fn media(json: &Json) -> u64 {
     let element = |element: &Json| if element.is_array() { media(element) } else { 1 };
     json.as_array().map_or(0, |list| list.iter().map(element).sum())
@@ -148,7 +148,7 @@ fn tokens(json: &Json) -> u64 {
     elements.iter().map(|element| if element.is_number() { 1 } else { tokens(element) }).sum()
 }
 
-/// Elements of lists, but for those that are lists.
+/// Counts the elements of nested lists, except those that are lists.
 fn elements(json: &Json) -> u64 {
     let element = |element: &Json| u64::from(!element.is_array()) + elements(element);
     match json {
@@ -166,7 +166,7 @@ fn keys(json: &Json) -> u64 {
     }
 }
 
-/// Of all strings and keys.
+/// Counts the characters of all strings and keys.
 fn characters(json: &Json) -> u64 {
     let length = |text: &str| text.chars().count() as u64;
     match json {
@@ -191,7 +191,7 @@ pub(super) fn value(member: Member, json: &Json) -> Value {
     }
 }
 
-/// Whether a string looks encoded to the end, and is longer than a text of that look that is heard.
+/// Returns true if the whole string looks encoded and is too long to be delivered as text.
 fn looks_encoded(text: &str) -> bool {
     let encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte);
     let in_link = |byte: u8| text.starts_with("data:") && b":;,.".contains(&byte);
@@ -199,7 +199,7 @@ fn looks_encoded(text: &str) -> bool {
 }
 
 impl Expected {
-    /// The members of a request, or of what holds the rest of one.
+    /// Reads the members of a request or an envelope.
     fn request(&mut self, members: &Members, path: &Path) {
         for (name, value) in members {
             let (member, reading) = Member::read_as(name, true);
@@ -251,7 +251,7 @@ impl Expected {
         }
     }
 
-    /// What the elements of a member's list are.
+    /// Counts the elements of a member's list.
     fn list(&mut self, member: Member, value: &Json) {
         let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
         let count = |is: fn(&Json) -> bool| list.iter().filter(|element| is(element)).count() as u64;
@@ -289,7 +289,7 @@ impl Expected {
         self.longest_message = self.longest_message.max(self.message);
     }
 
-    /// A string that is encoded, or text.
+    /// Reads a string that is either encoded or text.
     fn shaped(&mut self, path: &Path, text: &str, holder: Option<&Members>) {
         let is_text = |holder: &Members| {
             holder.get("type").and_then(Json::as_str).is_some_and(|name| Part::typed(name) == Part::Text)

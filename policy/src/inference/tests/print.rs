@@ -1,4 +1,4 @@
-//! Fingerprints: alike if and only if the requests are.
+//! Fingerprints are equal if and only if the requests are.
 
 use super::*;
 
@@ -22,7 +22,7 @@ proptest! {
     }
 
     #[test]
-    fn unlike_values_have_unlike_prints(jsons in [wild(), wild()], style: u64) {
+    fn different_values_have_different_prints(jsons in [wild(), wild()], style: u64) {
         let [one, other] = jsons.each_ref().map(|json| written::as_text(json, style));
         prop_assert_eq!(alike(&one, &other), jsons[0] == jsons[1]);
     }
@@ -41,7 +41,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_nested_differently_is_not_alike() {
+fn different_nesting_makes_a_different_print() {
     let bodies = [
         "[]",
         "{}",
@@ -90,7 +90,7 @@ fn what_is_nested_differently_is_not_alike() {
 }
 
 #[test]
-fn of_members_with_one_key_the_order_counts() {
+fn the_order_of_members_with_the_same_key_counts() {
     let (first, repeated) = print(r#"{"x":{"a":1,"b":0,"a":2}}"#, &[3]);
     assert!(repeated);
     assert_ne!(first, print(r#"{"x":{"a":2,"b":0,"a":1}}"#, &[3]).0);
@@ -103,7 +103,7 @@ fn of_members_with_one_key_the_order_counts() {
 }
 
 #[test]
-fn there_is_none_before_the_request_is_complete() {
+fn there_is_no_fingerprint_before_the_request_is_complete() {
     let mut scanner = Scanner::new(9).with_fingerprint(Fingerprinter::new([7; 16]));
     scanner.feed(b"{}", &mut ()).unwrap();
     assert_eq!(scanner.fingerprint(), None);

@@ -1,11 +1,11 @@
-//! Requests of every shape, and things that only look like some.
+//! Generates requests of every shape, and values that only resemble requests.
 
 use super::*;
 use prop::collection::vec;
 use prop::sample::select;
 use serde_json::json;
 
-/// Text with all that a scanner must tell apart.
+/// Texts with everything that a scanner must distinguish.
 fn text() -> BoxedStrategy<String> {
     let piece = prop_oneof![
         "[ -~]{0,60}",
@@ -126,7 +126,7 @@ fn setting() -> BoxedStrategy<(&'static str, Json)> {
     .boxed()
 }
 
-/// A request that a real client might send.
+/// Requests that a real client might send.
 pub(super) fn request() -> BoxedStrategy<Json> {
     let work = prop_oneof![
         vec(message(), 0..5).prop_map(|messages| ("messages", Json::Array(messages))),
@@ -140,7 +140,7 @@ pub(super) fn request() -> BoxedStrategy<Json> {
         .boxed()
 }
 
-/// Anything, under keys that a scanner knows.
+/// Arbitrary values under keys that a scanner knows.
 pub(super) fn wild() -> BoxedStrategy<Json> {
     let key = prop_oneof![
         3 => select(Member::ALL.to_vec()).prop_map(|member| member.name().to_owned()),

@@ -1,8 +1,8 @@
-//! One of the many ways in which a value can be written.
+//! Writes a value in one of many equivalent spellings.
 
 use super::Json;
 
-/// As text: members in some order (a `type` first), white space and escapes as `style` has it.
+/// Returns the JSON text. `style` selects the order of members (a `type` always first), white space and escapes.
 pub(super) fn as_text(json: &Json, style: u64) -> String {
     let mut text = String::new();
     Style(style | 1).value(json, &mut text);

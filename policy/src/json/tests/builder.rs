@@ -1,8 +1,8 @@
-//! The value that a body holds, built from what the lexer says, every offset checked against the body.
+//! Builds the value of a body from the lexer's events and checks every offset against the body.
 
 use super::*;
 
-/// A value in the making.
+/// An incomplete value.
 pub(super) struct Builder<'a> {
     body: &'a [u8],
     open: Vec<(Value, Option<String>, u64)>,
@@ -103,7 +103,7 @@ impl Events for Builder<'_> {
 
     fn number_end(&mut self, end: u64) {
         assert_eq!(self.slice(self.begin..end), self.string.as_bytes());
-        // Of a magnitude that a float does not have.
+        // The number's magnitude exceeds that of a float.
         let value = serde_json::from_str(&self.string).unwrap_or(Value::Null);
         match self.open.last_mut() {
             Some((Value::Array(elements), _, _)) => elements.push(value),

@@ -1,18 +1,18 @@
-//! The cases of Nicolas Seriot's JSONTestSuite, and a few beside them: what must be read, what must be refused, and what
-//! the grammar leaves open.
+//! The cases of Nicolas Seriot's JSONTestSuite and a few of our own: bodies that must be read, bodies that must be
+//! refused, and bodies that the grammar leaves open.
 
 use super::*;
 
-/// The cases, with their licence.
+/// The cases and their licence.
 const SUITE: &str = include_str!("suite.txt");
 
-/// The cases that are too long to be written out.
+/// Cases too long to be written out.
 const LONG: [(&str, &str, usize); 2] = [
     ("n_structure_100000_opening_arrays", "[", 100_000),
     ("n_structure_open_array_object", "[{\"\":", 50_000),
 ];
 
-/// What the grammar leaves open and we read, and why. Whatever else it leaves open we refuse.
+/// Cases that the grammar leaves open and we read, with the reason. We refuse all others that it leaves open.
 const READ: [(&str, &str); 11] = [
     ("i_number_double_huge_neg_exp", MAGNITUDE),
     ("i_number_huge_exp", MAGNITUDE),
@@ -28,9 +28,9 @@ const READ: [(&str, &str); 11] = [
 ];
 const MAGNITUDE: &str = "the grammar sets no bound on a number, and none is computed";
 
-/// What the grammar leaves open and we refuse, by the fault that is found.
+/// Cases that the grammar leaves open and we refuse, by the fault that is found.
 const REFUSED: [(Fault, &[&str]); 4] = [
-    // Half a surrogate pair is no character: a text that holds one cannot be counted, nor written in UTF-8.
+    // A lone surrogate is no character: a text with one can be neither counted nor written in UTF-8.
     (
         Fault::LoneSurrogate,
         &[
@@ -46,7 +46,7 @@ const REFUSED: [(Fault, &[&str]); 4] = [
             "i_string_lone_second_surrogate",
         ],
     ),
-    // What is no UTF-8 may be read in more than one way.
+    // Invalid UTF-8 has more than one reading.
     (
         Fault::Utf8,
         &[
@@ -62,16 +62,17 @@ const REFUSED: [(Fault, &[&str]); 4] = [
             "i_string_truncated-utf-8",
         ],
     ),
-    // RFC 8259, section 8.1: nothing but UTF-8.
+    // RFC 8259, section 8.1: JSON is UTF-8.
     (
         Fault::Unexpected,
         &["i_string_UTF-16LE_with_BOM", "i_string_utf16BE_no_BOM", "i_string_utf16LE_no_BOM"],
     ),
-    // One bit is kept for each of 128 containers at most, and `serde_json` stops there, too.
+    // The lexer keeps one bit for each of 128 containers at most; `serde_json` has the same limit.
     (Fault::TooDeep, &["i_structure_500_nested_arrays"]),
 ];
 
-/// What `serde_json` says otherwise: it makes floats of numbers, and has its callers skip a byte-order mark.
+/// Cases that `serde_json` decides otherwise: it converts numbers to floats, and leaves a byte-order mark to its
+/// callers.
 const OTHERWISE: [&str; 6] = [
     "i_number_huge_exp",
     "i_number_neg_int_huge_exp",
@@ -81,8 +82,7 @@ const OTHERWISE: [&str; 6] = [
     "i_structure_UTF-8_BOM_empty_object",
 ];
 
-/// Beside the suite, and refused: words and numbers that are nearly right, white space that is none, two values, and bytes
-/// that are no UTF-8.
+/// More bodies that are refused: keywords and numbers with a slip, other white space, two values, and invalid UTF-8.
 const BESIDE: &[&[u8]] = &[
     b"nul",
     b"nulll",
@@ -113,7 +113,7 @@ const BESIDE: &[&[u8]] = &[
     b"[\"a\xF0\x9F\x98\"]",
 ];
 
-/// The suite's cases by their names.
+/// Returns the suite's cases with their names.
 fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let lines = SUITE.lines().filter(|line| !line.starts_with('#'));
     let written = lines.map(|line| line.split_once(' ').unwrap_or((line, "")));
@@ -141,7 +141,7 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What the lexer says of `body`, which is the same whole and in parts of each size.
+/// Returns the lexer's result for `body`, which must not depend on the chunks.
 fn result(name: &str, body: &[u8]) -> Result<(), Invalid> {
     let whole = lex_to(Lexer::DEEPEST, [body]);
     for size in [1, 2, 3, 7] {
@@ -157,7 +157,7 @@ fn lex_to<'a>(max_depth: u8, chunks: impl IntoIterator<Item = &'a [u8]>) -> Resu
 }
 
 #[test]
-fn what_the_suite_has_read_is_read_and_what_it_has_refused_is_refused() {
+fn valid_cases_of_the_suite_are_read_and_invalid_ones_refused() {
     let cases = cases();
     let count = |verdict| cases.iter().filter(|(name, _)| name.starts_with(verdict)).count();
     assert_eq!((count("y_"), count("n_"), count("i_")), (95, 188, 35));
@@ -176,7 +176,7 @@ fn what_the_suite_has_read_is_read_and_what_it_has_refused_is_refused() {
 }
 
 #[test]
-fn what_the_grammar_leaves_open_is_read_or_refused_for_a_reason() {
+fn open_cases_of_the_suite_are_read_or_refused_for_a_reason() {
     for (name, body) in cases().iter().filter(|(name, _)| name.starts_with("i_")) {
         let read = READ.iter().find(|(open, _)| open == name).map(|_| Ok(()));
         let refused = REFUSED.iter().find(|(_, names)| names.contains(name)).map(|(fault, _)| Err(*fault));
@@ -186,7 +186,7 @@ fn what_the_grammar_leaves_open_is_read_or_refused_for_a_reason() {
 }
 
 #[test]
-fn what_serde_json_says_of_the_suite_is_what_we_say_but_for_numbers_and_a_byte_order_mark() {
+fn it_agrees_with_serde_json_on_the_suite_except_for_numbers_and_byte_order_marks() {
     let differs = |(name, body): &(&'static str, Vec<u8>)| {
         (serde_json::from_slice::<Value>(body).is_ok() != result(name, body).is_ok()).then_some(*name)
     };

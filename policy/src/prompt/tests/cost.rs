@@ -1,5 +1,5 @@
-//! What it costs to look through whole bodies. `cargo test --release -p tidegate-policy prompt::tests::cost -- --ignored
-//! --nocapture` tells.
+//! Measures the cost of a search through whole bodies: `cargo test --release -p tidegate-policy prompt::tests::cost --
+//! --ignored --nocapture`
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::disallowed_methods)]
 
 use super::*;
@@ -24,7 +24,7 @@ fn time(denied: Option<&Denied>, body: &str) -> Duration {
     used().saturating_sub(before) / runs
 }
 
-/// By CPU time, so that what else runs on the machine does not count.
+/// Returns the CPU time used, which other load on the machine does not affect.
 fn used() -> Duration {
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The header fields that decide where a request ends, in a few bytes whatever their length.
+//! The header fields that decide the end of a request, in a few bytes of state whatever their length.
 
 use super::matched;
 
-/// The names looked for, each with its bit in [`Name::candidates`].
+/// The relevant names, each with its bit in [`Name::candidates`].
 const NAMES: [(u8, &[u8]); 4] = [
     (LENGTH, b"content-length"),
     (CODING, b"transfer-encoding"),
@@ -15,13 +15,13 @@ const CODING: u8 = 2;
 const UPGRADE: u8 = 4;
 const CONNECTION: u8 = 8;
 
-/// A field line, as far as it has come, its continuation lines included.
+/// The field line so far, including its continuation lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
-    /// No line yet.
+    /// Before the first line.
     None,
     Name {
-        /// Which names may still be the one.
+        /// The names that still match, one bit each.
         candidates: u8,
         length: u8,
     },
@@ -32,7 +32,7 @@ pub(super) enum Field {
     Connection(Word),
 }
 
-/// Digits with blanks around them.
+/// Digits surrounded by blanks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Number {
     Empty,
@@ -41,18 +41,18 @@ pub(super) enum Number {
     Invalid,
 }
 
-/// One word with blanks around it; in a list, the member now read.
+/// One word surrounded by blanks; in a list, the current member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word {
-    /// Bytes that have matched, while all have.
+    /// The number of matching bytes, while all match.
     at: Option<u8>,
-    /// A blank has come after the word's beginning.
+    /// True after a blank that follows the word.
     ended: bool,
-    /// A member of the list was the word.
+    /// True once a member of the list equals the word.
     found: bool,
 }
 
-/// What the fields of one head say about what follows it.
+/// The framing of a message as its fields declare it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Framing {
     pub(super) connect: bool,
@@ -73,7 +73,7 @@ enum Count {
     Many,
 }
 
-/// What follows a head.
+/// The part of a connection that follows a head.
 pub(super) enum Body {
     None,
     Length(u64),
@@ -104,7 +104,7 @@ impl Field {
         matches!(self, Self::Name { length: 1, .. })
     }
 
-    /// A name of more than one byte that is none of those looked for, whatever follows.
+    /// Returns true for a name of more than one byte that matches none of [`NAMES`].
     pub(super) const fn is_no_name(&self) -> bool {
         matches!(self, Self::Name { candidates: 0, length: 2.. })
     }
@@ -119,7 +119,7 @@ impl Field {
         *length = length.saturating_add(1);
     }
 
-    /// The field whose name is complete.
+    /// Returns the field, whose name is complete.
     pub(super) fn named(self) -> Self {
         let Self::Name { candidates, length } = self else { return self };
         let whole = |(bit, name): &&(u8, &[u8])| candidates & bit != 0 && name.len() == usize::from(length);
@@ -132,8 +132,8 @@ impl Field {
         }
     }
 
-    /// Carriage returns and line feeds are blanks to what decides framing; from all other values Envoy removes
-    /// them.
+    /// Adds a byte of the value. Carriage returns and line feeds are blanks in the fields that decide framing; Envoy
+    /// removes them from all other values.
     pub(super) fn value_byte(&mut self, byte: u8) {
         let removed = matches!(byte, b'\r' | b'\n');
         match self {
@@ -205,12 +205,12 @@ impl Framing {
         connection_upgrade: false,
     };
 
-    /// The head holds something for which Envoy refuses it when it ends.
+    /// Marks the head as one that Envoy refuses at its end.
     pub(super) const fn refuse(&mut self) {
         self.refused = true;
     }
 
-    /// Takes a field that is complete.
+    /// Adds a complete field.
     pub(super) fn take(&mut self, field: Field) {
         match field {
             Field::ContentLength(number) => {

@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// What a connection is in after some bytes.
+/// The state of a connection after some bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum After {
-    /// A request that may begin.
+    /// The beginning of a request.
     Request,
-    /// A body, with so many bytes to come.
+    /// A body with this many bytes left.
     Body(u64),
-    /// A head or a frame that is not complete.
+    /// An incomplete head or frame.
     Progress,
     Tunnel,
     Refused,
@@ -62,9 +62,9 @@ fn a_head_ends_at_its_empty_line() {
     assert_eq!(after(whole.as_bytes()), After::Request);
 }
 
-/// Every row was sent to Envoy 1.40, and behind it a second request, which showed where the first one ended.
+/// Every row was sent to Envoy 1.40, followed by a second request, which revealed the end of the first.
 #[test]
-fn what_envoy_was_seen_to_do() {
+fn heads_are_read_as_envoy_was_observed_to_read_them() {
     use After::{Body, Lost, Refused, Request, Tunnel};
     let rows = [
         ("", Request),
@@ -157,7 +157,7 @@ fn request_lines_are_read_as_envoy_reads_them() {
 }
 
 #[test]
-fn a_line_of_one_byte_may_end_a_head_for_envoy_and_is_not_believed() {
+fn a_line_of_one_byte_may_end_a_head_for_envoy_and_is_not_trusted() {
     for line in ["x", " ", "\t", ":", "\x01"] {
         assert_eq!(after_head(&format!("{line}\n")), After::Lost, "{line:?}");
         assert_eq!(after(format!("GET / HTTP/1.1\r\n{line}\n").as_bytes()), After::Lost, "{line:?}");
@@ -165,7 +165,7 @@ fn a_line_of_one_byte_may_end_a_head_for_envoy_and_is_not_believed() {
 }
 
 #[test]
-fn chunks_are_followed_to_the_end_of_the_trailers() {
+fn chunks_are_read_to_the_end_of_the_trailers() {
     let rows = [
         ("", After::Body(0)),
         ("2", After::Progress),

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// A frame, and where in a head each next byte is once so many of it have come.
+/// A frame, with the stage of the next byte after each of its bytes.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
@@ -37,7 +37,7 @@ fn stages(http2: &mut Http2, bytes: &[u8]) -> Vec<Stage> {
 }
 
 #[test]
-fn the_first_frame_is_waited_for_as_a_head_is() {
+fn the_first_frame_counts_as_a_head() {
     let mut http2 = Http2::new();
     assert_eq!(http2.stage(), Stage::Head);
     let settings = frame(4, 0, &[0, 3, 0, 0, 0, 100]);
@@ -77,7 +77,7 @@ fn a_head_of_no_bytes_ends_with_its_frame_header() {
 }
 
 #[test]
-fn other_frames_are_no_heads_whatever_their_flags_and_length() {
+fn other_frames_are_never_heads() {
     for kind in (0..=255).filter(|kind| ![HEADERS, CONTINUATION].contains(kind)) {
         let mut http2 = greeted();
         let stages = stages(&mut http2, &frame(kind, 0xff, b"abc"));
@@ -101,7 +101,7 @@ fn a_frame_between_headers_and_continuation_does_not_end_the_head() {
 
 proptest! {
     #[test]
-    fn frames_cut_anywhere_leave_the_same(
+    fn chunk_boundaries_in_frames_make_no_difference(
         frames in prop::collection::vec((0_u8..11, any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 1..20),
         size in 1_usize..50,
     ) {
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_frames(bytes: Vec<u8>) {
+    fn no_bytes_panic(bytes: Vec<u8>) {
         feed(&mut Http2::new(), &bytes);
     }
 }

@@ -18,7 +18,7 @@ fn head(since: u64, first: Option<u64>, bytes: u64) -> Progress {
 }
 
 #[test]
-fn what_cannot_be_enforced_cannot_be_built() {
+fn an_unenforceable_rule_cannot_be_built() {
     assert_eq!(HeadRule::within(Duration::ZERO), Err(InvalidHeadRule::ZeroTimeout));
     let rule = HeadRule::within(Duration::from_secs(10)).unwrap();
     assert_eq!(rule.paced(0, Duration::ZERO), Err(InvalidHeadRule::ZeroRate));
@@ -42,14 +42,14 @@ fn a_head_below_the_rate_is_cut_when_its_grace_ends_and_not_a_nanosecond_earlier
 }
 
 #[test]
-fn a_head_just_at_the_rate_is_fine_and_a_nanosecond_later_it_is_not() {
+fn a_head_at_exactly_the_rate_is_accepted_and_too_slow_a_nanosecond_later() {
     let enough = head(0, Some(0), 250);
     assert_eq!(rule().judge(enough, at(5 * SECOND)), Ok(at(5 * SECOND + 1)));
     assert_eq!(rule().judge(enough, at(5 * SECOND + 1)), Err(TooSlow::Rate));
 }
 
 #[test]
-fn a_head_that_is_refilled_to_the_rate_is_fine_again() {
+fn a_head_that_catches_up_with_the_rate_is_accepted_again() {
     assert_eq!(rule().judge(head(0, Some(0), 100), at(4 * SECOND)), Err(TooSlow::Rate));
     assert_eq!(rule().judge(head(0, Some(0), 200), at(4 * SECOND)), Ok(at(4 * SECOND + 1)));
 }
@@ -63,20 +63,20 @@ fn a_silent_connection_has_its_whole_timeout_and_its_rate_starts_with_its_first_
 }
 
 #[test]
-fn what_was_broken_first_is_named_however_late_it_is_looked_at() {
+fn the_limit_that_was_exceeded_first_is_named_however_late_the_check() {
     assert_eq!(rule().judge(head(0, Some(0), 99), at(60 * SECOND)), Err(TooSlow::Rate));
     assert_eq!(rule().judge(head(0, Some(0), 500), at(60 * SECOND)), Err(TooSlow::Timeout));
 }
 
 #[test]
-fn a_rule_without_a_rate_knows_its_deadline_only() {
+fn a_rule_without_a_rate_has_a_deadline_only() {
     let rule = HeadRule::within(Duration::from_secs(10)).unwrap();
     assert_eq!(rule.judge(head(0, Some(0), 1), at(9 * SECOND)), Ok(at(10 * SECOND)));
 }
 
 proptest! {
     #[test]
-    fn the_next_check_is_the_first_instant_at_which_it_is_too_slow(
+    fn the_next_check_is_the_first_instant_at_which_the_head_is_too_slow(
         timeout in 1_u64..100 * SECOND, rate in 1_u64..1_000_000, grace in 0.0_f64..1.0,
         since in 0_u64..u64::MAX / 4, first in prop::option::of(0_u64..20 * SECOND), bytes in 0_u64..100_000,
         wait in 0_u64..100 * SECOND,
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn no_values_overflow_it(timeout: u64, rate: u64, grace: u64, since: u64, first: u64, bytes: u64, now: u64) {
+    fn no_values_overflow(timeout: u64, rate: u64, grace: u64, since: u64, first: u64, bytes: u64, now: u64) {
         let rule = HeadRule::within(Duration::from_nanos(timeout));
         if let Ok(rule) = rule.and_then(|rule| rule.paced(rate, Duration::from_nanos(grace))) {
             let _ = rule.judge(head(since, Some(first), bytes), at(now));

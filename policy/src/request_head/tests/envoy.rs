@@ -1,9 +1,9 @@
-//! Envoy's HTTP/1 side in plain form, as its parser does it: whole lines, whole messages, from the message's
-//! first byte each time. It stops reading while an answer is awaited, and shows again what it has left.
+//! A plain model of Envoy's HTTP/1 side. Like its parser, it works on whole lines and whole messages, each time from
+//! the message's first byte. It stops reading while a response is pending, and shows the rest of its buffer again.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inside {
-    /// No message, or nothing but one empty line.
+    /// No message, or only one empty line.
     Nothing,
     Head,
     Body,
@@ -18,13 +18,13 @@ enum Message {
 
 #[derive(Clone, Debug)]
 pub struct Envoy {
-    /// The message now parsed, as far as it has come.
+    /// The current message so far.
     message: Vec<u8>,
-    /// Where reads have cut it.
+    /// The chunk boundaries in the message.
     cuts: Vec<usize>,
-    /// Shown, and not taken yet.
+    /// Bytes that were shown but not consumed.
     left: Vec<u8>,
-    /// Sent by the client while nothing is read.
+    /// Bytes that the client sent while reading is paused.
     unread: Vec<u8>,
     waiting: bool,
     waits: Vec<bool>,
@@ -35,7 +35,7 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Whether each request in turn waits for its answer.
+    /// Creates the model. `waits` has true for each request in turn whose response is pending for a while.
     pub fn new(waits: Vec<bool>) -> Self {
         Self {
             message: Vec::new(),
@@ -55,17 +55,17 @@ impl Envoy {
         if self.waiting { Inside::Nothing } else { self.inside }
     }
 
-    /// In the latest read.
+    /// Returns true if the latest read contained the end of a request.
     pub fn passed_an_end(&self) -> bool {
         self.passed_an_end
     }
 
-    /// A tunnel, or closed.
+    /// Returns true if the connection is a tunnel or closed.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
-    /// For an answer, and reads nothing.
+    /// Returns true while a response is pending and reading is paused.
     pub fn is_waiting(&self) -> bool {
         self.waiting
     }
@@ -77,7 +77,7 @@ impl Envoy {
         }
     }
 
-    /// The answer is given and reading goes on. False if there was none to give.
+    /// Sends the pending response and resumes reading. Returns false if no response is pending.
     pub fn answer(&mut self, show: impl FnOnce(&[u8])) -> bool {
         let waited = core::mem::take(&mut self.waiting);
         self.passed_an_end = false;

@@ -57,7 +57,7 @@ fn what_creates_something_is_done_again_and_never_answered_from_what_is_kept() {
             assert_eq!((answer.status, degraded(&answer)), (200, None), "{path}");
         }
     }
-    assert_eq!((upstream.seen().len(), counter(&envoy, "kept")), (2 * paths.len(), 0));
+    assert_eq!((upstream.seen().len(), envoy.counter("degradation.kept")), (2 * paths.len(), 0));
     upstream.follow(|_| failing());
     for path in paths {
         assert_eq!(ask_as(&envoy, "Bearer sk-1", path, b"{\"x\":1}").status, 503, "{path}");

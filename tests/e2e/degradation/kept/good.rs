@@ -38,7 +38,7 @@ fn an_answer_that_is_empty_cut_or_an_error_is_not_kept() {
         let steps = json_answer("", &document);
         assert!(!cache.holds(&format!("question {number}"), steps, false), "{document}");
     }
-    assert_eq!(counter(&cache.envoy, "kept"), 0);
+    assert_eq!(cache.envoy.counter("degradation.kept"), 0);
     let call = json!([{ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
     let called = chat(json!({ "content": null, "tool_calls": call }), "tool_calls");
     assert!(cache.holds("a tool", json_answer("", &called), false));

@@ -30,13 +30,15 @@ fn grown_by(distinct: usize) -> u64 {
         });
     };
     ask_all("no-store", 5_000);
-    assert_eq!(counter(&envoy, "kept"), 0);
+    assert_eq!(envoy.counter("degradation.kept"), 0);
     let before = envoy.resident();
     ask_all("no-transform", distinct);
     let grown = envoy.resident().saturating_sub(before);
-    let (bytes, kept, evicted) =
-        (counter(&envoy, "cache_bytes"), counter(&envoy, "kept"), counter(&envoy, "evicted"));
-    println!("{kept} kept, {evicted} evicted, {bytes} bytes in the cache, grown by {grown} bytes");
+    let (bytes, kept, evicted) = (
+        envoy.counter("degradation.cache_bytes"),
+        envoy.counter("degradation.kept"),
+        envoy.counter("degradation.evicted"),
+    );
     assert!((1_000_000..512 * 4_096).contains(&bytes), "{bytes} bytes");
     let distinct = distinct as u64;
     assert!(evicted > distinct * 3 / 4 && kept > distinct * 9 / 10, "{kept} kept, {evicted} evicted");

@@ -123,5 +123,5 @@ fn what_a_route_takes_out_of_an_answer_is_not_obeyed() {
     let takes_out = json!({ "match": { "prefix": "/v1/chat/" }, "response_headers_to_remove": ["cache-control"],
         "route": { "cluster": "b", "timeout": "30s" } });
     let envoy = routed(keeping(json!({})), &upstreams, takes_out);
-    assert_eq!((ask(&envoy, "x").status, counter(&envoy, "kept")), (200, 1));
+    assert_eq!((ask(&envoy, "x").status, envoy.counter("degradation.kept")), (200, 1));
 }

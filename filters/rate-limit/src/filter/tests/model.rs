@@ -169,18 +169,18 @@ fn a_delay_goes_on_until_its_time_whichever_of_it_and_the_body_comes_first() {
     let proxy = FakeProxy::running(&filter);
     assert_eq!(send(&filter, &proxy, &naming("a")), GO);
 
+    let until = |seconds: u64| Flow::HoldUntil(Timestamp::from_nanos(seconds * SECOND));
     let mut early = Chat::new(&filter, &proxy, &[]);
-    assert_eq!(early.begin(), Flow::Hold);
-    assert_eq!(early.end(&naming("b")), Flow::Hold);
+    assert_eq!(early.begin(), until(1));
+    assert_eq!(early.end(&naming("b")), until(1));
     proxy.advance(SECOND);
     assert_eq!(early.stream.on_alarm(&early.exchange), GO);
 
     let mut late = Chat::new(&filter, &proxy, &[]);
-    assert_eq!(late.begin(), Flow::Hold);
+    assert_eq!(late.begin(), until(2));
     proxy.advance(SECOND);
     assert_eq!(late.stream.on_alarm(&late.exchange), Flow::Hold);
-    assert_eq!(late.end(&naming("b")), Flow::Hold);
-    assert_eq!(proxy.alarm.get(), Some(Timestamp::from_nanos(60 * SECOND)));
+    assert_eq!(late.end(&naming("b")), until(60));
     assert_eq!(late.stream.on_alarm(&late.exchange), GO);
     assert_eq!(proxy.counter("tidegate.rate_limit.admitted"), 3);
 }

@@ -1,0 +1,83 @@
+//! A default answer in the shape of what was asked, so that the client's SDK takes it for an ordinary one: it has a
+//! text, a reason why it ended, and, where the answer was to stream, events and their end. Its `id` begins with
+//! `tidegate`, its usage is zero. The answers lie beside this file, with `$id`, `$model` and `$message` in the places
+//! of JSON strings.
+
+use crate::asked::Asked;
+use tidegate_policy::api::Api;
+
+/// The body of an answer of status 200 that says `message`; `None` if what was asked has no such shape.
+pub fn body(asked: &Asked, message: &str, random: u64) -> Option<Vec<u8>> {
+    let template = match (asked.api, asked.stream) {
+        (Api::Chat, false) => include_str!("chat.json"),
+        (Api::Chat, true) => include_str!("chat.sse"),
+        (Api::Completion, false) => include_str!("completion.json"),
+        (Api::Completion, true) => include_str!("completion.sse"),
+        (Api::Message, false) => include_str!("message.json"),
+        (Api::Message, true) => include_str!("message.sse"),
+        (Api::Response, false) => include_str!("response.json"),
+        (Api::Response, true) => include_str!("response.sse"),
+        (Api::Embedding | Api::Rerank | Api::Management | Api::Other, _) => return None,
+    };
+    let id = format!("tidegate-{random:016x}");
+    let values =
+        [("id", id.as_str()), ("model", asked.model.as_deref().unwrap_or_default()), ("message", message)];
+    Some(filled(template, &values).into_bytes())
+}
+
+fn filled(template: &str, values: &[(&str, &str)]) -> String {
+    let mut pieces = template.split('$');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let value = values.iter().find_map(|(name, value)| Some((value, piece.strip_prefix(name)?)));
+        if let Some((value, rest)) = value {
+            text += &serde_json::to_string(value).unwrap_or_default();
+            text += rest;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use tidegate_policy::answer::{First, Form, Watch};
+
+    fn asked(api: Api, stream: bool) -> Asked {
+        Asked { api, stream, model: Some("a \"model\"\n".to_owned()), ..Asked::default() }
+    }
+
+    #[test]
+    fn every_shape_that_there_is_says_the_message() {
+        for (api, pointer) in [
+            (Api::Chat, "/choices/0/message/content"),
+            (Api::Completion, "/choices/0/text"),
+            (Api::Message, "/content/0/text"),
+            (Api::Response, "/output/0/content/0/text"),
+        ] {
+            let message = "busy $id\n\n\"now\"";
+            let body = body(&asked(api, false), message, 7).unwrap();
+            let document: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document.pointer(pointer).unwrap(), message);
+            assert_eq!(document["id"], "tidegate-0000000000000007");
+            assert_eq!(document["model"], "a \"model\"\n");
+        }
+    }
+
+    #[test]
+    fn what_streams_has_content_a_reason_and_an_end() {
+        for api in [Api::Chat, Api::Completion, Api::Message, Api::Response] {
+            let shown =
+                Watch::new(Form::Events).feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
+            assert_eq!(shown.first, Some(First::Content));
+            assert!(shown.is_whole() && (shown.finished || api == Api::Response), "{api:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_shape_has_no_answer() {
+        assert_eq!(body(&asked(Api::Other, false), "busy", 7), None);
+        assert_eq!(body(&asked(Api::Embedding, false), "busy", 7), None);
+    }
+}
