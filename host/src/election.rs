@@ -1,19 +1,10 @@
 //! At most one leader among all workers of a proxy, for what must be done once: a [`Lease`] in the store.
 
 use crate::plugin::Proxy;
-use crate::store::{State, update};
+use crate::store::update;
 use core::cell::Cell;
 use tidegate_policy::lease::{Lease, Standing, Term};
 use tidegate_policy::timestamp::Timestamp;
-
-impl State for Lease {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::from_bytes(&bytes)
-    }
-    fn as_bytes(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
 
 /// One worker's part in an election.
 #[derive(Debug)]
@@ -71,6 +62,7 @@ impl Election {
 mod tests {
     use super::*;
     use crate::fake::FakeProxy;
+    use tidegate_policy::record::Record;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -113,7 +105,7 @@ mod tests {
         let [first, winner] = [1, 2].map(|random| worker(&proxy, random));
         let (stored, _) =
             Lease::default().claim(2, Timestamp::default(), Term::new(SECOND).expect("in range"));
-        proxy.store.lose_swap_of(b"tidegate-leader-scrape", 1, stored.expect("a lease").as_bytes());
+        proxy.store.lose_swap_of(b"tidegate-leader-scrape", 1, &stored.expect("a lease").to_bytes());
         assert_eq!([leads(&first, 0), leads(&winner, 0)], [false, true]);
     }
 

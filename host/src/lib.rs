@@ -1,14 +1,11 @@
 //! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`attempt`], [`protocol`], [`tunnel`], [`bodies`]) and answers ([`reply`],
+//! sees ([`exchange`], [`headers`], [`protocol`], [`tunnel`], [`bodies`]) and answers ([`reply`],
 //! [`retry_after`], [`wait`]), what a network filter does ([`connection`]), what a plugin does on a worker without a stream
-//! ([`task`]), whom it may call ([`call`]) and who of many leads ([`election`]), by what clients and requests are known
-//! ([`client`], [`route`]), and how a configured plugin is described (`describe`). Nothing here knows proxy-wasm; the
-//! `module` crate is one implementation, [`fake`] another.
+//! ([`task`]), whom it may call ([`call`]) and who of many leads ([`election`]), and how a configured plugin is described
+//! (`describe`). Nothing here knows proxy-wasm; the `module` crate is one implementation, [`fake`] another.
 
-pub mod attempt;
 pub mod bodies;
 pub mod call;
-pub mod client;
 pub mod connection;
 #[cfg(feature = "describe")]
 pub mod describe;
@@ -18,12 +15,10 @@ pub mod exchange;
 pub mod fake;
 pub mod headers;
 pub mod metrics;
-pub mod network;
 pub mod plugin;
 pub mod protocol;
 pub mod reply;
 pub mod retry_after;
-pub mod route;
 pub mod scan;
 pub mod store;
 pub mod task;

@@ -2,9 +2,7 @@
 //! nobody was faster, else decide again on what the winner left. At most [`ATTEMPTS`] times; then losing is
 //! an answer of its own, which the filter maps by its failure mode and counts.
 
-use tidegate_policy::answer_cache::index::Index;
-use tidegate_policy::connections::ConnectionSet;
-use tidegate_policy::slots::SlotSet;
+use tidegate_policy::record::Record;
 
 /// How often a decision is made before it counts as contended.
 pub const ATTEMPTS: usize = 16;
@@ -22,41 +20,6 @@ pub trait Store {
     fn swap(&self, key: &[u8], value: &[u8], expected: Option<Version>) -> bool;
 }
 
-/// What an entry holds. The default is what an absent entry means.
-pub trait State: Default {
-    /// From bytes that any version of this software may have written: never fails, drops what it cannot read.
-    fn from_bytes(bytes: Vec<u8>) -> Self;
-    /// For the store.
-    fn as_bytes(&self) -> &[u8];
-}
-
-impl State for SlotSet {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::from_bytes(&bytes)
-    }
-    fn as_bytes(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl State for ConnectionSet {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::from_bytes(&bytes)
-    }
-    fn as_bytes(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl State for Index {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self::from_bytes(&bytes)
-    }
-    fn as_bytes(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
 /// Every attempt lost its race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contended;
@@ -70,16 +33,16 @@ pub struct Seen<S> {
 }
 
 /// Looks at the entry of `key`: one host call.
-pub fn look<S: State>(store: &dyn Store, key: &[u8]) -> Seen<S> {
+pub fn look<S: Record>(store: &dyn Store, key: &[u8]) -> Seen<S> {
     match store.load(key) {
-        Some((bytes, version)) => Seen { state: S::from_bytes(bytes), version: Some(version) },
+        Some((bytes, version)) => Seen { state: S::from_bytes(&bytes), version: Some(version) },
         None => Seen { state: S::default(), version: None },
     }
 }
 
 /// Looks at the entry of `key`, decides, and stores what was decided, if anything: one host call, and one more
 /// if something is stored.
-pub fn update<S: State, T>(
+pub fn update<S: Record, T>(
     store: &dyn Store,
     key: &[u8],
     decide: impl FnMut(S) -> (Option<S>, T),
@@ -88,7 +51,7 @@ pub fn update<S: State, T>(
 }
 
 /// As [`update`], on an entry that was looked at already.
-pub fn update_seen<S: State, T>(
+pub fn update_seen<S: Record, T>(
     store: &dyn Store,
     key: &[u8],
     mut seen: Seen<S>,
@@ -97,7 +60,7 @@ pub fn update_seen<S: State, T>(
     for attempt in 1..=ATTEMPTS {
         let (new, answer) = decide(seen.state);
         let Some(new) = new else { return Ok(answer) };
-        if store.swap(key, new.as_bytes(), seen.version) {
+        if store.swap(key, &new.to_bytes(), seen.version) {
             return Ok(answer);
         }
         if attempt == ATTEMPTS {
@@ -152,16 +115,17 @@ pub mod contract {
 mod tests {
     use super::*;
     use crate::fake::FakeStore;
+    use std::borrow::Cow;
 
     #[derive(Default)]
     struct Text(Vec<u8>);
 
-    impl State for Text {
-        fn from_bytes(bytes: Vec<u8>) -> Self {
-            Self(bytes)
+    impl Record for Text {
+        fn from_bytes(stored: &[u8]) -> Self {
+            Self(stored.to_vec())
         }
-        fn as_bytes(&self) -> &[u8] {
-            &self.0
+        fn to_bytes(&self) -> Cow<'_, [u8]> {
+            Cow::Borrowed(&self.0)
         }
     }
 

@@ -5,8 +5,9 @@
 //! Buckets in one entry of the store are settled in one step. Where they lie in several, all are looked at first
 //! and charged one entry after the other; what a lost race then refuses is given back.
 
-use crate::bucket::{Bucket, Level, Take};
-use crate::slots::{Place, Put, Record, SlotSet};
+use crate::bucket::{Bucket, Level, Take, Taken};
+use crate::slot_key::SlotKey;
+use crate::slots::{Put, Record, SlotSet};
 use crate::timestamp::Timestamp;
 
 /// What one limit charges for one request.
@@ -14,14 +15,25 @@ use crate::timestamp::Timestamp;
 pub struct Charge {
     /// Which limit, by its place in the configuration.
     pub limit: usize,
-    /// Where its bucket lives.
-    pub place: Place,
+    /// The entry that its bucket lives in.
+    pub key: SlotKey,
     /// The mark of its bucket.
     pub mark: u64,
     /// The bucket's size and rate.
     pub bucket: Bucket,
+    /// How many of its tokens.
+    pub cost: u32,
     /// Whether it only counts.
     pub shadow: bool,
+}
+
+/// A charge that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// What was charged.
+    pub charge: Charge,
+    /// Its bucket just after.
+    pub tat: Timestamp,
 }
 
 /// What the limits say together.
@@ -35,8 +47,8 @@ pub struct Ruling {
     pub tightest: Option<Level>,
     /// The limits in shadow that would have refused.
     pub shadowed: Vec<usize>,
-    /// What took a token, in the order of its places: see [`give_back`].
-    pub charged: Vec<Charge>,
+    /// The charges that were made, in the order of their keys: see [`give_back`] and [`settle`].
+    pub charged: Vec<Charged>,
     /// Clients forgotten that had spent part of their bucket.
     pub evicted: u32,
     /// Charges on the bucket that the newcomers of a full set share.
@@ -69,13 +81,22 @@ pub struct Terms {
     pub lenient: bool,
 }
 
+/// The two kinds of no, in the order of how long they last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// Not yet: in so many nanoseconds.
+    For(u64),
+    /// Never: the cost is more than the bucket can ever hold.
+    Never,
+}
+
 /// One limit's no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What refuses.
     pub charge: Charge,
-    /// Nanoseconds until it would admit.
-    pub wait: u64,
+    /// Until it would admit.
+    pub wait: Wait,
     /// How full its bucket is.
     pub level: Level,
 }
@@ -114,9 +135,9 @@ impl Ruling {
     }
 }
 
-/// Settles the charges on one entry of the store at `now`. The set that is returned is to be stored, if nobody has
+/// Decides on the charges on one entry of the store at `now`. The set that is returned is to be stored, if nobody has
 /// changed it meanwhile; none is when a charge is refused, or when there is nothing to charge.
-pub fn settle(
+pub fn decide(
     charges: &[Charge],
     mut set: SlotSet,
     now: Timestamp,
@@ -127,17 +148,22 @@ pub fn settle(
     for charge in charges {
         let tat = set.find(charge.mark);
         ruling.implausible |= tat.is_some_and(|tat| charge.bucket.amended(tat, now).is_some());
-        match charge.bucket.take(tat, now) {
-            Take::Now { tat } => takes.push((charge, tat, 0)),
-            Take::Later { wait, tat } if terms.may_hold || charge.shadow => takes.push((charge, tat, wait)),
-            Take::Later { wait, .. } | Take::NotYet { wait } => {
-                let level = charge.bucket.level(tat, now);
-                if charge.shadow {
-                    ruling.shadowed.push(charge.limit);
-                } else {
-                    ruling.refuse(Refusal { charge: *charge, wait, level });
-                }
+        let wait = match charge.bucket.take(tat, now, charge.cost) {
+            Take::Now { tat } => {
+                takes.push((charge, tat, 0));
+                continue;
             }
+            Take::Later { wait, tat } if terms.may_hold || charge.shadow => {
+                takes.push((charge, tat, wait));
+                continue;
+            }
+            Take::Later { wait, .. } | Take::NotYet { wait } => Wait::For(wait),
+            Take::Never => Wait::Never,
+        };
+        if charge.shadow {
+            ruling.shadowed.push(charge.limit);
+        } else {
+            ruling.refuse(Refusal { charge: *charge, wait, level: charge.bucket.level(tat, now) });
         }
     }
     if ruling.refusal.is_some() || takes.is_empty() {
@@ -156,8 +182,8 @@ pub fn settle(
                 ruling.overflowed = ruling.overflowed.saturating_add(1);
                 match overflow(&mut set, &charge, now, terms) {
                     Ok(taken) => (tat, wait) = taken,
-                    Err(Overflow::Refused(refusal)) => {
-                        ruling.refuse(refusal);
+                    Err(Overflow::Refused { wait, level }) => {
+                        ruling.refuse(Refusal { charge, wait, level });
                         ruling.charged.clear();
                         return (None, ruling);
                     }
@@ -172,7 +198,7 @@ pub fn settle(
                 }
             }
         }
-        ruling.charged.push(charge);
+        ruling.charged.push(Charged { charge, tat });
         if !charge.shadow {
             ruling.hold = ruling.hold.max(wait);
             ruling.tighten(charge.bucket.level(Some(tat), now));
@@ -183,11 +209,11 @@ pub fn settle(
 
 /// Why a newcomer of a full set is not admitted.
 enum Overflow {
-    Refused(Refusal),
+    Refused { wait: Wait, level: Level },
     Full { wait: u64 },
 }
 
-/// Takes a token of the bucket that the newcomers of a full set share: when it lets them go on, and after how long.
+/// Takes the cost out of the bucket that the newcomers of a full set share: when it lets them go on, and after how long.
 fn overflow(
     set: &mut SlotSet,
     charge: &Charge,
@@ -196,12 +222,14 @@ fn overflow(
 ) -> Result<(Timestamp, u64), Overflow> {
     let bucket = charge.bucket;
     let tat = set.find(charge.mark).map(|tat| bucket.amended(tat, now).unwrap_or(tat));
-    let (tat, wait) = match bucket.take(tat, now) {
+    let refused = |wait| Overflow::Refused { wait, level: bucket.level(tat, now) };
+    let (tat, wait) = match bucket.take(tat, now, charge.cost) {
         Take::Now { tat } => (tat, 0),
         Take::Later { wait, tat } if terms.may_hold => (tat, wait),
         Take::Later { wait, .. } | Take::NotYet { wait } => {
-            return Err(Overflow::Refused(Refusal { charge: *charge, wait, level: bucket.level(tat, now) }));
+            return Err(refused(Wait::For(wait)));
         }
+        Take::Never => return Err(refused(Wait::Never)),
     };
     let record = Record { mark: charge.mark, tat, tolerance: bucket.tolerance() };
     match set.put_overflow(record, now, &[]) {
@@ -213,12 +241,12 @@ fn overflow(
 /// The mark of the bucket that the newcomers of this set share, by the limit.
 fn overflow_mark(charge: &Charge) -> u64 {
     const SHARED: u64 = 0x6f76_6572_666c_6f77;
-    let Place::Set(set) = charge.place else { return SHARED };
+    let Some(set) = charge.key.number() else { return SHARED };
     let limit = u64::try_from(charge.limit).unwrap_or(u64::MAX);
     SHARED ^ (limit << 32) ^ u64::from(set)
 }
 
-/// The set with empty buckets in place of those that are further ahead than they can be, because a reload made them
+/// The set with buckets as far ahead as they can be in place of those that are further ahead, because a reload made them
 /// smaller or the clock stepped; none if there are none. They would refuse their clients for as long as they are
 /// ahead, since a refusal stores nothing. `now` must have been read after the set was: what another worker has
 /// stored since an earlier time is ahead of that time by right.
@@ -234,9 +262,19 @@ pub fn amend(charges: &[Charge], mut set: SlotSet, now: Timestamp) -> Option<Slo
 }
 
 /// The set with the tokens given back that [`Ruling::charged`] took out of it.
-pub fn give_back(charged: &[Charge], mut set: SlotSet) -> SlotSet {
-    for charge in charged {
-        set.amend(charge.mark, |tat| charge.bucket.give_back(tat));
+pub fn give_back(charged: &[Charged], mut set: SlotSet) -> SlotSet {
+    for Charged { charge, .. } in charged {
+        set.amend(charge.mark, |tat| charge.bucket.give_back(tat, charge.cost));
+    }
+    set
+}
+
+/// The set when it is known how many tokens each of these charges has used: see [`Bucket::settle`]. A bucket that was
+/// forgotten meanwhile stays so.
+pub fn settle(used: &[(Charged, u32)], mut set: SlotSet, now: Timestamp) -> SlotSet {
+    for (Charged { charge, tat }, used) in used {
+        let taken = Taken { cost: charge.cost, tat: *tat };
+        set.amend(charge.mark, |tat| charge.bucket.settle(tat, taken, *used, now));
     }
     set
 }
@@ -252,7 +290,14 @@ mod tests {
     fn charge(limit: usize, burst: u32) -> Charge {
         let rate = Rate { requests: 1, period: Duration::from_secs(1) };
         let mark = u64::try_from(limit).unwrap() + 1;
-        Charge { limit, place: Place::Set(0), mark, bucket: Bucket::new(rate, burst).unwrap(), shadow: false }
+        Charge {
+            limit,
+            key: SlotKey::numbered(b"t.", 0),
+            mark,
+            bucket: Bucket::new(rate, burst).unwrap(),
+            cost: 1,
+            shadow: false,
+        }
     }
 
     const REJECT: Terms = Terms { may_hold: false, lenient: false };
@@ -265,26 +310,26 @@ mod tests {
     #[test]
     fn a_request_refused_by_one_limit_is_charged_to_none() {
         let charges = [charge(0, 5), charge(1, 1)];
-        let (set, ruling) = settle(&charges, SlotSet::default(), start(), REJECT);
+        let (set, ruling) = decide(&charges, SlotSet::default(), start(), REJECT);
         assert!(ruling.admits(REJECT));
         let set = set.unwrap();
-        let (unchanged, ruling) = settle(&charges, set, start(), REJECT);
+        let (unchanged, ruling) = decide(&charges, set, start(), REJECT);
         assert_eq!(unchanged, None);
         assert_eq!(ruling.refusal.map(|refusal| refusal.charge.limit), Some(1));
     }
 
     #[test]
     fn the_tightest_limit_is_reported() {
-        let (_, ruling) = settle(&[charge(0, 5), charge(1, 3)], SlotSet::default(), start(), REJECT);
+        let (_, ruling) = decide(&[charge(0, 5), charge(1, 3)], SlotSet::default(), start(), REJECT);
         assert_eq!(ruling.tightest.map(|level| (level.capacity, level.remaining)), Some((3, 2)));
     }
 
     #[test]
     fn a_shadow_limit_refuses_nobody_and_spends_nothing_when_it_would() {
         let shadow = Charge { shadow: true, ..charge(1, 1) };
-        let (set, first) = settle(&[charge(0, 5), shadow], SlotSet::default(), start(), REJECT);
+        let (set, first) = decide(&[charge(0, 5), shadow], SlotSet::default(), start(), REJECT);
         assert!(first.shadowed.is_empty());
-        let (set, second) = settle(&[charge(0, 5), shadow], set.unwrap(), start(), REJECT);
+        let (set, second) = decide(&[charge(0, 5), shadow], set.unwrap(), start(), REJECT);
         assert!(second.admits(REJECT));
         assert_eq!(second.shadowed, [1]);
         assert_eq!(second.tightest.map(|level| level.remaining), Some(3));
@@ -294,18 +339,18 @@ mod tests {
     #[test]
     fn tokens_are_promised_only_to_a_request_that_can_be_held() {
         let slow = Charge { bucket: charge(0, 1).bucket.promising(Duration::from_secs(5)), ..charge(0, 1) };
-        let (set, _) = settle(&[slow], SlotSet::default(), start(), HOLD);
+        let (set, _) = decide(&[slow], SlotSet::default(), start(), HOLD);
         let set = set.unwrap();
-        assert!(!settle(&[slow], set.clone(), start(), REJECT).1.admits(REJECT));
-        assert_eq!(settle(&[slow], set, start(), HOLD).1.hold, 1_000_000_000);
+        assert!(!decide(&[slow], set.clone(), start(), REJECT).1.admits(REJECT));
+        assert_eq!(decide(&[slow], set, start(), HOLD).1.hold, 1_000_000_000);
     }
 
     #[test]
     fn what_was_charged_can_be_given_back() {
         let charges = [charge(0, 5), Charge { shadow: true, ..charge(1, 1) }];
-        let (before, _) = settle(&charges, SlotSet::default(), start(), REJECT);
-        let (after, ruling) = settle(&charges, before.clone().unwrap(), start(), REJECT);
-        assert_eq!(ruling.charged, [charges[0]]);
+        let (before, _) = decide(&charges, SlotSet::default(), start(), REJECT);
+        let (after, ruling) = decide(&charges, before.clone().unwrap(), start(), REJECT);
+        assert_eq!(ruling.charged.iter().map(|made| made.charge).collect::<Vec<_>>(), [charges[0]]);
         assert_eq!(give_back(&ruling.charged, after.unwrap()), before.unwrap());
     }
 
@@ -315,15 +360,15 @@ mod tests {
         let slow = Charge { bucket: minutes, ..charge(0, 1) };
         let mut set = SlotSet::default();
         for _ in 0..60 {
-            set = settle(&[slow], set, start(), REJECT).0.unwrap();
+            set = decide(&[slow], set, start(), REJECT).0.unwrap();
         }
         let fast = charge(0, 5);
-        let (unchanged, ruling) = settle(&[fast], set.clone(), start(), REJECT);
+        let (unchanged, ruling) = decide(&[fast], set.clone(), start(), REJECT);
         assert_eq!((unchanged, ruling.implausible), (None, true));
-        let wait = ruling.refusal.map(|refusal| refusal.wait).unwrap();
-        assert_eq!(wait, 1_000_000_000);
+        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(Wait::For(1_000_000_000)));
+        let wait = 1_000_000_000;
         let amended = amend(&[fast], set, start()).unwrap();
-        let (_, ruling) = settle(&[fast], amended, start().plus(wait), REJECT);
+        let (_, ruling) = decide(&[fast], amended, start().plus(wait), REJECT);
         assert!(ruling.admits(REJECT));
     }
 
@@ -333,17 +378,51 @@ mod tests {
         let later = start().plus(500_000_000);
         let mut set = SlotSet::default();
         for _ in 0..2 {
-            set = settle(&charges, set, later, REJECT).0.unwrap();
+            set = decide(&charges, set, later, REJECT).0.unwrap();
         }
-        assert!(settle(&charges, set.clone(), start(), REJECT).1.implausible);
+        assert!(decide(&charges, set.clone(), start(), REJECT).1.implausible);
         assert_eq!(amend(&charges, set, later), None);
+    }
+
+    #[test]
+    fn a_cost_that_one_limit_can_never_hold_is_refused_for_good_and_charged_to_none() {
+        let charges = [Charge { cost: 4, ..charge(0, 5) }, Charge { cost: 4, ..charge(1, 3) }];
+        let (set, ruling) = decide(&charges, SlotSet::default(), start(), REJECT);
+        assert_eq!(set, None);
+        let refusal = ruling.refusal.unwrap();
+        assert_eq!((refusal.charge.limit, refusal.wait), (1, Wait::Never));
+        let shadow = [charges[0], Charge { shadow: true, ..charges[1] }];
+        let (set, ruling) = decide(&shadow, SlotSet::default(), start(), HOLD);
+        assert!(ruling.admits(HOLD) && ruling.shadowed == [1] && set.is_some());
+    }
+
+    #[test]
+    fn never_outlasts_every_wait() {
+        let charges = [charge(0, 1), Charge { cost: 2, ..charge(1, 1) }];
+        let (set, _) = decide(&charges[..1], SlotSet::default(), start(), REJECT);
+        for order in [[0, 1], [1, 0]] {
+            let charges = order.map(|place: usize| charges[place]);
+            let (_, ruling) = decide(&charges, set.clone().unwrap(), start(), REJECT);
+            assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(Wait::Never));
+        }
+    }
+
+    #[test]
+    fn what_was_used_is_settled_with_each_limit_by_its_own_measure() {
+        let costing = |limit, cost| Charge { cost, ..charge(limit, 5) };
+        let charges = [costing(0, 3), costing(1, 3), costing(2, 3)];
+        let (set, ruling) = decide(&charges, SlotSet::default(), start(), REJECT);
+        let used: Vec<_> = ruling.charged.iter().copied().zip([1, 3, 4]).collect();
+        let set = settle(&used, set.unwrap(), start());
+        let left = [1, 2, 3].map(|mark| charge(0, 5).bucket.level(set.find(mark), start()).remaining);
+        assert_eq!(left, [4, 2, 1]);
     }
 
     /// A set of which every bucket refuses its client, whoever it is.
     fn full() -> SlotSet {
         (100..114).fold(SlotSet::default(), |set, mark| {
             let spent = Charge { mark, ..charge(0, 1) };
-            settle(&[spent], set, start(), REJECT).0.unwrap()
+            decide(&[spent], set, start(), REJECT).0.unwrap()
         })
     }
 
@@ -352,24 +431,24 @@ mod tests {
         let mut set = full();
         let new = |mark| Charge { mark, ..charge(0, 2) };
         for mark in [200, 201] {
-            let (stored, ruling) = settle(&[new(mark)], set, start(), REJECT);
+            let (stored, ruling) = decide(&[new(mark)], set, start(), REJECT);
             assert!(ruling.admits(REJECT) && ruling.overflowed == 1);
             set = stored.unwrap();
         }
-        let (unchanged, ruling) = settle(&[new(202)], set.clone(), start(), REJECT);
+        let (unchanged, ruling) = decide(&[new(202)], set.clone(), start(), REJECT);
         assert_eq!(unchanged, None);
-        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(1_000_000_000));
+        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(Wait::For(1_000_000_000)));
         assert!((100..114).all(|mark| set.find(mark).is_some()));
-        let (after, ruling) = settle(&[new(203)], set, start().plus(999_999_999), REJECT);
+        let (after, ruling) = decide(&[new(203)], set, start().plus(999_999_999), REJECT);
         assert!(after.is_none() && ruling.charged.is_empty());
     }
 
     #[test]
     fn what_a_newcomer_took_of_the_shared_bucket_is_given_back_to_it() {
         let before = full();
-        let (after, ruling) = settle(&[charge(0, 1)], before.clone(), start(), REJECT);
+        let (after, ruling) = decide(&[charge(0, 1)], before.clone(), start(), REJECT);
         let returned = give_back(&ruling.charged, after.unwrap());
-        assert!(settle(&[charge(0, 1)], returned.clone(), start(), REJECT).1.admits(REJECT));
+        assert!(decide(&[charge(0, 1)], returned.clone(), start(), REJECT).1.admits(REJECT));
         assert!((100..114).all(|mark| returned.find(mark) == before.find(mark)));
     }
 
@@ -382,15 +461,15 @@ mod tests {
             let long = Bucket::new(Rate { requests: 1, period: Duration::from_secs(3_600) }, 1).unwrap();
             let mut set = (100..114).fold(SlotSet::default(), |set, mark| {
                 let spent = Charge { mark, bucket: long, ..charge(0, 1) };
-                settle(&[spent], set, start(), REJECT).0.unwrap()
+                decide(&[spent], set, start(), REJECT).0.unwrap()
             });
             let one = charge(0, burst).bucket;
             let (mut now, mut alone) = (start(), None);
             for (number, gap) in gaps.into_iter().enumerate() {
                 now = now.plus(gap);
                 let newcomer = Charge { mark: 1_000 + u64::try_from(number).unwrap(), ..charge(0, burst) };
-                let (stored, ruling) = settle(&[newcomer], set.clone(), now, REJECT);
-                let expected = match one.take(alone, now) {
+                let (stored, ruling) = decide(&[newcomer], set.clone(), now, REJECT);
+                let expected = match one.take(alone, now, 1) {
                     Take::Now { tat } => {
                         alone = Some(tat);
                         true
@@ -409,17 +488,17 @@ mod tests {
         let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
         let set = [1, 2]
             .into_iter()
-            .fold(full(), |set, limit| settle(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
-        let (unchanged, ruling) = settle(&[charge(0, 1)], set.clone(), start(), REJECT);
+            .fold(full(), |set, limit| decide(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
+        let (unchanged, ruling) = decide(&[charge(0, 1)], set.clone(), start(), REJECT);
         assert_eq!((unchanged, ruling.admits(REJECT)), (None, false));
         assert_eq!(ruling.undecided, Some(Undecided::Saturated { wait: 1_000_000_000 }));
         let lenient = Terms { lenient: true, ..REJECT };
         let known = Charge { mark: 100, ..charge(1, 1) };
-        let forgiven = settle(&[charge(0, 1)], set.clone(), start(), lenient).1;
+        let forgiven = decide(&[charge(0, 1)], set.clone(), start(), lenient).1;
         assert!(forgiven.admits(lenient) && forgiven.charged.is_empty());
-        assert!(!settle(&[charge(0, 1), known], set.clone(), start(), lenient).1.admits(lenient));
+        assert!(!decide(&[charge(0, 1), known], set.clone(), start(), lenient).1.admits(lenient));
         let shadow = Charge { shadow: true, ..charge(0, 1) };
-        assert!(settle(&[shadow], set, start(), REJECT).1.admits(REJECT));
+        assert!(decide(&[shadow], set, start(), REJECT).1.admits(REJECT));
     }
 
     #[test]
@@ -427,9 +506,9 @@ mod tests {
         let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
         let set = [2, 3]
             .into_iter()
-            .fold(full(), |set, limit| settle(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
+            .fold(full(), |set, limit| decide(&[newcomer(limit)], set, start(), REJECT).0.unwrap());
         let known = Charge { mark: 100, bucket: charge(0, 9).bucket, ..charge(1, 9) };
-        let (unchanged, ruling) = settle(&[known, charge(0, 1)], set, start(), REJECT);
+        let (unchanged, ruling) = decide(&[known, charge(0, 1)], set, start(), REJECT);
         assert!(unchanged.is_none() && ruling.undecided.is_some());
         assert_eq!(ruling.charged, []);
     }
@@ -438,8 +517,8 @@ mod tests {
     fn of_two_refusals_the_longer_wait_is_told() {
         let slow = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 1).unwrap();
         let charges = [Charge { bucket: slow, ..charge(0, 1) }, charge(1, 1)];
-        let (set, _) = settle(&charges, SlotSet::default(), start(), REJECT);
-        let (_, ruling) = settle(&charges, set.unwrap(), start(), REJECT);
-        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(60_000_000_000));
+        let (set, _) = decide(&charges, SlotSet::default(), start(), REJECT);
+        let (_, ruling) = decide(&charges, set.unwrap(), start(), REJECT);
+        assert_eq!(ruling.refusal.map(|refusal| refusal.wait), Some(Wait::For(60_000_000_000)));
     }
 }

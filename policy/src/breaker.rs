@@ -12,16 +12,17 @@ pub mod probes;
 
 use crate::health::outcome::Outcome;
 use crate::health::{Signals, Who};
-use crate::packed::{Reader, Writer};
 use crate::ratio::Ratio;
+use crate::record::{Record, take};
 use crate::timestamp::Timestamp;
 use core::fmt;
 use probes::{Asker, Probes, Verdict};
+use std::borrow::Cow;
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// The most probes that a first round can be asked to have.
 pub const MAX_PROBES: u32 = 8;
-
-const HEAD: usize = 17;
 
 /// When a breaker opens, and how it closes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,37 +121,46 @@ pub struct BreakerRecord {
     probes: Probes,
 }
 
-impl BreakerRecord {
-    /// From the store's bytes. What is missing is a breaker that never opened.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        let (head, rest) = stored.split_at_checked(HEAD).unwrap_or((stored, &[]));
-        let mut from = Reader::new(head);
-        let phase = match from.u8() {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Stored {
+    /// 1 for open, 2 for half-open, else closed.
+    phase: u8,
+    turn: U64,
+    open_for: U64,
+}
+
+impl Record for BreakerRecord {
+    /// What is missing is a breaker that never opened.
+    fn from_bytes(stored: &[u8]) -> Self {
+        let mut rest = stored;
+        let Stored { phase, turn, open_for } = take(&mut rest);
+        let phase = match phase {
             1 => Phase::Open,
             2 => Phase::HalfOpen,
             _ => Phase::Closed,
         };
-        let (turn, open_for) = (Timestamp::from_nanos(from.u64()), from.u64());
         let probes = if phase == Phase::Closed { Probes::default() } else { Probes::from_bytes(rest) };
-        Self { phase, turn, open_for, probes }
+        Self { phase, turn: Timestamp::from_nanos(turn.get()), open_for: open_for.get(), probes }
     }
 
-    /// For the store. A breaker that is closed takes 17 bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut into = Writer::<HEAD>::default();
-        let phase: u8 = match self.phase {
+    /// A breaker that is closed takes 17 bytes.
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        let phase = match self.phase {
             Phase::Closed => 0,
             Phase::Open => 1,
             Phase::HalfOpen => 2,
         };
-        into.put([phase]).put(self.turn.as_nanos().to_le_bytes()).put(self.open_for.to_le_bytes());
-        let mut bytes = into.finish().to_vec();
+        let head = Stored { phase, turn: self.turn.as_nanos().into(), open_for: self.open_for.into() };
+        let mut bytes = head.as_bytes().to_vec();
         if self.phase != Phase::Closed {
             bytes.extend_from_slice(&self.probes.to_bytes());
         }
-        bytes
+        Cow::Owned(bytes)
     }
+}
 
+impl BreakerRecord {
     /// What the breaker is doing. One that is open may be due to become half-open with the next request.
     pub const fn phase(&self) -> Phase {
         self.phase

@@ -1,10 +1,12 @@
 //! A token bucket kept as one instant: GCRA's theoretical arrival time (TAT), the moment at which the bucket
-//! is full again. Eight bytes, no refill timer, no drift. A request conforms when the TAT lies no further
-//! ahead than the burst tolerance; taking one token moves the TAT one emission interval ahead.
+//! is full again. Eight bytes, no refill timer, no drift. A request conforms when, once its cost is taken, the TAT lies
+//! no further ahead than the refill; taking a cost moves the TAT one emission interval ahead for each unit.
 //!
-//! A TAT further ahead than the bucket can have put it (the clock stepped back, or a reload made the bucket
-//! smaller) counts as an empty bucket and is to be replaced by one, so neither locks a client out for longer
-//! than a refill.
+//! Only [`Bucket::settle`] can push the TAT beyond the refill: what was used must be paid before anything else is
+//! admitted, or a client that understates its cost would never pay. How deep that debt can be is the bucket's own.
+//!
+//! A TAT further ahead than the bucket can have put it (the clock stepped back, or a reload made the bucket smaller)
+//! counts as the deepest debt, by default an empty bucket, so neither locks a client out for longer than a refill.
 //!
 //! Source: ITU-T I.371, Annex A (virtual scheduling algorithm).
 
@@ -38,20 +40,21 @@ pub struct Rate {
 /// let now = Timestamp::from_nanos(1_000_000_000);
 ///
 /// // All that is kept of a client is the `tat` that the last answer gave.
-/// let Take::Now { tat } = bucket.take(None, now) else { panic!("a new bucket is full") };
-/// let Take::Now { tat } = bucket.take(Some(tat), now) else { panic!("it holds two tokens") };
-/// let Take::NotYet { wait } = bucket.take(Some(tat), now) else { panic!("both are taken") };
+/// let Take::Now { tat } = bucket.take(None, now, 1) else { panic!("a new bucket is full") };
+/// let Take::Now { tat } = bucket.take(Some(tat), now, 1) else { panic!("it holds two tokens") };
+/// let Take::NotYet { wait } = bucket.take(Some(tat), now, 1) else { panic!("both are taken") };
 ///
 /// // The wait is exact: a token is there then, and not a nanosecond earlier.
 /// assert_eq!(wait, 100_000_000);
-/// assert!(matches!(bucket.take(Some(tat), now.plus(wait)), Take::Now { .. }));
-/// assert_eq!(bucket.take(Some(tat), now.plus(wait - 1)), Take::NotYet { wait: 1 });
+/// assert!(matches!(bucket.take(Some(tat), now.plus(wait), 1), Take::Now { .. }));
+/// assert_eq!(bucket.take(Some(tat), now.plus(wait - 1), 1), Take::NotYet { wait: 1 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     interval: u64,
     refill: u64,
     promised: u64,
+    debt: u64,
     capacity: u32,
 }
 
@@ -84,23 +87,34 @@ impl fmt::Display for InvalidBucket {
 /// What a bucket says to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// There is a token. `tat` is the bucket without it.
+    /// The cost is there. `tat` is the bucket without it.
     Now {
         /// The bucket after this request.
         tat: Timestamp,
     },
-    /// There will be a token in `wait` nanoseconds, soon enough to be promised. `tat` is the bucket without it.
+    /// The cost will be there in `wait` nanoseconds, soon enough to be promised. `tat` is the bucket without it.
     Later {
-        /// Nanoseconds until the token is there, at least 1.
+        /// Nanoseconds until the cost is there, at least 1.
         wait: u64,
         /// The bucket after this request.
         tat: Timestamp,
     },
-    /// There is no token; in `wait` nanoseconds, and not earlier, there will be. Nothing is taken.
+    /// The cost is not there; in `wait` nanoseconds, and not earlier, it will be. Nothing is taken.
     NotYet {
-        /// Nanoseconds until a token is there, at least 1.
+        /// Nanoseconds until the cost is there, at least 1.
         wait: u64,
     },
+    /// The cost is more than the bucket can ever hold. Nothing is taken, and waiting does not help.
+    Never,
+}
+
+/// A cost that was taken, until it is known what was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// How many tokens.
+    pub cost: u32,
+    /// The bucket just after they were taken.
+    pub tat: Timestamp,
 }
 
 /// How full a bucket is.
@@ -141,7 +155,7 @@ impl Bucket {
         let interval = period.div_ceil(requests);
         match interval.checked_mul(u64::from(burst)) {
             Some(refill) if refill <= MAX_REFILL => {
-                Ok(Self { interval, refill, promised: 0, capacity: burst })
+                Ok(Self { interval, refill, promised: 0, debt: 0, capacity: burst })
             }
             _ => Err(InvalidBucket::RefillTooLong),
         }
@@ -151,6 +165,17 @@ impl Bucket {
     #[must_use]
     pub fn promising(self, ahead: Duration) -> Self {
         Self { promised: u64::try_from(ahead.as_nanos()).unwrap_or(MAX_REFILL).min(MAX_REFILL), ..self }
+    }
+
+    /// The same bucket, which may owe up to `cost` tokens once what was used is known.
+    #[must_use]
+    pub fn owing(self, cost: u32) -> Self {
+        Self { debt: self.time_of(cost).min(MAX_REFILL), ..self }
+    }
+
+    /// Nanoseconds in which `cost` tokens come.
+    pub fn time_of(&self, cost: u32) -> u64 {
+        self.interval.saturating_mul(u64::from(cost))
     }
 
     /// Nanoseconds in which one token comes.
@@ -163,8 +188,8 @@ impl Bucket {
         self.capacity
     }
 
-    /// How far ahead of now the TAT of a bucket with just one token lies, in nanoseconds: a request finds a
-    /// token if and only if `tat <= now + tolerance`.
+    /// How far ahead of now the TAT of a bucket with just one token lies, in nanoseconds: a request that costs one finds
+    /// it if and only if `tat <= now + tolerance`.
     pub const fn tolerance(&self) -> u64 {
         self.refill.saturating_sub(self.interval)
     }
@@ -179,11 +204,16 @@ impl Bucket {
         wait <= self.promised
     }
 
-    /// Takes one token at `now` from the bucket `tat`; absent or past means full.
-    pub fn take(&self, tat: Option<Timestamp>, now: Timestamp) -> Take {
+    /// Takes `cost` tokens at `now` from the bucket `tat`; absent or past means full. A cost of 0 is refused only while
+    /// the bucket owes.
+    pub fn take(&self, tat: Option<Timestamp>, now: Timestamp, cost: u32) -> Take {
+        if cost > self.capacity {
+            return Take::Never;
+        }
         let found = self.plausible(tat, now);
-        let tat = found.plus(self.interval);
-        match found.nanos_since(now.plus(self.tolerance())) {
+        let time = self.time_of(cost);
+        let tat = found.plus(time);
+        match found.nanos_since(now.plus(self.refill.saturating_sub(time))) {
             0 => Take::Now { tat },
             wait if self.promises(wait) => Take::Later { wait, tat },
             wait => Take::NotYet { wait },
@@ -198,13 +228,32 @@ impl Bucket {
         Level { capacity: self.capacity, remaining, reset }
     }
 
-    /// The bucket `tat` with one token given back.
+    /// The bucket `tat` with `cost` tokens given back that were taken a moment ago, as if they never had been.
     #[must_use]
-    pub const fn give_back(&self, tat: Timestamp) -> Timestamp {
-        Timestamp::from_nanos(tat.as_nanos().saturating_sub(self.interval))
+    pub fn give_back(&self, tat: Timestamp, cost: u32) -> Timestamp {
+        Timestamp::from_nanos(tat.as_nanos().saturating_sub(self.time_of(cost)))
     }
 
-    /// The empty bucket that is to replace `tat` at `now`, if this bucket cannot have put it that far ahead.
+    /// The bucket `tat` at `now`, when it is known that of what was `taken` so many tokens were `used`.
+    ///
+    /// If more were used than taken, the rest is taken too, and may leave the bucket in debt. If fewer were, the rest is
+    /// given back, less what has come back by itself: tokens that the bucket refilled meanwhile were there for others,
+    /// and would otherwise be spent twice. So the bucket is as if what was kept had been all that was taken. That is
+    /// exact where one taker is settled at a time; where several are open at once, the sum of what they give back can
+    /// count time twice, so a budget of many long requests keeps what they hold in a record of its own.
+    #[must_use]
+    pub fn settle(&self, tat: Timestamp, taken: Taken, used: u32, now: Timestamp) -> Timestamp {
+        match used.checked_sub(taken.cost) {
+            Some(more) => tat.max(now).plus(self.time_of(more)).min(self.furthest(now)),
+            None => {
+                let unused = self.time_of(taken.cost.saturating_sub(used));
+                let still_missing = taken.tat.nanos_since(now);
+                Timestamp::from_nanos(tat.as_nanos().saturating_sub(unused.min(still_missing)))
+            }
+        }
+    }
+
+    /// The bucket that is to replace `tat` at `now`, if this bucket cannot have put it that far ahead.
     pub fn amended(&self, tat: Timestamp, now: Timestamp) -> Option<Timestamp> {
         Some(self.furthest(now)).filter(|furthest| *furthest < tat)
     }
@@ -214,7 +263,7 @@ impl Bucket {
     }
 
     const fn furthest(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.refill.saturating_add(self.promised))
+        now.plus(self.refill.saturating_add(self.promised).saturating_add(self.debt))
     }
 }
 

@@ -7,12 +7,14 @@
 //! the number of workers, and a record that was forgotten comes back as its connections renew their leases.
 //!
 //! A set is a short row of records in one entry of the store, as in [`crate::slots`]: a full one forgets the address
-//! with the fewest connections, and never one that is at its cap. A record is 24 bytes: mark (8), the bucket of new
-//! connections (8), term (4), counted in the term before (2), in this one (2), little-endian.
+//! with the fewest connections, and never one that is at its cap.
 
 use crate::bucket::{Bucket, Take};
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{self, Marked, Ways, bytes_of};
 use crate::timestamp::Timestamp;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Records in a set.
 pub const WAYS: usize = 16;
@@ -23,10 +25,8 @@ pub const TERM: u64 = 30_000_000_000;
 /// The largest difference between the clocks of two decisions on one record, in nanoseconds.
 const SKEW: u64 = 1_000_000_000;
 
-const RECORD: usize = 24;
-
 /// How large a set is, in bytes.
-pub const SET_BYTES: u64 = 384;
+pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, WAYS>>();
 
 /// The limits of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,36 @@ impl Lease {
 /// The addresses that share one entry of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionSet {
-    row: Row<WAYS, RECORD>,
+    row: Ways<Stored, WAYS>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Stored {
+    mark: U64,
+    /// The bucket of new connections.
+    tat: U64,
+    term: U32,
+    /// Connections that were counted in the term before.
+    before: U16,
+    /// Those that were counted in this one.
+    current: U16,
+}
+
+impl Marked for Stored {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for ConnectionSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +121,6 @@ struct Record {
 }
 
 impl ConnectionSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// How many connections the address `mark` has open.
     pub fn open_connections(&self, mark: u64, now: Timestamp) -> u16 {
         self.find(mark, now).map_or(0, |(_, record)| record.live())
@@ -115,7 +134,7 @@ impl ConnectionSet {
         if caps.connections.is_some_and(|most| record.live() >= most) {
             return Opening::TooMany;
         }
-        let Take::Now { tat } = caps.arrivals.take(Some(record.tat), now) else {
+        let Take::Now { tat } = caps.arrivals.take(Some(record.tat), now, 1) else {
             let amended = caps.arrivals.amended(record.tat, now.plus(SKEW));
             if let Some(((way, _), tat)) = found.zip(amended) {
                 self.write(way, Record { tat, ..record });
@@ -151,13 +170,13 @@ impl ConnectionSet {
 
     fn find(&self, mark: u64, now: Timestamp) -> Option<(usize, Record)> {
         let (way, record) = self.row.find(mark)?;
-        Some((way, decode(record).at(now)))
+        Some((way, Record::from(record).at(now)))
     }
 
     /// Returns a free place, or else that of the address with the fewest connections among those below their caps, and
     /// true if that address had any.
     fn room(&self, caps: &Caps, now: Timestamp) -> Option<(usize, bool)> {
-        let records = self.row.iter().map(|record| decode(record).at(now)).enumerate();
+        let records = self.row.iter().map(|record| Record::from(record).at(now)).enumerate();
         let losses = records.filter(|(_, record)| !record.is_capped(caps, now));
         let loss = |record: &Record| (record.live(), record.tat.nanos_since(now));
         let (way, record) = losses.min_by_key(|(_, record)| loss(record))?;
@@ -165,7 +184,7 @@ impl ConnectionSet {
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        self.row.set(way, encode(record));
+        self.row.set(way, record.into());
     }
 }
 
@@ -198,7 +217,7 @@ impl Record {
 
     fn is_capped(&self, caps: &Caps, now: Timestamp) -> bool {
         caps.connections.is_some_and(|most| self.live() >= most)
-            || !matches!(caps.arrivals.take(Some(self.tat), now), Take::Now { .. })
+            || !matches!(caps.arrivals.take(Some(self.tat), now, 1), Take::Now { .. })
     }
 }
 
@@ -206,24 +225,27 @@ fn term(now: Timestamp) -> u32 {
     u32::try_from(now.as_nanos() / TERM).unwrap_or(u32::MAX)
 }
 
-fn encode(record: Record) -> [u8; RECORD] {
-    let mut bytes = Writer::default();
-    bytes
-        .put(record.mark.to_le_bytes())
-        .put(record.tat.as_nanos().to_le_bytes())
-        .put(record.term.to_le_bytes());
-    bytes.put(record.before.to_le_bytes()).put(record.current.to_le_bytes());
-    bytes.finish()
+impl From<Record> for Stored {
+    fn from(record: Record) -> Self {
+        Self {
+            mark: record.mark.into(),
+            tat: record.tat.as_nanos().into(),
+            term: record.term.into(),
+            before: record.before.into(),
+            current: record.current.into(),
+        }
+    }
 }
 
-fn decode(bytes: &[u8; RECORD]) -> Record {
-    let mut fields = Reader::new(bytes);
-    Record {
-        mark: fields.u64(),
-        tat: Timestamp::from_nanos(fields.u64()),
-        term: fields.u32(),
-        before: fields.u16(),
-        current: fields.u16(),
+impl From<&Stored> for Record {
+    fn from(stored: &Stored) -> Self {
+        Self {
+            mark: stored.mark.get(),
+            tat: Timestamp::from_nanos(stored.tat.get()),
+            term: stored.term.get(),
+            before: stored.before.get(),
+            current: stored.current.get(),
+        }
     }
 }
 

@@ -5,28 +5,26 @@
 //! Who asked counts as much as what came of it: ratios and latencies are by clients (see [`clients`]), and clients are told
 //! apart twice, by their address and by their key; the lower value counts. So neither made-up keys of one address nor one
 //! key from many addresses are many clients. Out of the ordinary is judged slot by slot, against the slots before.
-//!
-//! A record is little-endian: the detector (28), how many slots in a row were out of the ordinary (4), the window (176), the
-//! rows of clients by address and by key (1,920 each).
 
 pub mod anomaly;
 pub mod clients;
 pub mod outcome;
 pub mod window;
 
-use crate::packed::{Reader, Writer};
+use crate::record::{Fixed, Record, Ways};
 use crate::timestamp::Timestamp;
 use anomaly::{Detector, Finding, MAX_VALUE};
 use clients::{Clients, Shares, Trouble};
 use core::fmt;
 use core::time::Duration;
 use outcome::Outcome;
+use std::borrow::Cow;
 use window::{Counts, SLOTS, Sum, Window};
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Bytes of a record.
-pub const BYTES: usize = HEAD + 2 * clients::BYTES;
-
-const HEAD: usize = anomaly::BYTES + 4 + window::BYTES;
+pub const BYTES: usize = size_of::<Stored>();
 
 /// The shortest window, in nanoseconds: 100 ms.
 pub const MIN_WINDOW: u64 = 100_000_000;
@@ -155,30 +153,42 @@ pub struct Health {
     by_key: Clients,
 }
 
-impl Health {
-    /// From the store's bytes. What is missing is unknown yet.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        let (head, rows) = stored.split_at_checked(HEAD).unwrap_or((stored, &[]));
-        let (by_address, by_key) = rows.split_at_checked(clients::BYTES).unwrap_or((rows, &[]));
-        let mut from = Reader::new(head);
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Stored {
+    detector: anomaly::Stored,
+    anomalous: U32,
+    window: window::Stored,
+    by_address: Ways<clients::Client, { clients::WAYS }>,
+    by_key: Ways<clients::Client, { clients::WAYS }>,
+}
+
+impl Record for Health {
+    /// What is missing is unknown yet.
+    fn from_bytes(stored: &[u8]) -> Self {
+        let stored = Stored::first_of(stored);
         Self {
-            detector: Detector::read(&mut from),
-            anomalous: from.u32(),
-            window: Window::read(&mut from),
-            by_address: Clients::from_bytes(by_address),
-            by_key: Clients::from_bytes(by_key),
+            detector: Detector::from(&stored.detector),
+            anomalous: stored.anomalous.get(),
+            window: Window::from(&stored.window),
+            by_address: Clients { rows: stored.by_address },
+            by_key: Clients { rows: stored.by_key },
         }
     }
 
-    /// For the store: [`BYTES`] bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut into = Writer::<HEAD>::default();
-        self.detector.write(&mut into);
-        into.put(self.anomalous.to_le_bytes());
-        self.window.write(&mut into);
-        [&into.finish(), self.by_address.as_bytes(), self.by_key.as_bytes()].concat()
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        let stored = Stored {
+            detector: (&self.detector).into(),
+            anomalous: self.anomalous.into(),
+            window: (&self.window).into(),
+            by_address: self.by_address.rows,
+            by_key: self.by_key.rows,
+        };
+        Cow::Owned(stored.as_bytes().to_vec())
     }
+}
 
+impl Health {
     /// The record with `sample`, which came at `now`; `None` if it says nothing.
     pub fn record(&self, rule: &HealthRule, sample: &Sample, now: Timestamp) -> Option<Self> {
         self.record_all(rule, &[(*sample, now)])

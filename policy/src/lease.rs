@@ -5,10 +5,11 @@
 //! never lead at once, provided that the record is changed by compare-and-swap. A leader renews its lease when half of it
 //! is left; renewing at every tick would cost a write each.
 
-use crate::packed::{Reader, Writer};
+use crate::record::Record;
 use crate::timestamp::Timestamp;
-
-const SIZE: usize = 16;
+use std::borrow::Cow;
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// For how long a lease is given: 10 ms to 60 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,13 @@ impl Term {
 }
 
 /// Who leads, as the store keeps it. The default is what an absent record means: nobody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lease([u8; SIZE]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Lease {
+    leader: U64,
+    /// The instant at which it ends, in nanoseconds.
+    ends: U64,
+}
 
 /// What a worker learns when it asks for the lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,22 +48,22 @@ pub enum Standing {
     Follows(Timestamp),
 }
 
+impl Record for Lease {
+    /// What is no lease is nobody's.
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self::read_from_bytes(stored).unwrap_or_default()
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(IntoBytes::as_bytes(self))
+    }
+}
+
 impl Lease {
-    /// From bytes that any version of this software may have written. What is no lease is nobody's.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        bytes.try_into().map(Self).unwrap_or_default()
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// What `worker`, a number that nobody else has, learns when it asks for the lead at `now`, and the record to
     /// store, if that changes. It leads only once that is stored.
     pub fn claim(self, worker: u64, now: Timestamp, term: Term) -> (Option<Self>, Standing) {
-        let mut record = Reader::new(&self.0);
-        let (leader, ends) = (record.u64(), Timestamp::from_nanos(record.u64()));
+        let (leader, ends) = (self.leader.get(), Timestamp::from_nanos(self.ends.get()));
         // No lease is longer than the longest term: what says so was not written by this software.
         let left = Some(ends.nanos_since(now)).filter(|left| *left <= Term::LONGEST).unwrap_or(0);
         if left > 0 && leader != worker {
@@ -67,8 +73,8 @@ impl Lease {
             return (None, Standing::Leads(ends));
         }
         let ends = now.plus(term.nanos());
-        let record = Writer::default().put(worker.to_le_bytes()).put(ends.as_nanos().to_le_bytes()).finish();
-        (Some(Self(record)), Standing::Leads(ends))
+        let record = Self { leader: worker.into(), ends: ends.as_nanos().into() };
+        (Some(record), Standing::Leads(ends))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`timestamp`]: the instant that every decision receives.
 //! - [`bucket`]: one token bucket as one instant (GCRA).
-//! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first.
+//! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first. [`slot_key`]: the keys of
+//!   their entries.
 //! - [`admission`]: several limits, one answer.
 //! - [`identity`]: the identity of a client. [`fingerprint`]: keyed hashes in place of names.
 //! - [`headers`]: limits on a request's headers. [`pattern`]: regular expressions on raw bytes.
@@ -18,7 +19,7 @@
 //! - [`attempt`]: the attempt number of a request, from its own claim or from a recorded failure.
 //! - [`voucher`]: free retries for requests that were refused.
 //! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
-//! - [`packed`]: records of fixed size. [`ratio`]: a part of a whole.
+//! - [`record`]: what the store holds, as bytes. [`ratio`]: a part of a whole.
 //! - [`health`]: how a cluster is, from what it answers.
 //! - [`breaker`]: the circuit breaker in front of a cluster.
 //! - [`tier`]: the tiers of degradation, with hysteresis.
@@ -47,16 +48,17 @@ pub mod identity;
 pub mod inference;
 pub mod json;
 pub mod lease;
-pub mod packed;
 pub mod path;
 pub mod pattern;
 pub mod prompt;
 pub mod ratio;
+pub mod record;
 pub mod refused;
 pub mod request_head;
 pub mod retry_budget;
 pub mod retry_hint;
 pub mod rewrite;
+pub mod slot_key;
 pub mod slots;
 pub mod strips;
 pub mod tier;

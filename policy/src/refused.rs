@@ -1,15 +1,15 @@
 //! What a worker remembers of the buckets that refused last, in a small table of fixed size.
 //!
-//! It answers a client that comes back early without asking the shared store: a bucket that had no token until a
-//! time has none before it, whoever asks. (A token that is given back after a lost race can be a moment early;
-//! nobody is refused for longer than was told.) So a flood of refused requests costs the other workers nothing.
+//! It answers a client that comes back early without asking the shared store: a bucket is never fuller than it was
+//! seen and has refilled since, whoever asks. (What is given back or settled to less can be there earlier; nobody is
+//! refused for longer than was told.) So a flood of refused requests costs the other workers nothing.
 //!
 //! And it spreads what clients are told. The SDKs add no jitter to a server's delay, so a crowd that is refused
 //! together would come back together: the n-th that waits for a bucket is told the exact wait plus a random part
-//! of the time in which the bucket makes n tokens. Each worker counts the crowd that it has seen.
+//! of the time in which the bucket makes what all n of them cost. Each worker counts the crowd that it has seen.
 
-use crate::admission::{Charge, Refusal};
-use crate::bucket::Level;
+use crate::admission::{Charge, Charged, Refusal, Wait};
+use crate::bucket::Take;
 use crate::retry_hint::jitter;
 use crate::timestamp::Timestamp;
 
@@ -32,8 +32,7 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     mark: u64,
-    empty_until: Timestamp,
-    full_at: Timestamp,
+    tat: Timestamp,
     spoken_for: Timestamp,
 }
 
@@ -44,18 +43,17 @@ impl Default for Refused {
 }
 
 impl Refused {
-    /// The refusal of `charge` at `now`, if its bucket is known to have no token and none to promise.
+    /// The refusal of `charge` at `now`, if its bucket is known not to have what it costs and not to promise it.
     pub fn recall(&self, charge: &Charge, now: Timestamp) -> Option<Refusal> {
         let entry = self.entries.get(place(charge.mark)).filter(|entry| entry.mark == charge.mark)?;
-        let wait = entry.empty_until.nanos_since(now);
-        let reset = entry.full_at.nanos_since(now);
-        let level = Level { capacity: charge.bucket.capacity(), remaining: 0, reset };
-        (!charge.bucket.promises(wait)).then_some(Refusal { charge: *charge, wait, level })
+        let tat = Some(entry.tat);
+        let Take::NotYet { wait } = charge.bucket.take(tat, now, charge.cost) else { return None };
+        Some(Refusal { charge: *charge, wait: Wait::For(wait), level: charge.bucket.level(tat, now) })
     }
 
     /// Forgets what is known of these buckets, as tokens were given back to them.
-    pub fn forget(&mut self, charged: &[Charge]) {
-        for charge in charged {
+    pub fn forget(&mut self, charged: &[Charged]) {
+        for Charged { charge, .. } in charged {
             if let Some(entry) =
                 self.entries.get_mut(place(charge.mark)).filter(|entry| entry.mark == charge.mark)
             {
@@ -64,17 +62,17 @@ impl Refused {
         }
     }
 
-    /// Remembers a refusal at `now`, and gives the wait to tell: at least the refusal's own, spread by `random`.
-    /// A wait of at most [`MAX_RETRY`] is never spread beyond it. In nanoseconds.
-    pub fn remember(&mut self, refusal: &Refusal, now: Timestamp, random: u64) -> u64 {
-        let Refusal { charge, wait, level } = refusal;
-        let Some(entry) = self.entries.get_mut(place(charge.mark)) else { return *wait };
-        let empty_until = now.plus(*wait);
-        let known = if entry.mark == charge.mark { entry.spoken_for } else { empty_until };
-        let furthest = empty_until.plus(MAX_SPREAD).min(now.plus(MAX_RETRY.max(*wait)));
-        let spoken_for = known.max(empty_until).plus(charge.bucket.interval()).min(furthest);
-        *entry = Entry { mark: charge.mark, empty_until, full_at: now.plus(level.reset), spoken_for };
-        wait.saturating_add(jitter(spoken_for.nanos_since(empty_until), random))
+    /// Remembers a refusal at `now`, and gives the wait to tell: at least the refusal's own, with a jitter by `random`.
+    /// A wait of at most [`MAX_RETRY`] never becomes longer than that.
+    pub fn remember(&mut self, refusal: &Refusal, now: Timestamp, random: u64) -> Wait {
+        let Refusal { charge, wait: Wait::For(wait), level } = refusal else { return Wait::Never };
+        let Some(entry) = self.entries.get_mut(place(charge.mark)) else { return Wait::For(*wait) };
+        let admits_at = now.plus(*wait);
+        let known = if entry.mark == charge.mark { entry.spoken_for } else { admits_at };
+        let furthest = admits_at.plus(MAX_SPREAD).min(now.plus(MAX_RETRY.max(*wait)));
+        let spoken_for = known.max(admits_at).plus(charge.bucket.time_of(charge.cost)).min(furthest);
+        *entry = Entry { mark: charge.mark, tat: now.plus(level.reset), spoken_for };
+        Wait::For(wait.saturating_add(jitter(spoken_for.nanos_since(admits_at), random)))
     }
 }
 
@@ -86,8 +84,8 @@ fn place(mark: u64) -> usize {
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
-    use crate::bucket::{Bucket, Rate};
-    use crate::slots::Place;
+    use crate::bucket::{Bucket, Level, Rate};
+    use crate::slot_key::SlotKey;
     use core::time::Duration;
     use proptest::prelude::*;
 
@@ -95,8 +93,13 @@ mod tests {
 
     fn refusal(mark: u64, wait: u64) -> Refusal {
         let bucket = Bucket::new(Rate { requests: 100, period: Duration::from_secs(1) }, 5).unwrap();
-        let charge = Charge { limit: 0, place: Place::Set(0), mark, bucket, shadow: false };
-        Refusal { charge, wait, level: Level { capacity: 5, remaining: 0, reset: wait + 4 * INTERVAL } }
+        let charge =
+            Charge { limit: 0, key: SlotKey::numbered(b"t.", 0), mark, bucket, cost: 1, shadow: false };
+        Refusal {
+            charge,
+            wait: Wait::For(wait),
+            level: Level { capacity: 5, remaining: 0, reset: wait + 4 * INTERVAL },
+        }
     }
 
     #[test]
@@ -105,7 +108,7 @@ mod tests {
         let first = refusal(7, 500);
         refused.remember(&first, now, 0);
         let recalled = refused.recall(&first.charge, now.plus(499)).unwrap();
-        assert_eq!((recalled.wait, recalled.level.reset), (1, 1 + 4 * INTERVAL));
+        assert_eq!((recalled.wait, recalled.level.reset), (Wait::For(1), 1 + 4 * INTERVAL));
         assert_eq!(refused.recall(&first.charge, now.plus(500)), None);
         assert_eq!(refused.recall(&refusal(8, 1).charge, now), None);
         assert_eq!(refused.recall(&refusal(7 + ENTRIES, 1).charge, now), None);
@@ -121,19 +124,47 @@ mod tests {
         assert_eq!(refused.recall(&slow.charge, Timestamp::from_nanos(300)), None);
     }
 
+    fn told(wait: Wait) -> u64 {
+        let Wait::For(wait) = wait else { panic!("told to stay away") };
+        wait
+    }
+
+    #[test]
+    fn what_costs_more_is_refused_longer_and_what_costs_less_is_not_refused_for_it() {
+        let (mut refused, now) = (Refused::default(), Timestamp::default());
+        let costing = |cost| Charge { cost, ..refusal(7, 0).charge };
+        let wait = Wait::For(2 * INTERVAL);
+        let level = Level { capacity: 5, remaining: 2, reset: 3 * INTERVAL };
+        refused.remember(&Refusal { charge: costing(4), wait, level }, now, 0);
+        assert_eq!(refused.recall(&costing(2), now), None);
+        let again = refused.recall(&costing(4), now).unwrap();
+        assert_eq!((again.wait, again.level), (wait, level));
+        let dearer = refused.recall(&costing(5), now).unwrap();
+        assert_eq!(dearer.wait, Wait::For(3 * INTERVAL));
+        assert_eq!(refused.recall(&costing(6), now), None);
+    }
+
+    #[test]
+    fn a_cost_that_is_never_there_is_not_put_off() {
+        let (mut refused, now) = (Refused::default(), Timestamp::default());
+        let never = Refusal { wait: Wait::Never, ..refusal(7, 1) };
+        assert_eq!(refused.remember(&never, now, u64::MAX), Wait::Never);
+        assert_eq!(refused.recall(&never.charge, now), None);
+    }
+
     #[test]
     fn a_crowd_is_spread_over_the_time_its_tokens_take() {
         let mut refused = Refused::default();
-        let told: Vec<_> = (0..1_000)
-            .map(|_| refused.remember(&refusal(7, INTERVAL), Timestamp::default(), u64::MAX))
+        let all_told: Vec<_> = (0..1_000)
+            .map(|_| told(refused.remember(&refusal(7, INTERVAL), Timestamp::default(), u64::MAX)))
             .collect();
-        assert!(told.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(told.last().map(|last| last / INTERVAL), Some(1_000));
+        assert!(all_told.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(all_told.last().map(|last| last / INTERVAL), Some(1_000));
     }
 
     #[test]
     fn one_client_alone_waits_less_than_one_more_interval() {
-        let told = Refused::default().remember(&refusal(7, 1_000), Timestamp::default(), u64::MAX);
+        let told = told(Refused::default().remember(&refusal(7, 1_000), Timestamp::default(), u64::MAX));
         assert!(told < 1_000 + INTERVAL);
     }
 
@@ -145,7 +176,7 @@ mod tests {
             let (mut refused, mut now) = (Refused::default(), Timestamp::default());
             for (mark, wait, gap, random) in calls {
                 now = now.plus(gap);
-                let told = refused.remember(&refusal(mark, wait), now, random);
+                let told = told(refused.remember(&refusal(mark, wait), now, random));
                 prop_assert!(told >= wait);
                 prop_assert!(told <= wait.max(MAX_RETRY));
             }

@@ -7,13 +7,17 @@
 //! is refusing its client now. When every record of a set is refusing, its newcomers share an overflow bucket: the last
 //! two records of each set are kept for that, each for one limit.
 //!
-//! A record is 20 bytes: mark (8), TAT (8), burst tolerance in 2^20 ns (4), little-endian. A set is stored whole
+//! A set is stored whole
 //! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
 //! heap.
 
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{self, Marked, Ways, bytes_of};
+use crate::slot_key::{Prefix, SlotKey};
 use crate::timestamp::Timestamp;
 use core::ops::Range;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Records of clients in a set.
 pub const WAYS: usize = 14;
@@ -25,25 +29,15 @@ const RECORDS: usize = 16;
 
 const _: () = assert!(WAYS.saturating_add(OVERFLOWS) == RECORDS, "a set is stored as so many records");
 
-const RECORD: usize = 20;
-
 /// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
 
 const MIN_SETS: u64 = 64;
 
-/// Which entry of the store a bucket lives in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// A set of the table, shared with other buckets.
-    Set(u32),
-    /// An entry of its own, for the few buckets that no client chooses.
-    Own(u64),
-}
-
 /// A table of as many sets as fit in a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
+    prefix: Prefix,
     sets: u32,
 }
 
@@ -52,17 +46,17 @@ impl Table {
     pub const MIN_BYTES: u64 = Self::min_bytes(Self::SET_BYTES);
 
     /// How large a [`SlotSet`] is, in bytes.
-    pub const SET_BYTES: u64 = 320;
+    pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, RECORDS>>();
 
     /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
-    pub fn within(bytes: u64) -> Option<Self> {
-        Self::of_sets(Self::SET_BYTES, bytes)
+    pub fn within(prefix: Prefix, bytes: u64) -> Option<Self> {
+        Self::of_sets(prefix, Self::SET_BYTES, bytes)
     }
 
     /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
-    pub fn of_sets(size: u64, bytes: u64) -> Option<Self> {
+    pub fn of_sets(prefix: Prefix, size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
-        (u64::from(sets) >= MIN_SETS).then_some(Self { sets })
+        (u64::from(sets) >= MIN_SETS).then_some(Self { prefix, sets })
     }
 
     /// The smallest memory that makes a table of sets of `size` bytes, in bytes.
@@ -80,10 +74,19 @@ impl Table {
         self.sets
     }
 
-    /// The set of a fingerprint's place.
-    pub fn set(&self, place: u64) -> Place {
+    /// The entry of the set that a fingerprint's place chooses.
+    pub fn set(&self, place: u64) -> SlotKey {
+        SlotKey::numbered(&self.prefix, self.set_number(place))
+    }
+
+    /// The entry of a bucket that has one of its own, since no client chooses it.
+    pub fn single(&self, mark: u64) -> SlotKey {
+        SlotKey::single(&self.prefix, mark)
+    }
+
+    fn set_number(&self, place: u64) -> u32 {
         let scaled = u128::from(place).saturating_mul(u128::from(self.sets)) >> 64;
-        Place::Set(u32::try_from(scaled).unwrap_or(0))
+        u32::try_from(scaled).unwrap_or(0)
     }
 }
 
@@ -115,23 +118,39 @@ pub enum Put {
 /// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotSet {
-    row: Row<RECORDS, RECORD>,
+    row: Ways<Stored, RECORDS>,
+}
+
+/// A bucket's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Stored {
+    mark: U64,
+    tat: U64,
+    /// In 2^20 ns.
+    tolerance: U32,
+}
+
+impl Marked for Stored {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for SlotSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 impl SlotSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// The bucket of `mark`.
     pub fn find(&self, mark: u64) -> Option<Timestamp> {
-        self.row.find(mark).map(|(_, record)| decode(record).tat)
+        self.row.find(mark).map(|(_, record)| Timestamp::from_nanos(record.tat.get()))
     }
 
     /// Stores `record` in the place of its mark, or else of a refilled bucket, or else of the one whose eviction costs
@@ -150,7 +169,7 @@ impl SlotSet {
         let mut least: Option<(usize, Loss)> = None;
         let mut wait = u64::MAX;
         for (way, bytes) in self.row.iter().enumerate().filter(|(way, _)| ways.contains(way)) {
-            let old = decode(bytes);
+            let old = Record::from(bytes);
             if old.mark == record.mark {
                 self.write(way, record);
                 return Put::Stored;
@@ -175,13 +194,13 @@ impl SlotSet {
 
     /// Changes the bucket of `mark`, if it is there.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
-        if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, decode(record))) {
+        if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, Record::from(record))) {
             self.write(way, Record { tat: change(record.tat), ..record });
         }
     }
 
     fn write(&mut self, way: usize, record: Record) {
-        self.row.set(way, encode(record));
+        self.row.set(way, record.into());
     }
 }
 
@@ -212,22 +231,20 @@ impl Loss {
     }
 }
 
-fn encode(record: Record) -> [u8; RECORD] {
-    let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
-    let mut bytes = Writer::default();
-    bytes
-        .put(record.mark.to_le_bytes())
-        .put(record.tat.as_nanos().to_le_bytes())
-        .put(tolerance.to_le_bytes());
-    bytes.finish()
+impl From<Record> for Stored {
+    fn from(record: Record) -> Self {
+        let tolerance = u32::try_from(record.tolerance >> 20).unwrap_or(u32::MAX);
+        Self { mark: record.mark.into(), tat: record.tat.as_nanos().into(), tolerance: tolerance.into() }
+    }
 }
 
-fn decode(bytes: &[u8; RECORD]) -> Record {
-    let mut fields = Reader::new(bytes);
-    Record {
-        mark: fields.u64(),
-        tat: Timestamp::from_nanos(fields.u64()),
-        tolerance: u64::from(fields.u32()) << 20,
+impl From<&Stored> for Record {
+    fn from(stored: &Stored) -> Self {
+        Self {
+            mark: stored.mark.get(),
+            tat: Timestamp::from_nanos(stored.tat.get()),
+            tolerance: u64::from(stored.tolerance.get()) << 20,
+        }
     }
 }
 

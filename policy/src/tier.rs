@@ -11,13 +11,16 @@
 use crate::breaker::Phase;
 use crate::health::Signals;
 use crate::health::window::Counts;
-use crate::packed::{Reader, Writer};
 use crate::ratio::Ratio;
+use crate::record::{Fixed, Record};
 use crate::timestamp::Timestamp;
 use core::fmt;
+use std::borrow::Cow;
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Bytes of a record.
-pub const BYTES: usize = 27;
+pub const BYTES: usize = size_of::<[StoredTier; 3]>();
 
 /// The thresholds of a tier, each above 0. Signals without a threshold are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,10 +93,19 @@ pub struct Tiers<T> {
     pub default: T,
 }
 
-/// Which tiers are on, as the bytes that the store holds: for each its state (1) and since when its signals are low (8).
+/// Which tiers are on, as the bytes that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierRecord {
-    bytes: [u8; BYTES],
+    tiers: [StoredTier; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredTier {
+    /// 1 for on, 2 for calm, else off.
+    state: u8,
+    /// Since when its signals are low.
+    since: U64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,44 +120,40 @@ enum State {
 
 impl Default for TierRecord {
     fn default() -> Self {
-        Self { bytes: [0; BYTES] }
+        Self { tiers: Fixed::first_of(&[]) }
+    }
+}
+
+impl Record for TierRecord {
+    /// What is missing is off.
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { tiers: Fixed::first_of(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.tiers.as_bytes())
     }
 }
 
 impl TierRecord {
-    /// From the store's bytes. What is missing is off.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { bytes: Reader::new(stored).bytes() }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     fn states(&self) -> Tiers<State> {
-        let mut from = Reader::new(&self.bytes);
-        let mut next = || match (from.u8(), Timestamp::from_nanos(from.u64())) {
-            (1, _) => State::On,
-            (2, since) => State::Calm { since },
+        let [reduce, cached, default] = self.tiers.map(|tier| match tier.state {
+            1 => State::On,
+            2 => State::Calm { since: Timestamp::from_nanos(tier.since.get()) },
             _ => State::Off,
-        };
-        Tiers { reduce: next(), cached: next(), default: next() }
+        });
+        Tiers { reduce, cached, default }
     }
 }
 
 impl Tiers<State> {
     fn pack(&self) -> TierRecord {
-        let mut into = Writer::<BYTES>::default();
-        for state in [self.reduce, self.cached, self.default] {
-            let (state, since) = match state {
-                State::Off => (0, Timestamp::default()),
-                State::On => (1, Timestamp::default()),
-                State::Calm { since } => (2, since),
-            };
-            into.put([state]).put(since.as_nanos().to_le_bytes());
-        }
-        TierRecord { bytes: into.finish() }
+        let tiers = [self.reduce, self.cached, self.default].map(|state| match state {
+            State::Off => StoredTier { state: 0, since: U64::ZERO },
+            State::On => StoredTier { state: 1, since: U64::ZERO },
+            State::Calm { since } => StoredTier { state: 2, since: since.as_nanos().into() },
+        });
+        TierRecord { tiers }
     }
 }
 

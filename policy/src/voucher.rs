@@ -5,20 +5,20 @@
 //! A table of sets in a fixed amount of memory, as for buckets (see [`crate::slots`]). A set that is full forgets the
 //! client with the fewest, of those the one whose end first; returns without a voucher draw on the budget.
 //!
-//! A record is 18 bytes: mark (8), until when they last (8), how many (2), little-endian. A set is stored whole from the
-//! start.
+//! A set is stored whole from the start.
 
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{self, Marked, Ways, bytes_of};
 use crate::refused::MAX_RETRY;
 use crate::timestamp::Timestamp;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U16, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Clients in a set.
 pub const WAYS: usize = 16;
 
-const RECORD: usize = 18;
-
 /// Bytes of a set.
-pub const SET_BYTES: u64 = 288;
+pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
 /// For how long a voucher lasts, in nanoseconds: for three of the longest waits that are told as invitations, since a
 /// return may be refused again, and then has not used it.
@@ -30,78 +30,77 @@ pub const MOST: u16 = 10_000;
 /// One set, as the bytes that the store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VoucherSet {
-    row: Row<WAYS, RECORD>,
+    row: Ways<Record, WAYS>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
 struct Record {
-    mark: u64,
-    until: Timestamp,
-    count: u16,
+    mark: U64,
+    /// When they end, in nanoseconds.
+    until: U64,
+    count: U16,
+}
+
+impl Marked for Record {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for VoucherSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 impl Record {
     /// How many still count: none, if they end further ahead than one of now would, which only a clock that stepped
     /// back can have brought about.
     fn valid(&self, now: Timestamp) -> u16 {
-        let left = self.until.nanos_since(now);
-        if (1..=2 * LASTS).contains(&left) { self.count } else { 0 }
+        let left = Timestamp::from_nanos(self.until.get()).nanos_since(now);
+        if (1..=2 * LASTS).contains(&left) { self.count.get() } else { 0 }
     }
 }
 
 impl VoucherSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// Leaves one for `mark` at `now`. False if it has the most that it can have.
     pub fn leave(&mut self, mark: u64, now: Timestamp) -> bool {
-        let known = self.row.find(mark).map(|(way, record)| (way, decode(record)));
+        let known = self.row.find(mark).map(|(way, record)| (way, *record));
         let count = known.map_or(0, |(_, record)| record.valid(now));
         if count >= MOST {
             return false;
         }
         let way = known.map_or_else(|| self.least(now), |(way, _)| way);
-        self.write(way, Record { mark, until: now.plus(LASTS), count: count.saturating_add(1) });
+        let until = now.plus(LASTS).as_nanos().into();
+        self.row.set(way, Record { mark: mark.into(), until, count: count.saturating_add(1).into() });
         true
     }
 
     /// Takes one of `mark` at `now`, if it has any.
     pub fn take(&mut self, mark: u64, now: Timestamp) -> bool {
-        let known = self.row.find(mark).map(|(way, record)| (way, decode(record)));
+        let known = self.row.find(mark).map(|(way, record)| (way, *record));
         let Some((way, record)) = known.filter(|(_, record)| record.valid(now) > 0) else { return false };
-        self.write(way, Record { count: record.count.saturating_sub(1), ..record });
+        self.row.set(way, Record { count: record.count.get().saturating_sub(1).into(), ..record });
         true
     }
 
     fn least(&self, now: Timestamp) -> usize {
-        let records = self.row.iter().map(decode).enumerate();
-        let worth = |record: &Record| (record.valid(now), record.until);
+        let records = self.row.iter().enumerate();
+        let worth = |record: &Record| (record.valid(now), record.until.get());
         records.min_by_key(|(_, record)| worth(record)).map_or(0, |(way, _)| way)
     }
-
-    fn write(&mut self, way: usize, record: Record) {
-        let mut bytes = Writer::default();
-        bytes.put(record.mark.to_le_bytes()).put(record.until.as_nanos().to_le_bytes());
-        self.row.set(way, bytes.put(record.count.to_le_bytes()).finish());
-    }
-}
-
-fn decode(bytes: &[u8; RECORD]) -> Record {
-    let mut fields = Reader::new(bytes);
-    Record { mark: fields.u64(), until: Timestamp::from_nanos(fields.u64()), count: fields.u16() }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Record as _;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_set_has_the_size_that_is_told() {
-        assert_eq!(VoucherSet::default().as_bytes().len() as u64, SET_BYTES);
+        assert_eq!(VoucherSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 
     proptest! {
@@ -174,7 +173,7 @@ mod tests {
             let mut set = VoucherSet::from_bytes(&bytes);
             let _ = set.take(mark, at(now));
             let _ = set.leave(mark, at(now));
-            prop_assert_eq!(VoucherSet::from_bytes(set.as_bytes()), set.clone());
+            prop_assert_eq!(VoucherSet::from_bytes(&set.to_bytes()), set.clone());
             let _ = set.take(mark, at(then));
         }
     }

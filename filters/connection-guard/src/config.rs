@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tidegate_config::range::{ANY, ByteRate, Count, DAY, GIB, MIB, SECOND, Size, Span};
 use tidegate_config::rate::Rate;
 use tidegate_config::{ConfigError, FailureMode, parse};
-use tidegate_host::network::Networks;
+use tidegate_limits::network::Networks;
 use tidegate_policy::bucket::{self, Bucket};
 use tidegate_policy::connections::{Caps, SET_BYTES};
 use tidegate_policy::identity::Prefixes;
@@ -113,7 +113,7 @@ impl Config {
                 connections: connections(raw.max_connections_per_address.number()),
                 arrivals: arrivals(raw.new_connections_per_address.unwrap_or_default())?,
             },
-            table: Table::of_sets(SET_BYTES, raw.memory.get())
+            table: Table::of_sets(*b"tidegate.cg.", SET_BYTES, raw.memory.get())
                 .ok_or_else(|| ConfigError::new("memory", "found too little for a table"))?,
             prefixes: Prefixes {
                 ipv4: bits(raw.address.ipv4_prefix.number()),

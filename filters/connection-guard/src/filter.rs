@@ -10,10 +10,8 @@ use tidegate_host::plugin::Plugin;
 use tidegate_host::store::{Contended, update};
 use tidegate_policy::connections::{ConnectionSet, Lease, Opening};
 use tidegate_policy::request_head::{TooSlow, Tracker};
-use tidegate_policy::slots::Place;
+use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::timestamp::Timestamp;
-
-const PREFIX: [u8; 12] = *b"tidegate.cg.";
 
 counters! {
     /// What is counted.
@@ -56,7 +54,7 @@ pub struct Guarded {
 /// Where and how a connection is counted.
 #[derive(Debug)]
 struct Counted {
-    key: [u8; 16],
+    key: SlotKey,
     mark: u64,
     lease: Lease,
     renew_at: Timestamp,
@@ -127,7 +125,7 @@ impl Guarded {
         let Config { caps, table, prefixes, failure_mode, shadow, .. } = &*self.config;
         let address = link.peer().filter(|address| !self.config.exempts(*address))?;
         let print = link.fingerprinter().of([prefixes.network(address).as_slice()]);
-        let key = key(table.set(print.place));
+        let key = table.set(print.place);
         let opened = update(link.store(), &key, |before: ConnectionSet| {
             let mut set = before.clone();
             let opening = set.open(print.mark, caps, now);
@@ -188,15 +186,6 @@ impl Guarded {
         link.set_alarm(due.into_iter().chain(renew).min());
         Fate::Keep
     }
-}
-
-fn key(place: Place) -> [u8; 16] {
-    let Place::Set(index) = place else { return [0; 16] };
-    let mut key = [0; 16];
-    for (to, from) in key.iter_mut().zip(PREFIX.into_iter().chain(index.to_le_bytes())) {
-        *to = from;
-    }
-    key
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! read while it is there, what the body says when it is known.
 
 use crate::config::{Config, HeaderMatch, Reduce};
-use tidegate_host::client::Client;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::scan::Scan;
+use tidegate_limits::client::Client;
 use tidegate_policy::answer_cache::Question;
 use tidegate_policy::answer_cache::control::RequestControl;
 use tidegate_policy::answer_cache::index::Asker;

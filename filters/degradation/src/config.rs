@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use tidegate_config::list::List;
 use tidegate_config::range::{Fraction, ONE};
 use tidegate_config::{ConfigError, parse};
-use tidegate_host::client::ClientSources;
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::answer_cache::AnswerCache;
 use tidegate_policy::breaker::{Breaker, BreakerRule, InvalidBreaker};
 use tidegate_policy::health::{HealthRule, InvalidHealth};

@@ -6,7 +6,7 @@ use tidegate_config::shadow::Shadow;
 use tidegate_config::text::MediaType;
 use tidegate_config::{ConfigError, parse};
 use tidegate_host::exchange::Exchange;
-use tidegate_host::route::When;
+use tidegate_limits::when::When;
 use tidegate_policy::denied_text;
 use tidegate_policy::inference::{Class, Origin, Origins, Role};
 use tidegate_policy::prompt::{Denied, PromptLimits, Rule, Treatment};

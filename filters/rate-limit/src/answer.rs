@@ -1,116 +1,31 @@
 //! What a refused client is told: which limit, how large it is, and when to come back, in the words and headers
 //! that its SDK acts on.
 
-use core::cmp::Ordering;
 use core::time::Duration;
-use tidegate_host::exchange::Exchange;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
-use tidegate_policy::admission::Undecided;
-use tidegate_policy::api::Dialect;
-use tidegate_policy::bucket::Level;
-use tidegate_policy::{date, retry_hint};
+use tidegate_policy::admission::{Undecided, Wait};
+use tidegate_policy::retry_hint;
 
 const SECOND: u64 = 1_000_000_000;
 
-const OPENAI: Names = Names {
-    limit: "x-ratelimit-limit-requests",
-    remaining: "x-ratelimit-remaining-requests",
-    reset: "x-ratelimit-reset-requests",
-};
-
-const ANTHROPIC: Names = Names {
-    limit: "anthropic-ratelimit-requests-limit",
-    remaining: "anthropic-ratelimit-requests-remaining",
-    reset: "anthropic-ratelimit-requests-reset",
-};
-
-/// What an API calls the headers by which a client sees how full its bucket is.
-#[derive(Clone, Copy, Debug)]
-struct Names {
-    limit: &'static str,
-    remaining: &'static str,
-    reset: &'static str,
-}
-
-/// The headers by which a client sees how full its bucket is: `x-ratelimit-*` always, Anthropic's where it is asked in its
-/// words, and the IETF's where the operator wants them.
-///
-/// Sources: the API references of OpenAI and Anthropic, "Rate limits"; draft-ietf-httpapi-ratelimit-headers-10.
-#[derive(Clone, Copy, Debug)]
-pub struct LevelHeaders {
-    /// How full it is.
-    pub level: Level,
-    /// Whether the IETF's are wanted.
-    pub ietf: bool,
-}
-
-impl LevelHeaders {
-    /// On the answer of the upstream, unless that names a limit of its own that is at least as tight. One host call to see,
-    /// and one for each header.
-    pub fn set(self, exchange: &dyn Exchange) {
-        let families = [Some(OPENAI), (exchange.dialect() == Dialect::Anthropic).then_some(ANTHROPIC)];
-        for names in families.into_iter().flatten() {
-            if !self.is_looser_than_named(exchange, names) {
-                for (name, value) in self.named(names, exchange) {
-                    exchange.set_response_header(name, &value);
-                }
-            }
+/// 429: the limit `name`, described by `text`, admits again after `wait`; or 413, as it never can.
+pub fn throttled(name: &str, text: &str, wait: Wait) -> Reply {
+    let details = format!("tidegate.rate_limit.{name}");
+    match wait {
+        Wait::For(nanos) => {
+            let wait = reset_time(nanos);
+            let message = format!("Rate limit '{name}' reached: {text}. Please try again in {wait}.");
+            let (kind, code) = ("rate_limit_error", "rate_limit_exceeded");
+            let error = ErrorObject { message: &message, kind, code, param: None };
+            Reply::error(429, error, details).retry_after(Duration::from_nanos(nanos))
         }
-        for (name, value) in self.ietf() {
-            exchange.set_response_header(name, &value);
+        Wait::Never => {
+            let message = format!("This request is more than rate limit '{name}' ever admits: {text}.");
+            let (kind, code) = ("invalid_request_error", "request_too_large");
+            let error = ErrorObject { message: &message, kind, code, param: None };
+            Reply::error(413, error, details).never_retry()
         }
     }
-
-    /// On an answer of ours.
-    pub fn on(self, reply: Reply, exchange: &dyn Exchange) -> Reply {
-        let anthropic = (exchange.dialect() == Dialect::Anthropic).then(|| self.named(ANTHROPIC, exchange));
-        let headers = self.named(OPENAI, exchange).into_iter().chain(anthropic.into_iter().flatten());
-        headers.chain(self.ietf()).fold(reply, |reply, (name, value)| reply.with(name, value))
-    }
-
-    fn named(self, names: Names, exchange: &dyn Exchange) -> [(&'static str, String); 3] {
-        let Level { capacity, remaining, reset } = self.level;
-        let reset = match names.reset == ANTHROPIC.reset {
-            true => date::to_rfc3339(exchange.wall_clock().saturating_add(reset)),
-            false => reset_time(reset),
-        };
-        [(names.limit, capacity.to_string()), (names.remaining, remaining.to_string()), (names.reset, reset)]
-    }
-
-    fn ietf(self) -> impl Iterator<Item = (&'static str, String)> {
-        let Level { capacity, remaining, reset } = self.level;
-        let seconds = reset.div_ceil(SECOND);
-        let headers = [
-            ("ratelimit-policy", format!("\"requests\";q={capacity}")),
-            ("ratelimit", format!("\"requests\";r={remaining};t={seconds}")),
-        ];
-        headers.into_iter().filter(move |_| self.ietf)
-    }
-
-    /// Whether the response names a limit with fewer requests left, or as many for longer.
-    fn is_looser_than_named(self, exchange: &dyn Exchange, names: Names) -> bool {
-        let remaining = exchange.response_header(names.remaining);
-        let remaining =
-            remaining.and_then(|text| core::str::from_utf8(&text).ok()?.trim().parse::<u64>().ok());
-        match remaining.map(|remaining| remaining.cmp(&u64::from(self.level.remaining))) {
-            Some(Ordering::Less) => true,
-            Some(Ordering::Equal) => {
-                let reset = exchange.response_header(names.reset);
-                let reset = reset.and_then(|text| retry_hint::reset(&text, exchange.wall_clock()));
-                reset.is_some_and(|reset| reset > self.level.reset)
-            }
-            Some(Ordering::Greater) | None => false,
-        }
-    }
-}
-
-/// 429: the limit `name`, described by `text`, admits again after `wait`.
-pub fn throttled(name: &str, text: &str, wait: Duration) -> Reply {
-    let wait_text = reset_time(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
-    let message = format!("Rate limit '{name}' reached: {text}. Please try again in {wait_text}.");
-    let error =
-        ErrorObject { message: &message, kind: "rate_limit_error", code: "rate_limit_exceeded", param: None };
-    Reply::error(429, error, format!("tidegate.rate_limit.{name}")).retry_after(wait)
 }
 
 /// 503: a limit could not be decided. A request that lost its races may come back in a second, one for which there
@@ -129,4 +44,17 @@ pub fn undecided(why: Undecided, random: u64) -> Reply {
     };
     let reply = Reply::error(503, error, format!("tidegate.rate_limit.{reason}"));
     reply.retry_after(Duration::from_nanos(wait.saturating_add(jitter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_can_never_be_admitted_is_told_to_stop_and_not_when_to_come_back() {
+        let reply = throttled("a", "10 requests per second, bursts of 20", Wait::Never);
+        assert_eq!((reply.status, reply.invites()), (413, false));
+        assert!(reply.headers.contains(&("x-should-retry", "false".to_owned())));
+        assert!(reply.headers.iter().all(|(name, _)| !name.starts_with("retry-after")));
+    }
 }

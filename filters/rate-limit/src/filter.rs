@@ -9,25 +9,26 @@
 //! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
 //! against it.
 
-use crate::admission::{admit, refund};
-use crate::answer::{LevelHeaders, throttled, undecided};
-use crate::charges::Later;
+use crate::answer::{throttled, undecided};
 use crate::config::Config;
-use crate::model::Named;
 use core::cell::{Cell, RefCell};
-use core::time::Duration;
 use std::rc::Rc;
 use tidegate_config::{ConfigError, FailureMode};
-use tidegate_host::attempt::{Return, cost_no_work};
 use tidegate_host::exchange::{Exchange, Fact, Filter, Flow, Stage, Stream};
 use tidegate_host::plugin::Plugin;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::ScanNeeds;
 use tidegate_host::{counters, rule_counters};
-use tidegate_policy::admission::{Charge, Refusal, Ruling, Terms, Undecided};
+use tidegate_limits::admission::{admit, refund};
+use tidegate_limits::attempt::{Return, cost_no_work};
+use tidegate_limits::charges::Later;
+use tidegate_limits::level::LevelHeaders;
+use tidegate_limits::model::Named;
+use tidegate_limits::rule::Rule;
+use tidegate_limits::unit::Unit;
+use tidegate_policy::admission::{Charge, Charged, Refusal, Ruling, Terms, Undecided};
 use tidegate_policy::bucket::Level;
 use tidegate_policy::refused::Refused;
-use tidegate_policy::slots::Place;
 use tidegate_policy::timestamp::Timestamp;
 
 counters! {
@@ -82,9 +83,9 @@ pub(crate) struct Worker {
 pub struct RateLimitStream {
     worker: Rc<Worker>,
     later: Vec<Later>,
-    charged: Vec<Charge>,
+    charged: Vec<Charged>,
     /// What was taken of buckets that all share, until the answer tells whether the cluster was asked.
-    shared: Vec<Charge>,
+    shared: Vec<Charged>,
     level: Option<Level>,
     body: Body,
     is_limited: bool,
@@ -113,8 +114,8 @@ impl Plugin for RateLimit {
     }
 
     fn metrics(&self) -> Vec<String> {
-        let limits = &self.worker.config.limits;
-        LimitCounter::names(&limits.iter().map(|limit| &limit.name).collect::<Vec<_>>())
+        let rules = &self.worker.config.rules;
+        LimitCounter::names(&rules.iter().map(|rule| &rule.name).collect::<Vec<_>>())
     }
 }
 
@@ -125,7 +126,7 @@ impl Filter for RateLimit {
     const SETS_ALARMS: bool = true;
 
     fn scan(&self) -> Option<ScanNeeds> {
-        let needed = self.worker.config.limits.iter().any(|limit| limit.needs_model);
+        let needed = self.worker.config.rules.need_model();
         needed.then_some(ScanNeeds { max_depth: MAX_DEPTH, exact_names: true, fingerprint: false })
     }
 
@@ -146,7 +147,7 @@ impl Filter for RateLimit {
 
 impl Stream for RateLimitStream {
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow {
-        let due = self.worker.config.due(exchange);
+        let due = self.worker.config.rules.due(exchange, one);
         self.later = due.later;
         if !self.later.is_empty() {
             let coded = exchange.request_headers().is_coded();
@@ -182,7 +183,9 @@ impl Stream for RateLimitStream {
         };
         let worker = Rc::clone(&self.worker);
         let config = &worker.config;
-        let charges = later.iter().filter_map(|later| config.charge(later, &model, exchange.fingerprinter()));
+        let charges = later
+            .iter()
+            .filter_map(|later| config.rules.charge(later, &model, one, exchange.fingerprinter()));
         let charges = charges.collect();
         let flow = self.charge(exchange, charges);
         if let Flow::Reply(reply) = &flow {
@@ -209,7 +212,7 @@ impl Stream for RateLimitStream {
         }
         let config = &self.worker.config;
         if let Some(level) = self.level.filter(|_| config.headers_on_admitted) {
-            LevelHeaders { level, ietf: config.ietf_headers }.set(exchange);
+            LevelHeaders { level, unit: Unit::Requests, ietf: config.ietf_headers }.set(exchange);
         }
         Flow::Keep
     }
@@ -251,7 +254,7 @@ impl RateLimitStream {
 
     fn keep(&mut self, exchange: &dyn Exchange, ruling: Ruling, now: Timestamp) {
         let Ruling { tightest, hold, charged, .. } = ruling;
-        self.shared.extend(charged.iter().filter(|charge| matches!(charge.place, Place::Own(_))));
+        self.shared.extend(charged.iter().filter(|made| made.charge.key.number().is_none()));
         let level = tightest.map(|level| Level { reset: level.reset.saturating_sub(hold), ..level });
         self.level = [self.level, level].into_iter().flatten().reduce(Level::tightest);
         if !self.later.is_empty() {
@@ -296,7 +299,7 @@ impl Worker {
     }
 
     fn returning(&self, exchange: &dyn Exchange) -> Return {
-        Return::of(exchange, &self.config.clients, &self.config.retry_headers)
+        Return::of(exchange, self.config.rules.clients(), &self.config.retry_headers)
     }
 
     fn recall(&self, charges: &[Charge], now: Timestamp) -> Option<Refusal> {
@@ -310,7 +313,7 @@ impl Worker {
     fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
             Counter::Shadowed.count(exchange, 1);
-            exchange.count(LimitCounter::Shadowed.place(*limit, self.config.limits.len()), 1);
+            exchange.count(LimitCounter::Shadowed.place(*limit, self.config.rules.iter().len()), 1);
         }
         if ruling.evicted > 0 {
             Counter::Evicted.count(exchange, ruling.evicted);
@@ -335,19 +338,22 @@ impl Worker {
 
     fn refuse(&self, exchange: &dyn Exchange, refusal: &Refusal, now: Timestamp) -> Flow {
         let Refusal { charge, wait, level } = refusal;
-        let Some(limit) = self.config.limits.get(charge.limit) else { return Flow::Continue };
+        let Some(rule) = self.config.rules.of(charge) else { return Flow::Continue };
         Counter::Throttled.count(exchange, 1);
-        exchange.count(LimitCounter::Throttled.place(charge.limit, self.config.limits.len()), 1);
+        exchange.count(LimitCounter::Throttled.place(charge.limit, self.config.rules.iter().len()), 1);
         let told = match self.refused.try_borrow_mut() {
             Ok(mut refused) => refused.remember(refusal, now, exchange.random()),
             Err(_) => *wait,
         };
-        let own = limit.overrides.values().find(|own| own.bucket == charge.bucket);
-        let text = &own.unwrap_or(&limit.requests).text;
-        let reply = throttled(&limit.name, text, Duration::from_nanos(told));
-        let headers = LevelHeaders { level: *level, ietf: self.config.ietf_headers };
+        let reply = throttled(&rule.name, &rule.amount_with(charge.bucket).text, told);
+        let headers = LevelHeaders { level: *level, unit: rule.unit, ietf: self.config.ietf_headers };
         Flow::Reply(headers.on(reply, exchange))
     }
+}
+
+/// What a request costs by a rule that counts requests.
+const fn one(_: &Rule) -> u32 {
+    1
 }
 
 /// Whether a filter behind this one has refused the request, so that the cluster did no work for it. One host call, and one

@@ -1,19 +1,12 @@
 //! Token-bucket limits on requests, exact across all workers of a proxy.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it.
-//! [`charges`]: what a request is charged, and when; [`exempt`]: what is not. [`identity`]: whose bucket a limit charges. [`model`]: what a
-//! request's body says that counts. [`admission`]: how buckets in several places of the shared store are charged
-//! together or not at all. [`answer`]: what a refused client is told.
+//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it. [`answer`]: what a
+//! refused client is told. What limits are is [`tidegate_limits`].
 
-pub mod admission;
 pub mod answer;
-pub mod charges;
 pub mod config;
 #[cfg(feature = "describe")]
 pub mod describe;
-pub mod exempt;
 pub mod filter;
-pub mod identity;
-pub mod model;
 
 pub use filter::RateLimit;

@@ -5,13 +5,12 @@
 use crate::config::Config;
 use core::convert::Infallible;
 use tidegate_host::exchange::{Exchange, Fact};
-use tidegate_host::store::{Contended, Seen, State, Store, look, update_seen};
+use tidegate_host::store::{Contended, Seen, Store, look, update_seen};
 use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::retry_budget::{Budget, Exhausted, Ledger, LedgerSet, Withdrawal};
-use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::slot_key::SlotKey;
+use tidegate_policy::slots::Table;
 use tidegate_policy::timestamp::Timestamp;
-
-const PREFIX: &[u8] = b"tidegate.rt.";
 
 /// The budgets of one exchange, at most two.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +21,7 @@ pub struct Accounts {
 
 #[derive(Clone, Debug)]
 struct Account {
-    key: Vec<u8>,
+    key: SlotKey,
     mark: u64,
 }
 
@@ -51,20 +50,6 @@ pub enum Refusal {
     Exhausted,
     /// Every race for a budget was lost.
     Contended,
-}
-
-/// A set of ledgers, as the store holds it.
-#[derive(Default)]
-struct Ledgers(LedgerSet);
-
-impl State for Ledgers {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(LedgerSet::from_bytes(&bytes))
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
 }
 
 impl Balance {
@@ -145,7 +130,7 @@ impl Accounts {
         let (mut balance, mut receipt) = (Balance::UNBOUND, Receipt::default());
         let cluster = self.cluster.as_ref().map(|account| (account, account.look(store)));
         if let Some(client) = &self.client {
-            let all = cluster.as_ref().map(|(account, seen)| seen.state.0.find(account.mark));
+            let all = cluster.as_ref().map(|(account, seen)| seen.state.find(account.mark));
             let decide = |ledger| match all {
                 Some(all) => budget.withdraw_share(ledger, all, now),
                 None => budget.withdraw(ledger, now),
@@ -193,11 +178,7 @@ impl Accounts {
 
 impl Account {
     fn new(print: Fingerprint, table: &Table) -> Self {
-        let mut key = PREFIX.to_vec();
-        if let Place::Set(index) = table.set(print.place) {
-            key.extend_from_slice(&index.to_le_bytes());
-        }
-        Self { key, mark: print.mark }
+        Self { key: table.set(print.place), mark: print.mark }
     }
 
     fn change(
@@ -216,7 +197,7 @@ impl Account {
         }
     }
 
-    fn look(&self, store: &dyn Store) -> Seen<Ledgers> {
+    fn look(&self, store: &dyn Store) -> Seen<LedgerSet> {
         look(store, &self.key)
     }
 
@@ -224,16 +205,16 @@ impl Account {
     fn update<T, E>(
         &self,
         store: &dyn Store,
-        seen: Seen<Ledgers>,
+        seen: Seen<LedgerSet>,
         budget: &Budget,
         now: Timestamp,
         decide: impl Fn(Ledger) -> Result<(Ledger, T), E>,
     ) -> Result<Result<(T, Balance), E>, Contended> {
-        update_seen(store, &self.key, seen, |Ledgers(mut set)| match decide(set.find(self.mark)) {
+        update_seen(store, &self.key, seen, |mut set| match decide(set.find(self.mark)) {
             Ok((ledger, answer)) => {
                 let evicted = u32::from(set.put(self.mark, ledger, budget, now));
                 let allowance = budget.allowance(ledger, now);
-                (Some(Ledgers(set)), Ok((answer, Balance { allowance, evicted, contended: 0 })))
+                (Some(set), Ok((answer, Balance { allowance, evicted, contended: 0 })))
             }
             Err(refusal) => (None, Err(refusal)),
         })

@@ -5,11 +5,11 @@
 //! ours has given says all this already.
 
 use crate::accounts::Refusal;
-use tidegate_host::attempt;
 use tidegate_host::exchange::{Exchange, Fact};
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_host::retry_after::{RetryAfter, SHOULD_RETRY};
 use tidegate_host::wait;
+use tidegate_limits::attempt;
 use tidegate_policy::retry_hint::{Asked, Hint};
 
 /// Whether clients retry an answer of this status.

@@ -5,11 +5,12 @@
 use retry_on::conditions;
 use tidegate_config::range::Size;
 use tidegate_config::{ConfigError, FailureMode, parse};
-use tidegate_host::attempt::RetryHeaders;
-use tidegate_host::client::ClientSources;
+use tidegate_limits::attempt::RetryHeaders;
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::attempt;
 use tidegate_policy::retry_budget::{self, Budget, InvalidBudget, Ratio};
 use tidegate_policy::retry_hint::{Hints, InvalidHints};
+use tidegate_policy::slot_key::Prefix;
 use tidegate_policy::slots::Table;
 use written::{Owner, Raw, RawHints, RawSilentRetries, RawUpstream};
 
@@ -92,7 +93,7 @@ impl Config {
             retry_headers: RetryHeaders::new(raw.retry_headers)?,
             silent_retries: raw.silent_retries.map(silent_retries).transpose()?,
             clients: ClientSources::new(raw.client, raw.address)?,
-            table: table(raw.memory, retry_budget::SET_BYTES, "memory")?,
+            table: table(*b"tidegate.rt.", raw.memory, retry_budget::SET_BYTES, "memory")?,
             failure_mode: raw.failure_mode,
             shadow: raw.shadow,
         })
@@ -133,16 +134,17 @@ fn hints(raw: &RawHints) -> Result<Hints, ConfigError> {
 
 fn silent_retries(raw: RawSilentRetries) -> Result<SilentRetries, ConfigError> {
     let RawSilentRetries { window, hold_headers, memory } = raw;
-    let table = table(memory, attempt::SET_BYTES, "silent_retries.memory")?;
+    let table = table(*b"tidegate.rf.", memory, attempt::SET_BYTES, "silent_retries.memory")?;
     Ok(SilentRetries { window: window.nanos(), table, hold_headers })
 }
 
 fn table<const MIN: u64, const MAX: u64, const DEFAULT: u64>(
+    prefix: Prefix,
     memory: Size<MIN, MAX, DEFAULT>,
     set: u64,
     path: &str,
 ) -> Result<Table, ConfigError> {
-    Table::of_sets(set, memory.get()).ok_or_else(|| refuse(path, &"found too little for a table"))
+    Table::of_sets(prefix, set, memory.get()).ok_or_else(|| refuse(path, &"found too little for a table"))
 }
 
 fn refuse(path: &str, problem: &impl ToString) -> ConfigError {

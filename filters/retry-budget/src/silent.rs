@@ -3,34 +3,17 @@
 //! is complete; a request with another body, or with none, counts as a first attempt.
 
 use crate::config::SilentRetries;
-use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
-use tidegate_host::store::{State, update};
+use tidegate_host::store::update;
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::attempt::{Failure, FailureSet};
 use tidegate_policy::fingerprint::{Fingerprint, Parts};
-use tidegate_policy::slots::{Place, Table};
-
-const PREFIX: &[u8] = b"tidegate.rf.";
 
 /// What is known of one such request.
 #[derive(Debug, Default)]
 pub struct Silent {
     head: Option<Parts>,
     print: Option<Fingerprint>,
-}
-
-/// A set of failures, as the store holds it.
-#[derive(Default)]
-struct Failures(FailureSet);
-
-impl State for Failures {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(FailureSet::from_bytes(&bytes))
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
 }
 
 impl Silent {
@@ -57,9 +40,9 @@ impl Silent {
         });
         let Some(Fingerprint { place, mark }) = self.print else { return 0 };
         let now = exchange.now();
-        let taken = update(exchange.store(), &key(&silent.table, place), |Failures(mut set)| {
+        let taken = update(exchange.store(), &silent.table.set(place), |mut set: FailureSet| {
             let attempt = set.take(mark, silent.window, now);
-            (attempt.map(|_| Failures(set)), attempt)
+            (attempt.map(|_| set), attempt)
         });
         taken.ok().flatten().unwrap_or(0)
     }
@@ -68,17 +51,9 @@ impl Silent {
     pub fn remember(&self, exchange: &dyn Exchange, silent: SilentRetries, attempt: u16) {
         let Some(Fingerprint { place, mark }) = self.print else { return };
         let (window, now) = (silent.window, exchange.now());
-        let _ = update(exchange.store(), &key(&silent.table, place), |Failures(mut set)| {
+        let _ = update(exchange.store(), &silent.table.set(place), |mut set: FailureSet| {
             set.remember(Failure { mark, attempt, window }, now);
-            (Some(Failures(set)), ())
+            (Some(set), ())
         });
     }
-}
-
-fn key(table: &Table, place: u64) -> Vec<u8> {
-    let mut key = PREFIX.to_vec();
-    if let Place::Set(index) = table.set(place) {
-        key.extend_from_slice(&index.to_le_bytes());
-    }
-    key
 }

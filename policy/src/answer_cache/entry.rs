@@ -1,23 +1,18 @@
 //! One kept answer as the store holds it: what it answers and whom, then the answer. It is read only by the
 //! client that it was given to (or by all, where they share) asking the very same question, and only whole, so neither
 //! an index that is behind nor one entry in another's place can make one client's answer another's.
-//!
-//! The head is 78 bytes, little-endian: version (1), kind (1), status (2), length (4), when it was stored (8), the
-//! question (16), the client (16, zeros and another version where clients share), which other headers it depends on (1)
-//! and what they said (8), when it was asked for (8) and how old it was then (4), how long its own time lasts (4), for how long that may be over while the
-//! cluster fails (4), whether nothing else excuses it (1).
 
 use super::Question;
 use super::control::Lifetime;
 use super::vary::Named;
 use crate::fingerprint::Fingerprint;
-use crate::packed::{Reader, Writer};
+use crate::record::bytes_of;
 use crate::timestamp::Timestamp;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Bytes before the answer.
-pub const HEADER: u64 = 78;
-
-const HEAD: usize = 78;
+pub const HEADER: u64 = bytes_of::<Head>();
 
 /// The status of every answer that is kept.
 const STATUS: u16 = 200;
@@ -65,52 +60,95 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Head {
+    version: u8,
+    kind: u8,
+    status: U16,
+    /// Of the answer, in bytes.
+    length: U32,
+    stored_at: U64,
+    asked: StoredPrint,
+    /// Zeros, and another version, where clients share.
+    client: StoredPrint,
+    /// Which other headers the answer depends on, and what they said.
+    named: u8,
+    variant: U64,
+    /// When it was asked for, and how old it was then.
+    since: U64,
+    age: U32,
+    /// How long its own time lasts.
+    fresh: U32,
+    /// For how long that may be over while the cluster fails.
+    excused: U32,
+    /// 1 if nothing else excuses it.
+    strict: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredPrint {
+    place: U64,
+    mark: U64,
+}
+
+impl From<Fingerprint> for StoredPrint {
+    fn from(print: Fingerprint) -> Self {
+        Self { place: print.place.into(), mark: print.mark.into() }
+    }
+}
+
 impl<'a> Answer<'a> {
     /// The entry for the store; `None` if the answer is 4 GiB or longer.
     pub fn pack(&self, question: &Question) -> Option<Vec<u8>> {
-        let mut head = Writer::<HEAD>::default();
-        let kind = match self.kind {
-            Kind::Json => 1,
-            Kind::Sse => 2,
-        };
-        head.put([version(question), kind]).put(STATUS.to_le_bytes());
-        head.put(u32::try_from(self.body.len()).ok()?.to_le_bytes());
-        head.put(self.stored_at.as_nanos().to_le_bytes());
-        for print in [question.asked, question.client.unwrap_or(NOBODY)] {
-            head.put(print.place.to_le_bytes()).put(print.mark.to_le_bytes());
-        }
-        head.put([self.named.to_byte()]).put(question.variants.mark(self.named).to_le_bytes());
         let Lifetime { since, age, fresh, excused, strict } = self.lifetime;
-        head.put(since.as_nanos().to_le_bytes())
-            .put(age.to_le_bytes())
-            .put(fresh.unwrap_or(UNSAID).to_le_bytes());
-        head.put(excused.to_le_bytes()).put([u8::from(strict)]);
-        Some([&head.finish(), self.body].concat())
+        let head = Head {
+            version: version(question),
+            kind: match self.kind {
+                Kind::Json => 1,
+                Kind::Sse => 2,
+            },
+            status: STATUS.into(),
+            length: u32::try_from(self.body.len()).ok()?.into(),
+            stored_at: self.stored_at.as_nanos().into(),
+            asked: question.asked.into(),
+            client: question.client.unwrap_or(NOBODY).into(),
+            named: self.named.to_byte(),
+            variant: question.variants.mark(self.named).into(),
+            since: since.as_nanos().into(),
+            age: age.into(),
+            fresh: fresh.unwrap_or(UNSAID).into(),
+            excused: excused.into(),
+            strict: u8::from(strict),
+        };
+        Some([head.as_bytes(), self.body].concat())
     }
 
     /// The answer to `question` in an entry of the store, if that is what it holds, whole and at `now` no older than
     /// `ttl` nanoseconds.
     pub fn read(entry: &'a [u8], question: &Question, ttl: u64, now: Timestamp) -> Option<Self> {
-        let (head, body) = entry.split_at_checked(HEAD)?;
-        let mut from = Reader::new(head);
-        let known = from.u8() == version(question);
-        let kind = match from.u8() {
+        let (head, body) = Head::read_from_prefix(entry).ok()?;
+        let kind = match head.kind {
             1 => Kind::Json,
             2 => Kind::Sse,
             _ => return None,
         };
-        let (_status, length) = (from.u16(), from.u32());
-        let stored_at = Timestamp::from_nanos(from.u64());
-        let mut print = || Fingerprint { place: from.u64(), mark: from.u64() };
-        let same = print() == question.asked && print() == question.client.unwrap_or(NOBODY);
-        let named = Named::from_byte(from.u8());
-        let same = from.u64() == question.variants.mark(named) && same;
-        let since = Timestamp::from_nanos(from.u64());
-        let (age, fresh, excused) =
-            (from.u32(), Some(from.u32()).filter(|fresh| *fresh != UNSAID), from.u32());
-        let lifetime = Lifetime { since, age, fresh, excused, strict: from.u8() == 1 };
-        let whole = u32::try_from(body.len()) == Ok(length);
-        (known && same && whole && is_live(stored_at, ttl, now)).then_some(Self {
+        let named = Named::from_byte(head.named);
+        let is_wanted = head.version == version(question)
+            && head.asked == question.asked.into()
+            && head.client == question.client.unwrap_or(NOBODY).into()
+            && head.variant.get() == question.variants.mark(named);
+        let is_whole = u32::try_from(body.len()) == Ok(head.length.get());
+        let stored_at = Timestamp::from_nanos(head.stored_at.get());
+        let lifetime = Lifetime {
+            since: Timestamp::from_nanos(head.since.get()),
+            age: head.age.get(),
+            fresh: Some(head.fresh.get()).filter(|fresh| *fresh != UNSAID),
+            excused: head.excused.get(),
+            strict: head.strict == 1,
+        };
+        (is_wanted && is_whole && is_live(stored_at, ttl, now)).then_some(Self {
             kind,
             stored_at,
             named,

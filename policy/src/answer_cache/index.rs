@@ -6,22 +6,21 @@
 //! Whoever asks holds at most a share of a set where others' answers would be lost for more: a client [`CLIENT_SHARE`]
 //! places, a network [`NETWORK_SHARE`], so that keys without number are worth no more than one address. Beyond its share
 //! its own least valuable answer goes. Within it the first to go are the answers of those that hold more than theirs.
-//!
-//! An index is 296 bytes, little-endian, for each place: mark (8), when it was stored (8), length (4, 0 for none), how
-//! often it was asked for (4), the longest that the place ever held (4), for whom (4) and which network (4), and which
-//! other headers it depends on (1).
 
 use super::entry::is_live;
 use super::vary::Named;
 use super::{AnswerCache, Question};
-use crate::packed::{Reader, Writer};
+use crate::record::{Fixed, Record, bytes_of};
 use crate::timestamp::Timestamp;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Places in a set.
 pub const WAYS: u32 = 8;
 
 /// Bytes of an index.
-pub const COST: u64 = 296;
+pub const COST: u64 = bytes_of::<[StoredWay; 8]>();
 
 /// The places of a set that one client may hold while others' responses would be evicted for more.
 pub const CLIENT_SHARE: usize = 2;
@@ -29,12 +28,27 @@ pub const CLIENT_SHARE: usize = 2;
 /// The places of a set that one network may hold while others' responses would be evicted for more.
 pub const NETWORK_SHARE: usize = 4;
 
-const BYTES: usize = 296;
-
 /// One set's index, as the bytes that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    bytes: [u8; BYTES],
+    stored: [StoredWay; 8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredWay {
+    mark: U64,
+    stored_at: U64,
+    /// 0 for none.
+    length: U32,
+    /// How often it was asked for.
+    hits: U32,
+    /// The longest that the place ever held.
+    longest: U32,
+    client: U32,
+    network: U32,
+    /// Which other headers it depends on.
+    named: u8,
 }
 
 /// The holder of a share, as hashes, which may collide.
@@ -81,22 +95,22 @@ struct Way {
 
 impl Default for Index {
     fn default() -> Self {
-        Self { bytes: [0; BYTES] }
+        Self { stored: Fixed::first_of(&[]) }
+    }
+}
+
+impl Record for Index {
+    /// What is longer or shorter than an index is none.
+    fn from_bytes(stored: &[u8]) -> Self {
+        <[StoredWay; 8]>::read_from_bytes(stored).map_or_else(|_| Self::default(), |stored| Self { stored })
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.stored.as_bytes())
     }
 }
 
 impl Index {
-    /// From the store's bytes. What is missing is a place that holds nothing; what is longer or shorter than an index is
-    /// none.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        stored.try_into().map_or_else(|_| Self::default(), |bytes| Self { bytes })
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// The place that seems to hold the answer to `question` at `now`, the newest of several: its entry tells whether it
     /// does.
     pub fn find(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Option<usize> {
@@ -150,28 +164,30 @@ impl Index {
     }
 
     fn ways(&self) -> [Way; 8] {
-        let mut from = Reader::new(&self.bytes);
-        [(); 8].map(|()| Way {
-            mark: from.u64(),
-            stored_at: Timestamp::from_nanos(from.u64()),
-            length: from.u32(),
-            hits: from.u32(),
-            longest: from.u32(),
-            asker: Asker { client: from.u32(), network: from.u32() },
-            named: Named::from_byte(from.u8()),
+        self.stored.map(|way| Way {
+            mark: way.mark.get(),
+            stored_at: Timestamp::from_nanos(way.stored_at.get()),
+            length: way.length.get(),
+            hits: way.hits.get(),
+            longest: way.longest.get(),
+            asker: Asker { client: way.client.get(), network: way.network.get() },
+            named: Named::from_byte(way.named),
         })
     }
 }
 
 fn pack(ways: &[Way; 8]) -> Index {
-    let mut into = Writer::<BYTES>::default();
-    for way in ways {
-        into.put(way.mark.to_le_bytes()).put(way.stored_at.as_nanos().to_le_bytes());
-        into.put(way.length.to_le_bytes()).put(way.hits.to_le_bytes()).put(way.longest.to_le_bytes());
-        into.put(way.asker.client.to_le_bytes()).put(way.asker.network.to_le_bytes());
-        into.put([way.named.to_byte()]);
-    }
-    Index { bytes: into.finish() }
+    let stored = ways.map(|way| StoredWay {
+        mark: way.mark.into(),
+        stored_at: way.stored_at.as_nanos().into(),
+        length: way.length.into(),
+        hits: way.hits.into(),
+        longest: way.longest.into(),
+        client: way.asker.client.into(),
+        network: way.asker.network.into(),
+        named: way.named.to_byte(),
+    });
+    Index { stored }
 }
 
 /// The loss if a place is overwritten, the least first.

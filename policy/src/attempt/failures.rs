@@ -4,20 +4,20 @@
 //! again and again is not held to retry more often than it failed. A set that is full forgets the failure that ends
 //! first; the retry that it would have told then counts as a first attempt.
 //!
-//! A record is 20 bytes: mark (8), until when it lasts (8), how many failures (2), their highest attempt (2),
-//! little-endian. A set is stored whole from the start.
+//! A set is stored whole from the start.
 
 use super::MAX_ATTEMPT;
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{self, Marked, Ways, bytes_of};
 use crate::timestamp::Timestamp;
+use std::borrow::Cow;
+use zerocopy::little_endian::{U16, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Failures in a set.
 pub const WAYS: usize = 16;
 
-const RECORD: usize = 20;
-
 /// Bytes of a set.
-pub const SET_BYTES: u64 = 320;
+pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
 /// A failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,37 +33,46 @@ pub struct Failure {
 /// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailureSet {
-    row: Row<WAYS, RECORD>,
+    row: Ways<Record, WAYS>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
 struct Record {
-    mark: u64,
-    until: Timestamp,
-    failures: u16,
-    attempt: u16,
+    mark: U64,
+    /// When they end, in nanoseconds.
+    until: U64,
+    failures: U16,
+    /// The highest of them.
+    attempt: U16,
+}
+
+impl Marked for Record {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for FailureSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 impl Record {
     /// Returns the nanoseconds until the record expires. An expiry further ahead than a new one can only come from a
     /// clock that stepped back, and counts as expired.
     fn left(&self, now: Timestamp, window: u64) -> u64 {
-        let left = self.until.nanos_since(now);
-        if left <= window.saturating_mul(2) && self.failures > 0 { left } else { 0 }
+        let left = Timestamp::from_nanos(self.until.get()).nanos_since(now);
+        if left <= window.saturating_mul(2) && self.failures.get() > 0 { left } else { 0 }
     }
 }
 
 impl FailureSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// Remembers `failure` at `now`.
     pub fn remember(&mut self, failure: Failure, now: Timestamp) {
         let Failure { mark, attempt, window } = failure;
@@ -71,50 +80,29 @@ impl FailureSet {
         let before = known.map(|(_, record)| record).filter(|record| record.left(now, window) > 0);
         let way = known.map_or_else(|| self.first_to_end(now, window), |(way, _)| way);
         let record = Record {
-            mark,
-            until: now.plus(window),
-            failures: before.map_or(0, |record| record.failures).saturating_add(1),
-            attempt: before.map_or(0, |record| record.attempt).max(attempt).min(MAX_ATTEMPT),
+            mark: mark.into(),
+            until: now.plus(window).as_nanos().into(),
+            failures: before.map_or(0, |record| record.failures.get()).saturating_add(1).into(),
+            attempt: before.map_or(0, |record| record.attempt.get()).max(attempt).min(MAX_ATTEMPT).into(),
         };
-        self.write(way, record);
+        self.row.set(way, record);
     }
 
     /// Returns the attempt number of a request `mark` at `now` if it follows a failure within `window`, and uses that
     /// failure up.
     pub fn take(&mut self, mark: u64, window: u64, now: Timestamp) -> Option<u16> {
         let (way, record) = self.find(mark).filter(|(_, record)| record.left(now, window) > 0)?;
-        self.write(way, Record { failures: record.failures.saturating_sub(1), ..record });
-        Some(record.attempt.saturating_add(1).min(MAX_ATTEMPT))
+        self.row.set(way, Record { failures: record.failures.get().saturating_sub(1).into(), ..record });
+        Some(record.attempt.get().saturating_add(1).min(MAX_ATTEMPT))
     }
 
     fn find(&self, mark: u64) -> Option<(usize, Record)> {
-        self.row.find(mark).map(|(way, record)| (way, decode(record)))
+        self.row.find(mark).map(|(way, record)| (way, *record))
     }
 
     fn first_to_end(&self, now: Timestamp, window: u64) -> usize {
-        let left = self.records().map(|record| record.left(now, window)).enumerate();
+        let left = self.row.iter().map(|record| record.left(now, window)).enumerate();
         left.min_by_key(|(_, left)| *left).map_or(0, |(way, _)| way)
-    }
-
-    fn write(&mut self, way: usize, record: Record) {
-        let mut bytes = Writer::default();
-        bytes.put(record.mark.to_le_bytes()).put(record.until.as_nanos().to_le_bytes());
-        bytes.put(record.failures.to_le_bytes()).put(record.attempt.to_le_bytes());
-        self.row.set(way, bytes.finish());
-    }
-
-    fn records(&self) -> impl Iterator<Item = Record> {
-        self.row.iter().map(decode)
-    }
-}
-
-fn decode(bytes: &[u8; RECORD]) -> Record {
-    let mut fields = Reader::new(bytes);
-    Record {
-        mark: fields.u64(),
-        until: Timestamp::from_nanos(fields.u64()),
-        failures: fields.u16(),
-        attempt: fields.u16(),
     }
 }
 
@@ -122,6 +110,7 @@ fn decode(bytes: &[u8; RECORD]) -> Record {
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Record as _;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -173,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_set_has_the_size_that_is_told() {
-        assert_eq!(FailureSet::default().as_bytes().len() as u64, SET_BYTES);
+        assert_eq!(FailureSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 
     proptest! {
@@ -200,7 +189,7 @@ mod tests {
             let mut set = FailureSet::from_bytes(&bytes);
             set.take(mark, window, at(now));
             set.remember(Failure { mark, attempt, window }, at(now));
-            prop_assert_eq!(FailureSet::from_bytes(set.as_bytes()), set.clone());
+            prop_assert_eq!(FailureSet::from_bytes(&set.to_bytes()), set.clone());
             prop_assert!(set.take(mark, window, at(then)).is_none_or(|attempt| attempt <= MAX_ATTEMPT));
         }
     }

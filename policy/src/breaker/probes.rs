@@ -10,16 +10,13 @@
 //! not asked again for a while; of later rounds it has at most half. A client that is alone has all of them. In the first
 //! round a request that is likely to be answered soon goes before others. A probe that is late gives its place back, and
 //! counts when it comes.
-//!
-//! Little-endian: number of the last probe and of the last before the breaker opened (4 each), when the round began, when a
-//! place became free and when the next scout goes (8 each), round (1), who asked first (8), whether anybody else did and
-//! whether all that is held against the cluster is of one client (bits 0 and 1 of 1); then, each behind their number (1), at
-//! most [`MOST`] results of the round (9 each), late clients (8 each) and probes under way (20 each).
 
 use super::{BreakerRule, Probe};
 use crate::health::Who;
-use crate::packed::{Reader, Writer};
+use crate::record::{Fixed, take};
 use crate::timestamp::Timestamp;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// The most probes of a round.
 pub const MOST: usize = 32;
@@ -93,62 +90,116 @@ impl Mark {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Head {
+    /// The numbers of the last probe, and of the last before the breaker opened.
+    sent: U32,
+    before: U32,
+    began: U64,
+    free_since: U64,
+    next_scout: U64,
+    round: u8,
+    /// Who asked first; zeros for nobody.
+    first: StoredMark,
+    /// Bit 0: whether anybody else asked. Bit 1: whether all that is held against the cluster is of one client.
+    company: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredMark {
+    address: U32,
+    key: U32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredResult {
+    mark: StoredMark,
+    failed: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredLease {
+    number: U32,
+    mark: StoredMark,
+    expires: U64,
+}
+
+impl From<Mark> for StoredMark {
+    fn from(mark: Mark) -> Self {
+        Self { address: mark.address.into(), key: mark.key.into() }
+    }
+}
+
+impl From<StoredMark> for Mark {
+    fn from(stored: StoredMark) -> Self {
+        Self { address: stored.address.get(), key: stored.key.get() }
+    }
+}
+
+/// Up to [`MOST`] records behind their number, which takes a byte.
+fn take_list<T: Fixed>(rest: &mut &[u8]) -> impl Iterator<Item = T> {
+    let count = usize::from(take::<u8>(rest)).min(MOST);
+    (0..count).map(move |_| take(rest))
+}
+
+fn put_list<T: Fixed>(bytes: &mut Vec<u8>, records: impl ExactSizeIterator<Item = T>) {
+    bytes.push(u8::try_from(records.len()).unwrap_or(u8::MAX));
+    records.for_each(|record| bytes.extend_from_slice(record.as_bytes()));
+}
+
 impl Probes {
     pub(super) fn from_bytes(stored: &[u8]) -> Self {
-        let mut from = Reader::new(stored);
-        let mut probes = Self {
-            sent: from.u32(),
-            before: from.u32(),
-            began: Timestamp::from_nanos(from.u64()),
-            free_since: Timestamp::from_nanos(from.u64()),
-            next_scout: Timestamp::from_nanos(from.u64()),
-            round: from.u8().min(ROUNDS.saturating_sub(1)),
-            ..Self::default()
+        let mut rest = stored;
+        let head: Head = take(&mut rest);
+        let first = Mark::from(head.first);
+        let result = |StoredResult { mark, failed }| (Mark::from(mark), failed == 1);
+        let lease = |StoredLease { number, mark, expires }| Lease {
+            number: number.get(),
+            mark: mark.into(),
+            expires: Timestamp::from_nanos(expires.get()),
         };
-        let first = mark(&mut from);
-        probes.first = (first != Mark { address: 0, key: 0 }).then_some(first);
-        let company = from.u8();
-        (probes.has_company, probes.is_of_one) = (company & 1 == 1, company & 2 == 2);
-        probes.results = (0..count(&mut from)).map(|_| (mark(&mut from), from.u8() == 1)).collect();
-        probes.late = (0..count(&mut from)).map(|_| mark(&mut from)).collect();
-        let lease = |from: &mut Reader<'_>| Lease {
-            number: from.u32(),
-            mark: mark(from),
-            expires: Timestamp::from_nanos(from.u64()),
-        };
-        probes.under_way = (0..count(&mut from)).map(|_| lease(&mut from)).collect();
-        probes
+        Self {
+            sent: head.sent.get(),
+            before: head.before.get(),
+            began: Timestamp::from_nanos(head.began.get()),
+            free_since: Timestamp::from_nanos(head.free_since.get()),
+            next_scout: Timestamp::from_nanos(head.next_scout.get()),
+            round: head.round.min(ROUNDS.saturating_sub(1)),
+            first: (first != Mark { address: 0, key: 0 }).then_some(first),
+            has_company: head.company & 1 == 1,
+            is_of_one: head.company & 2 == 2,
+            results: take_list(&mut rest).map(result).collect(),
+            late: take_list::<StoredMark>(&mut rest).map(Mark::from).collect(),
+            under_way: take_list(&mut rest).map(lease).collect(),
+        }
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut into = Writer::<42>::default();
-        into.put(self.sent.to_le_bytes()).put(self.before.to_le_bytes());
-        for time in [self.began, self.free_since, self.next_scout] {
-            into.put(time.as_nanos().to_le_bytes());
-        }
-        let first = self.first.unwrap_or(Mark { address: 0, key: 0 });
-        into.put([self.round]).put(first.address.to_le_bytes()).put(first.key.to_le_bytes());
-        into.put([u8::from(self.has_company) | u8::from(self.is_of_one) << 1]);
-        let mut bytes = into.finish().to_vec();
-        let length = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
-        bytes.push(length(self.results.len()));
-        for (mark, failed) in &self.results {
-            bytes.extend(mark.address.to_le_bytes());
-            bytes.extend(mark.key.to_le_bytes());
-            bytes.push(u8::from(*failed));
-        }
-        bytes.push(length(self.late.len()));
-        for mark in &self.late {
-            bytes.extend(mark.address.to_le_bytes());
-            bytes.extend(mark.key.to_le_bytes());
-        }
-        bytes.push(length(self.under_way.len()));
-        for lease in &self.under_way {
-            bytes.extend(lease.number.to_le_bytes());
-            bytes.extend(lease.mark.address.to_le_bytes());
-            bytes.extend(lease.mark.key.to_le_bytes());
-            bytes.extend(lease.expires.as_nanos().to_le_bytes());
-        }
+        let head = Head {
+            sent: self.sent.into(),
+            before: self.before.into(),
+            began: self.began.as_nanos().into(),
+            free_since: self.free_since.as_nanos().into(),
+            next_scout: self.next_scout.as_nanos().into(),
+            round: self.round,
+            first: self.first.unwrap_or(Mark { address: 0, key: 0 }).into(),
+            company: u8::from(self.has_company) | u8::from(self.is_of_one) << 1,
+        };
+        let mut bytes = head.as_bytes().to_vec();
+        let result =
+            |(mark, failed): &(Mark, bool)| StoredResult { mark: (*mark).into(), failed: u8::from(*failed) };
+        let lease = |lease: &Lease| StoredLease {
+            number: lease.number.into(),
+            mark: lease.mark.into(),
+            expires: lease.expires.as_nanos().into(),
+        };
+        put_list(&mut bytes, self.results.iter().map(result));
+        put_list(&mut bytes, self.late.iter().map(|mark| StoredMark::from(*mark)));
+        put_list(&mut bytes, self.under_way.iter().map(lease));
         bytes
     }
 
@@ -368,12 +419,4 @@ impl Probes {
         let mean = crate::health::clients::without_the_highest(clients.iter().map(ratio));
         u32::try_from(mean).unwrap_or(u32::MAX)
     }
-}
-
-fn mark(from: &mut Reader<'_>) -> Mark {
-    Mark { address: from.u32(), key: from.u32() }
-}
-
-fn count(from: &mut Reader<'_>) -> usize {
-    usize::from(from.u8()).min(MOST)
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bucket::Rate;
+use crate::record::Record as _;
 use core::time::Duration;
 use proptest::prelude::*;
 
@@ -142,6 +143,6 @@ proptest! {
         if let Some(lease) = lease {
             set.close(7, lease, at(nanos));
         }
-        prop_assert_eq!(ConnectionSet::from_bytes(set.as_bytes()), set);
+        prop_assert_eq!(ConnectionSet::from_bytes(&set.to_bytes()), set);
     }
 }

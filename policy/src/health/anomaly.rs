@@ -8,7 +8,8 @@
 //!
 //! Source: Welford (1962) for the mean and variance in one pass; West (1979) for weights.
 
-use crate::packed::{Reader, Writer};
+use zerocopy::little_endian::{U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// The number of values before the first one is judged.
 pub const MIN_SAMPLES: u32 = 20;
@@ -17,7 +18,7 @@ pub const MIN_SAMPLES: u32 = 20;
 pub const MAX_VALUE: u64 = 1 << 48;
 
 /// Bytes of a detector.
-pub const BYTES: usize = 28;
+pub const BYTES: usize = size_of::<Stored>();
 
 const MEMORY: u32 = 16;
 
@@ -42,20 +43,34 @@ pub struct Detector {
     samples: u32,
 }
 
+/// A detector in a record.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct Stored {
+    mean: U64,
+    variance: U128,
+    samples: U32,
+}
+
+impl From<&Stored> for Detector {
+    fn from(stored: &Stored) -> Self {
+        let mean = stored.mean.get().min(MAX_VALUE);
+        let variance = stored.variance.get().min(u128::from(MAX_VALUE).saturating_pow(2));
+        Self { mean, variance, samples: stored.samples.get() }
+    }
+}
+
+impl From<&Detector> for Stored {
+    fn from(detector: &Detector) -> Self {
+        Self {
+            mean: detector.mean.into(),
+            variance: detector.variance.into(),
+            samples: detector.samples.into(),
+        }
+    }
+}
+
 impl Detector {
-    /// From a record.
-    pub fn read(from: &mut Reader<'_>) -> Self {
-        let mean = from.u64().min(MAX_VALUE);
-        let variance = from.u128().min(u128::from(MAX_VALUE).saturating_pow(2));
-        Self { mean, variance, samples: from.u32() }
-    }
-
-    /// Into a record.
-    pub fn write<const N: usize>(&self, into: &mut Writer<N>) {
-        into.put(self.mean.to_le_bytes());
-        into.put(self.variance.to_le_bytes()).put(self.samples.to_le_bytes());
-    }
-
     /// The mean.
     pub const fn mean(&self) -> u64 {
         self.mean
@@ -100,6 +115,7 @@ impl Detector {
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Fixed;
     use proptest::prelude::*;
 
     const MILLI: u64 = 1_000_000;
@@ -219,14 +235,12 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_detector_and_no_value_overflows_it(bytes: [u8; BYTES], values: Vec<u64>) {
-            let mut detector = Detector::read(&mut Reader::new(&bytes));
+            let mut detector = Detector::from(&Stored::first_of(&bytes));
             for value in values {
                 detector.observe(value);
                 prop_assert!(detector.mean() <= MAX_VALUE);
             }
-            let mut writer = Writer::<BYTES>::default();
-            detector.write(&mut writer);
-            prop_assert_eq!(Detector::read(&mut Reader::new(&writer.finish())), detector);
+            prop_assert_eq!(Detector::from(&Stored::from(&detector)), detector);
         }
     }
 }

@@ -7,22 +7,17 @@
 //!
 //! There are [`WAYS`] rows. A client beyond them shares the row of another, and counts together with it.
 //!
-//! A row is 60 bytes, little-endian: mark (8), weighted means to the first byte and to the end (4 each, in units of 65.5 µs),
-//! first bytes of the newest slot (4), and for each slot its requests, failures, slow and overloaded ones (1 each, all
-//! halved when one is full).
-//!
 //! Source: the trimmed mean, Tukey, "The Future of Data Analysis" (1962).
 
 use super::window::SLOTS;
-use crate::packed::{Reader, Row, Writer};
+use crate::record::{Marked, Ways};
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// The number of rows.
 pub const WAYS: usize = 32;
 
-/// Bytes of all rows.
-pub const BYTES: usize = WAYS * ROW;
-
-const ROW: usize = 60;
+/// In nanoseconds, what times are kept in: 65.5 µs.
 const UNIT: u64 = 1 << 16;
 const WHOLE: u64 = 1_000_000;
 
@@ -76,19 +71,25 @@ pub struct Survey {
 /// The rows of all clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients {
-    rows: Row<WAYS, ROW>,
+    pub(super) rows: Ways<Client, WAYS>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Client {
-    mark: u64,
-    first_byte: u32,
-    total: u32,
-    first_bytes: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct Client {
+    mark: U64,
+    /// The weighted mean to the first byte.
+    first_byte: U32,
+    /// The weighted mean to the end.
+    total: U32,
+    /// The sum of the newest slot's first bytes.
+    first_bytes: U32,
     slots: [Counts; 10],
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What one slot had. All are halved when one is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
 struct Counts {
     requests: u8,
     errors: u8,
@@ -96,17 +97,13 @@ struct Counts {
     overloads: u8,
 }
 
+impl Marked for Client {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
 impl Clients {
-    /// From a record.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { rows: Row::from_bytes(stored) }
-    }
-
-    /// For a record.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.rows.as_bytes()
-    }
-
     /// The slot at `place` begins anew.
     pub fn clear(&mut self, place: usize) {
         self.each(|client| {
@@ -118,7 +115,7 @@ impl Clients {
 
     /// Ends the newest slot and drops the data that belong to it alone.
     pub fn turn(&mut self) {
-        self.each(|client| client.first_bytes = 0);
+        self.each(|client| client.first_bytes = U32::ZERO);
     }
 
     /// Counts one request of the client `mark` in the slot at `place`, with true for the newest slot, and its
@@ -133,15 +130,18 @@ impl Clients {
         let first_byte = first_byte.map(units);
         self.change(mark, |client| {
             if let Some(first_byte) = first_byte {
-                client.first_byte = weighted(client.first_byte, first_byte);
-                let sum = client.first_bytes.saturating_add(first_byte);
-                client.first_bytes = if is_newest { sum } else { client.first_bytes };
+                client.first_byte = weighted(client.first_byte.get(), first_byte).into();
+                if is_newest {
+                    client.first_bytes = client.first_bytes.get().saturating_add(first_byte).into();
+                }
             }
             let Some(slot) = client.slots.get_mut(place) else { return };
             if slot.requests == u8::MAX {
                 let up = u8::from(place % 2 == 0);
                 *slot = slot.halved(up);
-                client.first_bytes = if is_newest { client.first_bytes / 2 } else { client.first_bytes };
+                if is_newest {
+                    client.first_bytes = (client.first_bytes.get() / 2).into();
+                }
             }
             slot.requests = slot.requests.saturating_add(1);
             slot.errors = slot.errors.saturating_add(u8::from(trouble.error));
@@ -152,7 +152,7 @@ impl Clients {
 
     /// Records that a request of this client took `total` nanoseconds.
     pub fn took(&mut self, mark: u64, total: u64) {
-        self.change(mark, |client| client.total = weighted(client.total, units(total)));
+        self.change(mark, |client| client.total = weighted(client.total.get(), units(total)).into());
     }
 
     /// Records the failure of a request that was counted as a success with `first_byte`.
@@ -162,7 +162,7 @@ impl Clients {
                 slot.errors = slot.errors.saturating_add(1);
             }
             if is_newest {
-                client.first_bytes = client.first_bytes.saturating_sub(units(first_byte));
+                client.first_bytes = client.first_bytes.get().saturating_sub(units(first_byte)).into();
             }
         });
     }
@@ -180,11 +180,11 @@ impl Clients {
                 ratio(sum.errors),
                 ratio(sum.slow),
                 ratio(sum.overloads),
-                known(client.first_byte),
-                known(client.total),
+                known(client.first_byte.get()),
+                known(client.total.get()),
             ];
             clients = clients.saturating_add(1);
-            only = (clients == 1).then_some(client.mark);
+            only = (clients == 1).then_some(client.mark.get());
             for (mean, value) in means.iter_mut().zip(values) {
                 *mean = value.map_or(*mean, |value| mean.with(value));
             }
@@ -201,48 +201,40 @@ impl Clients {
 
     /// Returns the nanoseconds to the first byte in the newest slot, at `place`, or `None` without a success in it.
     pub fn newest(&self, place: usize) -> Option<u64> {
-        let mean = |client: Client| {
+        let mean = |client: &Client| {
             let successes = client.slots.get(place).map_or(0, Counts::successes);
-            u64::from(client.first_bytes).checked_div(u64::from(successes))
+            u64::from(client.first_bytes.get()).checked_div(u64::from(successes))
         };
-        let mut means = self.rows.iter().map(Client::read).filter_map(mean).peekable();
+        let mut means = self.rows.iter().filter_map(mean).peekable();
         means.peek()?;
         Some(without_the_highest(means).saturating_mul(UNIT))
     }
 
-    fn active(&self, slots: u16) -> impl Iterator<Item = (Client, Sum)> {
-        let used = self.rows.iter().filter(|row| !row.starts_with(&[0; 8])).map(Client::read);
+    fn active(&self, slots: u16) -> impl Iterator<Item = (&Client, Sum)> {
+        let used = self.rows.iter().filter(|client| client.mark != U64::ZERO);
         used.map(move |client| (client, client.sum(slots))).filter(|(_, sum)| sum.requests > 0)
     }
 
     fn each(&mut self, change: impl Fn(&mut Client)) {
-        for way in 0..WAYS {
-            let Some(row) = self.rows.iter().nth(way) else { continue };
-            let before = Client::read(row);
-            let mut client = before;
-            change(&mut client);
-            if client != before {
-                self.rows.set(way, client.pack());
-            }
-        }
+        self.rows.iter_mut().for_each(change);
     }
 
     /// Changes the row of `mark`: its own, or else an unused one, or else the one that it shares.
     fn change(&mut self, mark: u64, change: impl FnOnce(&mut Client)) {
         let mark = mark.max(1);
-        let own = self.rows.find(mark).map(|(way, row)| (way, Client::read(row)));
+        let own = self.rows.find(mark).map(|(way, client)| (way, *client));
         let free = || {
-            let idle = |row: &[u8; ROW]| Client::read(row).slots == [Counts::default(); 10];
+            let idle = |client: &Client| client.slots == [Counts::default(); 10];
             let way = self.rows.iter().position(idle)?;
-            Some((way, Client { mark, ..Client::default() }))
+            Some((way, Client { mark: mark.into(), ..Client::default() }))
         };
         let shared = || {
             let way = usize::try_from(mark % 32).unwrap_or(0);
-            self.rows.iter().nth(way).map(|row| (way, Client::read(row)))
+            self.rows.iter().nth(way).map(|client| (way, *client))
         };
         if let Some((way, mut client)) = own.or_else(free).or_else(shared) {
             change(&mut client);
-            self.rows.set(way, client.pack());
+            self.rows.set(way, client);
         }
     }
 }
@@ -256,32 +248,6 @@ struct Sum {
 }
 
 impl Client {
-    fn read(row: &[u8; ROW]) -> Self {
-        let mut from = Reader::new(row);
-        Self {
-            mark: from.u64(),
-            first_byte: from.u32(),
-            total: from.u32(),
-            first_bytes: from.u32(),
-            slots: [(); 10].map(|()| Counts {
-                requests: from.u8(),
-                errors: from.u8(),
-                slow: from.u8(),
-                overloads: from.u8(),
-            }),
-        }
-    }
-
-    fn pack(&self) -> [u8; ROW] {
-        let mut into = Writer::<ROW>::default();
-        into.put(self.mark.to_le_bytes()).put(self.first_byte.to_le_bytes());
-        into.put(self.total.to_le_bytes()).put(self.first_bytes.to_le_bytes());
-        for slot in &self.slots {
-            into.put([slot.requests, slot.errors, slot.slow, slot.overloads]);
-        }
-        into.finish()
-    }
-
     fn sum(&self, slots: u16) -> Sum {
         let places = (0..SLOTS).zip(&self.slots).filter(|(place, _)| slots >> place & 1 == 1);
         places.fold(Sum::default(), |sum, (_, slot)| Sum {
@@ -362,6 +328,7 @@ fn weighted(mean: u32, sample: u32) -> u32 {
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Record as _;
     use proptest::prelude::*;
 
     const ALL: u16 = (1 << 10) - 1;
@@ -480,7 +447,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_rows(bytes: Vec<u8>, mark: u64, place in 0_usize..20, slots: u16, nanos: u64) {
-            let mut clients = Clients::from_bytes(&bytes);
+            let mut clients = Clients { rows: Ways::from_bytes(&bytes) };
             clients.add(mark, (place, true), FAILED, Some(nanos));
             clients.took(mark, nanos);
             clients.broke(mark, (place, false), nanos);
@@ -488,7 +455,7 @@ mod tests {
             clients.survey(slots);
             clients.newest(place);
             clients.turn();
-            prop_assert_eq!(Clients::from_bytes(clients.as_bytes()), clients);
+            prop_assert_eq!(Clients { rows: Ways::from_bytes(&clients.rows.to_bytes()) }, clients);
         }
     }
 }

@@ -4,16 +4,12 @@
 //! A time that is late by less than a window counts in its own slot. An earlier time means that the clock stepped back:
 //! the window starts over, as it does when its length is reconfigured.
 
-use crate::packed::{Reader, Writer};
 use crate::timestamp::Timestamp;
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Slots of a window.
 pub const SLOTS: u64 = 10;
-
-/// Bytes of a window.
-pub const BYTES: usize = 16 + 10 * SLOT_BYTES;
-
-const SLOT_BYTES: usize = 16;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,26 +56,49 @@ pub struct Window {
     ring: [Counts; 10],
 }
 
+/// A window in a record.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct Stored {
+    slot: U64,
+    newest: U64,
+    ring: [StoredCounts; 10],
+}
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredCounts {
+    requests: U32,
+    errors: U32,
+    slow: U32,
+    overloads: U32,
+}
+
+impl From<&Stored> for Window {
+    fn from(stored: &Stored) -> Self {
+        let ring = stored.ring.map(|counts| Counts {
+            requests: counts.requests.get(),
+            errors: counts.errors.get(),
+            slow: counts.slow.get(),
+            overloads: counts.overloads.get(),
+        });
+        Self { slot: stored.slot.get(), newest: stored.newest.get(), ring }
+    }
+}
+
+impl From<&Window> for Stored {
+    fn from(window: &Window) -> Self {
+        let ring = window.ring.map(|counts| StoredCounts {
+            requests: counts.requests.into(),
+            errors: counts.errors.into(),
+            slow: counts.slow.into(),
+            overloads: counts.overloads.into(),
+        });
+        Self { slot: window.slot.into(), newest: window.newest.into(), ring }
+    }
+}
+
 impl Window {
-    /// From a record.
-    pub fn read(from: &mut Reader<'_>) -> Self {
-        let mut window = Self { slot: from.u64(), newest: from.u64(), ..Self::default() };
-        for slot in &mut window.ring {
-            *slot =
-                Counts { requests: from.u32(), errors: from.u32(), slow: from.u32(), overloads: from.u32() };
-        }
-        window
-    }
-
-    /// Into a record.
-    pub fn write<const N: usize>(&self, into: &mut Writer<N>) {
-        into.put(self.slot.to_le_bytes()).put(self.newest.to_le_bytes());
-        for slot in &self.ring {
-            into.put(slot.requests.to_le_bytes()).put(slot.errors.to_le_bytes());
-            into.put(slot.slow.to_le_bytes()).put(slot.overloads.to_le_bytes());
-        }
-    }
-
     /// Whether [`advance`](Self::advance) would change nothing.
     pub fn is_at(&self, slot: u64, now: Timestamp) -> bool {
         let number = number(now, slot);
@@ -171,6 +190,7 @@ fn place(number: u64) -> usize {
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Fixed;
     use proptest::prelude::*;
 
     const ONE: Counts = Counts { requests: 1, errors: 0, slow: 0, overloads: 0 };
@@ -255,13 +275,11 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_window(bytes: Vec<u8>, slot: u64, since: u64, now: u64) {
-            let mut window = Window::read(&mut Reader::new(&bytes));
+            let mut window = Window::from(&Stored::first_of(&bytes));
             window.sum(slot, at(since), at(now));
             window.advance(slot, at(now), |_| {});
             window.add(ONE, at(now));
-            let mut writer = Writer::<BYTES>::default();
-            window.write(&mut writer);
-            prop_assert_eq!(Window::read(&mut Reader::new(&writer.finish())), window);
+            prop_assert_eq!(Window::from(&Stored::from(&window)), window);
         }
     }
 }

@@ -3,11 +3,12 @@
 //! until their whole slot lies outside (11), so both err on the side of fewer retries, by at most a slot. A count that
 //! has reached its end, 65,535 in a slot, stays there: what comes on top earns nothing, and is not admitted.
 //!
-//! Little-endian: when the newest slot began (8), TAT of the reserve (8), until when its client is expected (8), debt
-//! (4), first attempts and retries of each slot (2 + 2), newest first. A time that lies further ahead than two of its windows (the clock stepped back)
+//! A time that lies further ahead than two of its windows (the clock stepped back)
 //! is replaced by now, so it locks nobody out, and no count is dropped for it.
 
 use crate::timestamp::Timestamp;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Slots in a ttl.
 pub(super) const EARNING_SLOTS: u64 = 10;
@@ -15,11 +16,6 @@ pub(super) const EARNING_SLOTS: u64 = 10;
 const EARNING: usize = 10;
 
 const SLOTS: usize = EARNING + 1;
-
-/// Bytes of a ledger.
-pub(super) const BYTES: usize = HEAD + 4 * SLOTS;
-
-const HEAD: usize = 28;
 
 /// What a budget remembers. The default is one that nobody has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,51 +33,60 @@ struct Slot {
     withdrawals: u16,
 }
 
+/// A ledger as the store holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct Stored {
+    /// When the newest slot began.
+    begin: U64,
+    /// The TAT of the reserve.
+    reserve: U64,
+    /// Until when its client is expected.
+    expected: U64,
+    debt: U32,
+    /// The newest first.
+    slots: [StoredSlot; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct StoredSlot {
+    deposits: U16,
+    withdrawals: U16,
+}
+
+impl From<&Ledger> for Stored {
+    fn from(ledger: &Ledger) -> Self {
+        let nanos = |time: Timestamp| time.as_nanos().into();
+        Self {
+            begin: nanos(ledger.begin),
+            reserve: nanos(ledger.reserve),
+            expected: nanos(ledger.expected),
+            debt: ledger.debt.into(),
+            slots: ledger.slots.map(|slot| StoredSlot {
+                deposits: slot.deposits.into(),
+                withdrawals: slot.withdrawals.into(),
+            }),
+        }
+    }
+}
+
+impl From<&Stored> for Ledger {
+    fn from(stored: &Stored) -> Self {
+        let time = |nanos: U64| Timestamp::from_nanos(nanos.get());
+        Self {
+            begin: time(stored.begin),
+            reserve: time(stored.reserve),
+            expected: time(stored.expected),
+            debt: stored.debt.get(),
+            slots: stored
+                .slots
+                .map(|slot| Slot { deposits: slot.deposits.get(), withdrawals: slot.withdrawals.get() }),
+        }
+    }
+}
+
 impl Ledger {
-    /// From the store's bytes. What is too short is a ledger that nobody has used; what is beyond, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self::read(stored).unwrap_or_default()
-    }
-
-    /// For the store.
-    pub fn to_bytes(&self) -> [u8; BYTES] {
-        let mut bytes = [0; BYTES];
-        let (head, slots) = bytes.split_at_mut(HEAD);
-        let times = [self.begin, self.reserve, self.expected].map(|time| time.as_nanos().to_le_bytes());
-        head.iter_mut()
-            .zip(times.into_iter().flatten().chain(self.debt.to_le_bytes()))
-            .for_each(|(place, byte)| *place = byte);
-        for (place, slot) in slots.chunks_exact_mut(4).zip(&self.slots) {
-            let both = u32::from(slot.withdrawals) << 16 | u32::from(slot.deposits);
-            place.copy_from_slice(&both.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn read(stored: &[u8]) -> Option<Self> {
-        let (begin, rest) = stored.split_first_chunk()?;
-        let (reserve, rest) = rest.split_first_chunk()?;
-        let (expected, rest) = rest.split_first_chunk()?;
-        let (debt, mut rest) = rest.split_first_chunk()?;
-        let mut slots = [Slot::default(); SLOTS];
-        for slot in &mut slots {
-            let (deposits, more) = rest.split_first_chunk()?;
-            let (withdrawals, more) = more.split_first_chunk()?;
-            *slot = Slot {
-                deposits: u16::from_le_bytes(*deposits),
-                withdrawals: u16::from_le_bytes(*withdrawals),
-            };
-            rest = more;
-        }
-        Some(Self {
-            begin: Timestamp::from_nanos(u64::from_le_bytes(*begin)),
-            reserve: Timestamp::from_nanos(u64::from_le_bytes(*reserve)),
-            expected: Timestamp::from_nanos(u64::from_le_bytes(*expected)),
-            debt: u32::from_le_bytes(*debt),
-            slots,
-        })
-    }
-
     /// As it is at `now`, with slots of so many nanoseconds.
     pub(super) fn rolled(mut self, slot: u64, now: Timestamp) -> Self {
         let furthest = now.plus(slot.saturating_mul(2 * (EARNING_SLOTS + 1)));

@@ -5,41 +5,55 @@
 //! retry from a fresh reserve, which a name of its own would have given it as well. One who makes up names crowds out
 //! names of that kind, which have earned little, before clients that send much.
 //!
-//! A record is 80 bytes: mark (8), ledger (72). A set is stored whole from the start.
+//! A set is stored whole from the start.
 
 use super::Budget;
-use super::ledger::{BYTES as LEDGER, Ledger};
-use crate::packed::{Row, Writer};
+use super::ledger::{Ledger, Stored};
+use crate::record::{self, Marked, Ways, bytes_of};
 use crate::timestamp::Timestamp;
+use std::borrow::Cow;
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
 /// Ledgers in a set.
 pub const WAYS: usize = 8;
 
-const RECORD: usize = 8 + LEDGER;
-
 /// Bytes of a set.
-pub const SET_BYTES: u64 = 640;
+pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
 /// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LedgerSet {
-    row: Row<WAYS, RECORD>,
+    row: Ways<Record, WAYS>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Record {
+    mark: U64,
+    ledger: Stored,
+}
+
+impl Marked for Record {
+    fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+}
+
+impl record::Record for LedgerSet {
+    fn from_bytes(stored: &[u8]) -> Self {
+        Self { row: Ways::from_bytes(stored) }
+    }
+
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.row.to_bytes()
+    }
 }
 
 impl LedgerSet {
-    /// From the store's bytes. What is no whole record, or beyond the last one, is dropped.
-    pub fn from_bytes(stored: &[u8]) -> Self {
-        Self { row: Row::from_bytes(stored) }
-    }
-
-    /// For the store.
-    pub const fn as_bytes(&self) -> &[u8] {
-        self.row.as_bytes()
-    }
-
     /// The ledger of `mark`; one that nobody has used, if there is none.
     pub fn find(&self, mark: u64) -> Ledger {
-        self.row.find(mark).map_or_else(Ledger::default, |(_, record)| ledger(record))
+        self.row.find(mark).map_or_else(Ledger::default, |(_, record)| Ledger::from(&record.ledger))
     }
 
     /// Stores the ledger of `mark` in place of its last one, or else of the one whose eviction costs least. Returns
@@ -47,25 +61,21 @@ impl LedgerSet {
     pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
         let known = self.row.find(mark).map(|(way, _)| (way, 0));
         let (way, loss) = known.unwrap_or_else(|| self.least(budget, now));
-        let mut record = Writer::default();
-        self.row.set(way, record.put(mark.to_le_bytes()).put(ledger.to_bytes()).finish());
+        self.row.set(way, Record { mark: mark.into(), ledger: Stored::from(&ledger) });
         loss > 0
     }
 
     fn least(&self, budget: &Budget, now: Timestamp) -> (usize, u64) {
-        let losses = self.row.iter().map(|record| budget.loss(ledger(record), now)).enumerate();
+        let losses = self.row.iter().map(|record| budget.loss(Ledger::from(&record.ledger), now)).enumerate();
         losses.min_by_key(|(_, loss)| *loss).unwrap_or_default()
     }
-}
-
-fn ledger(record: &[u8; RECORD]) -> Ledger {
-    Ledger::from_bytes(record.get(8..).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
     use super::*;
+    use crate::record::Record as _;
     use core::time::Duration;
     use proptest::prelude::*;
 
@@ -129,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_set_has_the_size_that_is_told() {
-        assert_eq!(LedgerSet::default().as_bytes().len() as u64, SET_BYTES);
+        assert_eq!(LedgerSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 
     proptest! {
@@ -139,7 +149,7 @@ mod tests {
             let ledger = budget().spend(set.find(mark), 3, at(now));
             set.put(mark, ledger, &budget(), at(now));
             prop_assert_eq!(set.find(mark), ledger);
-            prop_assert_eq!(LedgerSet::from_bytes(set.as_bytes()), set);
+            prop_assert_eq!(LedgerSet::from_bytes(&set.to_bytes()), set);
         }
     }
 }

@@ -1,7 +1,9 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+use super::ledger::Stored;
 use super::*;
 use proptest::prelude::*;
+use zerocopy::{FromBytes, IntoBytes};
 
 const SECOND: u64 = 1_000_000_000;
 const TTL: u64 = 10 * SECOND;
@@ -273,6 +275,10 @@ fn within(times: &[u64], after: Option<u64>, until: u64) -> u64 {
     times.iter().filter(|time| after.is_none_or(|after| **time > after) && **time <= until).count() as u64
 }
 
+fn read(stored: &[u8]) -> Ledger {
+    Stored::read_from_prefix(stored).map_or_else(|_| Ledger::default(), |(stored, _)| Ledger::from(&stored))
+}
+
 proptest! {
     #[test]
     fn no_window_has_more_retries_than_deposits_and_reserve_pay_for(
@@ -406,15 +412,15 @@ proptest! {
     ) {
         let budget = rule(ratio, min);
         for stored in [bytes, [whole, whole, whole].concat()] {
-            let ledger = Ledger::from_bytes(&stored);
-            prop_assert_eq!(Ledger::from_bytes(&ledger.to_bytes()), ledger);
+            let ledger = read(&stored);
+            prop_assert_eq!(Ledger::from(&Stored::from(&ledger)), ledger);
             let ledger = budget.spend(budget.deposit(ledger, at(now)), spent, at(then));
             if let Ok((ledger, withdrawal)) = budget.withdraw(ledger, at(now)) {
                 let _ = budget.give_back(ledger, withdrawal, at(then));
             }
-            let _ = budget.withdraw_share(ledger, Ledger::from_bytes(&stored), at(then));
+            let _ = budget.withdraw_share(ledger, read(&stored), at(then));
             budget.loss(budget.expect(budget.take_back(ledger, at(then), at(now)), spent.into(), at(now)), at(now));
-            prop_assert!(stored.len() < 72 || Ledger::from_bytes(&stored).to_bytes() == stored[..72]);
+            prop_assert!(stored.len() < 72 || Stored::from(&read(&stored)).as_bytes() == &stored[..72]);
         }
     }
 
@@ -423,7 +429,7 @@ proptest! {
         whole: [u8; 32], now in 0..u64::MAX / 2, min in 1_u32..100,
     ) {
         let budget = rule(200_000, min);
-        let mut ledger = budget.deposit(Ledger::from_bytes(&[whole, whole, whole].concat()), at(now));
+        let mut ledger = budget.deposit(read(&[whole, whole, whole].concat()), at(now));
         for second in 1..=90 {
             ledger = budget.deposit(ledger, at(now + second * SECOND));
         }

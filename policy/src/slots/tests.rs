@@ -1,9 +1,11 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::record::Record as _;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
+const PREFIX: Prefix = *b"tidegate.xx.";
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)
@@ -59,11 +61,11 @@ fn a_record_that_the_same_request_wrote_is_never_evicted() {
 
 #[test]
 fn a_table_takes_no_more_than_it_was_given() {
-    assert_eq!(Table::within(Table::MIN_BYTES - 1), None);
-    let table = Table::within(16 << 20).unwrap();
+    assert_eq!(Table::within(PREFIX, Table::MIN_BYTES - 1), None);
+    let table = Table::within(PREFIX, 16 << 20).unwrap();
     assert!(u64::from(table.sets()) * (Table::SET_BYTES + ENTRY_COST) <= 16 << 20);
-    assert_eq!(table.set(0), Place::Set(0));
-    assert_eq!(table.set(u64::MAX), Place::Set(table.sets() - 1));
+    assert_eq!(table.set(0), SlotKey::numbered(&PREFIX, 0));
+    assert_eq!(table.set(u64::MAX), SlotKey::numbered(&PREFIX, table.sets() - 1));
 }
 
 #[test]
@@ -82,8 +84,8 @@ proptest! {
         let mut set = SlotSet::from_bytes(&bytes);
         set.find(mark);
         set.put(record(mark, now), at(now), &[]);
-        prop_assert_eq!(set.as_bytes().len() as u64, Table::SET_BYTES);
-        prop_assert_eq!(SlotSet::from_bytes(set.as_bytes()), set);
+        prop_assert_eq!(set.to_bytes().len() as u64, Table::SET_BYTES);
+        prop_assert_eq!(SlotSet::from_bytes(&set.to_bytes()), set);
     }
 
     #[test]

@@ -173,7 +173,7 @@ proptest! {
     fn any_bytes_are_a_record(bytes: Vec<u8>, failed: u32, now: u64) {
         let record = TierRecord::from_bytes(&bytes);
         let (new, _) = errors().judge(&record, &failing(failed), Phase::Open, at(now));
-        prop_assert_eq!(TierRecord::from_bytes(record.as_bytes()), record.clone());
+        prop_assert_eq!(TierRecord::from_bytes(&record.to_bytes()), record.clone());
         let new = new.unwrap_or(record);
         prop_assert_eq!(new.states().pack().states(), new.states());
     }

@@ -103,7 +103,7 @@ fn a_lost_race_counts_again_on_what_the_winner_left_and_losing_all_is_the_failur
         let guard = guard(&json!({ "failure_mode": mode, "memory": "33536B" }));
         let proxy = proxy(&guard);
         let print = proxy_print(&proxy);
-        let key = key(guard.config.table.set(print.place));
+        let key = guard.config.table.set(print.place);
         proxy.store.lose_swap_of(&key, ATTEMPTS, b"");
         assert_eq!(open(&guard, &proxy).2, fate);
         assert_eq!(counter(&proxy, "contended"), 1);

@@ -12,6 +12,7 @@ use tidegate_policy::breaker::probes::Asker;
 use tidegate_policy::breaker::{Phase, Probe, Ruling};
 use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::Outcome;
+use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::tier::Tiers;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -64,12 +65,8 @@ impl Place {
         Self { cluster, model: u16::try_from(model).unwrap_or(0) }
     }
 
-    fn key(self) -> [u8; 17] {
-        let mut key = *b"tidegate.dg.c....";
-        let [a, b] = self.cluster.to_le_bytes();
-        let [c, d] = self.model.to_le_bytes();
-        key.iter_mut().skip(13).zip([a, b, c, d]).for_each(|(place, byte)| *place = byte);
-        key
+    fn key(self) -> SlotKey {
+        SlotKey::numbered(b"tidegate.dg.c", u32::from(self.model) << 16 | u32::from(self.cluster))
     }
 }
 
@@ -103,7 +100,7 @@ impl Gate {
             changed |= record.is_some();
             condition.tiers = record.unwrap_or(condition.tiers);
             let turned = Some(phase).filter(|phase| *phase != before);
-            (changed.then(|| condition.packed()), (ruling, tiers, phase, turned))
+            (changed.then_some(condition), (ruling, tiers, phase, turned))
         });
         match judged {
             Ok((ruling, tiers, phase, turned)) => {
@@ -146,7 +143,7 @@ impl Gate {
             changed |= reported.is_some();
             condition.breaker = reported.unwrap_or(condition.breaker);
             let turned = Some(condition.breaker.phase()).filter(|phase| *phase != before);
-            (changed.then(|| condition.packed()), turned)
+            (changed.then_some(condition), turned)
         });
         known.looked_at = None;
         known.pending.clear();

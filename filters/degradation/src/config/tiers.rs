@@ -5,7 +5,7 @@ use super::written::{self, RawAt, RawCached, RawDefault, RawReduce};
 use super::{Cached, Fallback, Reduce, ratio, refuse};
 use tidegate_config::ConfigError;
 use tidegate_config::range::{DAY, Fraction, ONE, SECOND, Span};
-use tidegate_host::client::ClientSources;
+use tidegate_limits::client::ClientSources;
 use tidegate_policy::answer_cache::{AnswerCache, InvalidCache};
 use tidegate_policy::tier::{InvalidTier, Switch, Thresholds, TierRule};
 

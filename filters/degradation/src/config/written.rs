@@ -8,7 +8,7 @@ use tidegate_config::list::List;
 use tidegate_config::range::{ANY, Count, DAY, Fraction, HOUR, KIB, LONGEST, MIB, ONE, SECOND, Size, Span};
 use tidegate_config::rate::Rate;
 use tidegate_config::text::{HeaderName, ModelName, PathPrefix};
-use tidegate_host::client::{AddressSource, RawSource};
+use tidegate_limits::client::{AddressSource, RawSource};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

@@ -9,6 +9,7 @@ use tidegate_policy::answer_cache::control::{Lifetime, RequestControl};
 use tidegate_policy::answer_cache::entry::{Answer, Kind};
 use tidegate_policy::answer_cache::index::{Asker, Index, Offer, Put, WAYS};
 use tidegate_policy::answer_cache::vary::Named;
+use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::timestamp::Timestamp;
 
 /// An answer that was given before.
@@ -94,17 +95,13 @@ pub fn keep(
     Some(put)
 }
 
-fn index_key(set: u32) -> [u8; 17] {
-    key(*b"tidegate.dg.i....", set)
+fn index_key(set: u32) -> SlotKey {
+    SlotKey::numbered(b"tidegate.dg.i", set)
 }
 
-fn entry_key(set: u32, way: usize) -> [u8; 17] {
-    key(*b"tidegate.dg.e....", set.saturating_mul(WAYS).saturating_add(u32::try_from(way).unwrap_or(0)))
-}
-
-fn key(mut key: [u8; 17], number: u32) -> [u8; 17] {
-    key.iter_mut().skip(13).zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
-    key
+fn entry_key(set: u32, way: usize) -> SlotKey {
+    let number = set.saturating_mul(WAYS).saturating_add(u32::try_from(way).unwrap_or(0));
+    SlotKey::numbered(b"tidegate.dg.e", number)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tidegate_config::list::List;
 use tidegate_config::range::{ANY, Count, GIB, Size};
 use tidegate_config::shadow::{self, Shadow};
 use tidegate_config::text::{MediaType, RuleName};
-use tidegate_host::route::RawWhen;
+use tidegate_limits::when::RawWhen;
 use tidegate_policy::inference::Origin;
 use tidegate_policy::prompt::Treatment;
 

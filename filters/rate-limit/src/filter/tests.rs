@@ -1,16 +1,15 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
-use crate::admission::key;
-use crate::charges::MAX_KEY;
 use crate::config::Config;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tidegate_host::attempt;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
+use tidegate_limits::attempt;
+use tidegate_limits::charges::MAX_KEY;
 
 mod model;
 
@@ -116,7 +115,7 @@ fn a_tighter_limit_of_the_upstream_is_left_as_it_is() {
 
 fn returns(proxy: &FakeProxy) -> usize {
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
-    let client = attempt::client(&exchange, &one(|_| {}).worker.config.clients);
+    let client = attempt::client(&exchange, one(|_| {}).worker.config.rules.clients());
     (0..100).take_while(|_| attempt::take(&exchange, client)).count()
 }
 
@@ -152,8 +151,8 @@ fn a_decision_that_loses_every_race_follows_the_failure_mode_and_is_counted() {
         let filter = one(|d| d["failure_mode"] = json!(mode));
         let proxy = FakeProxy::running(&filter);
         let exchange = proxy.exchange(&[("x-api-key", "k")]);
-        let charge = filter.worker.config.due(&exchange).charges[0];
-        proxy.store.lose_swap_of(&key(charge.place), ATTEMPTS, b"");
+        let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
+        proxy.store.lose_swap_of(&charge.key, ATTEMPTS, b"");
         let flow = filter.stream().on_request_headers(&exchange);
         if admits {
             assert_eq!(flow, Flow::Continue);
@@ -172,12 +171,12 @@ fn a_lost_race_does_not_admit_twice() {
     let filter = one(|d| d["limits"][0]["requests"]["burst"] = json!(1));
     let proxy = FakeProxy::default();
     let exchange = proxy.exchange(&[("x-api-key", "k")]);
-    let charge = filter.worker.config.due(&exchange).charges[0];
+    let charge = filter.worker.config.rules.due(&exchange, super::one).charges[0];
     assert_eq!(ask(&filter, &proxy, "k"), Flow::Continue);
-    let spent = proxy.store.load_entry(&key(charge.place));
+    let spent = proxy.store.load_entry(&charge.key);
 
     let proxy = FakeProxy::default();
-    proxy.store.lose_swap_of(&key(charge.place), 1, &spent);
+    proxy.store.lose_swap_of(&charge.key, 1, &spent);
     assert_eq!(reply(ask(&filter, &proxy, "k")).status, 429);
 }
 

@@ -6,8 +6,8 @@ use tidegate_config::FailureMode;
 use tidegate_config::list::List;
 use tidegate_config::range::{Count, Fraction, GIB, KIB, MIB, ONE, SECOND, Size, Span};
 use tidegate_config::text::{HeaderName, Method};
-use tidegate_host::attempt::RawRetryHeaders;
-use tidegate_host::client::{AddressSource, RawSource};
+use tidegate_limits::attempt::RawRetryHeaders;
+use tidegate_limits::client::{AddressSource, RawSource};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

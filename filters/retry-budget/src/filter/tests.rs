@@ -1,9 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidegate_host::attempt::Return;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::ErrorObject;
+use tidegate_limits::attempt::Return;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -1,8 +1,8 @@
 //! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts in its
 //! canonical spelling and without its query, which a client can vary at will; an absent header or model is a value too.
 
+use crate::client::ClientSources;
 use crate::model::Named;
-use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 

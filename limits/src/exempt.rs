@@ -2,12 +2,12 @@
 //! written, what looks after the server and costs no model anything: its health, its metrics, and a browser's question
 //! whether it may ask.
 
+use crate::client::ClientSources;
+use crate::network::Networks;
 use core::fmt;
 use tidegate_config::ConfigError;
-use tidegate_host::client::ClientSources;
 use tidegate_host::exchange::Exchange;
 use tidegate_host::headers::HeaderMap;
-use tidegate_host::network::Networks;
 use tidegate_policy::path::is_canonical;
 
 const PREFLIGHT: &str = "preflight";

@@ -5,13 +5,13 @@
 //! others `authorization`. A client that sends both is then one client whatever it writes into the header that nobody
 //! reads.
 
-use crate::exchange::Exchange;
 use core::fmt;
 use core::net::IpAddr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use tidegate_config::ConfigError;
 use tidegate_config::range::{ANY, Count};
+use tidegate_host::exchange::Exchange;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::identity::{self, Credential, Prefixes};
 
@@ -297,8 +297,8 @@ pub fn header_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::FakeProxy;
     use tidegate_config::parse;
+    use tidegate_host::fake::FakeProxy;
 
     fn sources(client: &str, address: Option<u32>) -> Result<ClientSources, ConfigError> {
         let address = address.map(|hops| parse(format!("{{\"trusted_hops\":{hops}}}").as_bytes()).unwrap());

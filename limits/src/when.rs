@@ -1,13 +1,13 @@
 //! Which requests a rule is about: by path, method, headers and address, and which of those it is not about.
 
 use crate::client::ClientSources;
-use crate::exchange::Exchange;
 use crate::network::Networks;
 use core::fmt;
 use serde::Deserialize;
 use tidegate_config::ConfigError;
 use tidegate_config::list::List;
 use tidegate_config::text::{HeaderName, Method, PathPrefix};
+use tidegate_host::exchange::Exchange;
 use tidegate_policy::path::is_beneath;
 
 /// The most entries of a list.
@@ -183,8 +183,8 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::FakeProxy;
     use tidegate_config::parse;
+    use tidegate_host::fake::FakeProxy;
 
     fn applies(when: &str, peer: &str, headers: &[(&str, &str)]) -> bool {
         let when = When::new(parse(when.as_bytes()).unwrap(), "when").unwrap();

@@ -3,21 +3,22 @@
 //! All filters keep them in one table of a fixed size, under the client's name.
 
 use crate::client::ClientSources;
-use crate::exchange::Exchange;
-use crate::headers::HeaderMap;
-use crate::reply::Reply;
-use crate::store::{State, update};
 use serde::Deserialize;
 use tidegate_config::ConfigError;
 use tidegate_config::list::List;
 use tidegate_config::range::Count;
 use tidegate_config::text::HeaderName;
+use tidegate_host::exchange::Exchange;
+use tidegate_host::headers::HeaderMap;
+use tidegate_host::reply::Reply;
+use tidegate_host::store::update;
 use tidegate_policy::attempt;
 use tidegate_policy::fingerprint::Fingerprint;
-use tidegate_policy::slots::{Place, Table};
+use tidegate_policy::slot_key::{Prefix, SlotKey};
+use tidegate_policy::slots::Table;
 use tidegate_policy::voucher::{SET_BYTES, VoucherSet};
 
-const PREFIX: &[u8] = b"tidegate.rv.";
+const PREFIX: Prefix = *b"tidegate.rv.";
 const MEMORY: u64 = 1 << 20;
 const MAX_HEADERS: usize = 8;
 
@@ -128,18 +129,18 @@ pub fn client(exchange: &dyn Exchange, clients: &ClientSources) -> Fingerprint {
 /// Leaves a voucher for `client`. Two host calls; losing every race leaves none.
 pub fn leave(exchange: &dyn Exchange, client: Fingerprint) {
     let now = exchange.now();
-    let _ = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+    let _ = update(exchange.store(), &key(client), |mut set: VoucherSet| {
         let left = set.leave(client.mark, now);
-        (left.then_some(Vouchers(set)), ())
+        (left.then_some(set), ())
     });
 }
 
 /// Takes one of `client`'s vouchers, if it has any: one host call, and one more if it has. Losing every race takes none.
 pub fn take(exchange: &dyn Exchange, client: Fingerprint) -> bool {
     let now = exchange.now();
-    let taken = update(exchange.store(), &key(client), |Vouchers(mut set)| {
+    let taken = update(exchange.store(), &key(client), |mut set: VoucherSet| {
         let taken = set.take(client.mark, now);
-        (taken.then_some(Vouchers(set)), taken)
+        (taken.then_some(set), taken)
     });
     taken.unwrap_or(false)
 }
@@ -156,35 +157,17 @@ pub fn cost_no_work(details: &[u8]) -> bool {
     ours.is_some_and(|ours| !matches!(ours, b"degradation.failure" | b"degradation.timeout"))
 }
 
-/// A set of vouchers, as the store holds it.
-#[derive(Default)]
-struct Vouchers(VoucherSet);
-
-impl State for Vouchers {
-    fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(VoucherSet::from_bytes(&bytes))
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-fn key(client: Fingerprint) -> Vec<u8> {
-    let mut key = PREFIX.to_vec();
-    let place = Table::of_sets(SET_BYTES, MEMORY).map(|table| table.set(client.place));
-    if let Some(Place::Set(index)) = place {
-        key.extend_from_slice(&index.to_le_bytes());
-    }
-    key
+fn key(client: Fingerprint) -> SlotKey {
+    let table = Table::of_sets(PREFIX, SET_BYTES, MEMORY);
+    table.map_or_else(|| SlotKey::numbered(&PREFIX, 0), |table| table.set(client.place))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{FakeExchange, FakeProxy};
-    use crate::reply::ErrorObject;
     use core::time::Duration;
+    use tidegate_host::fake::{FakeExchange, FakeProxy};
+    use tidegate_host::reply::ErrorObject;
 
     fn reply(wait: u64) -> Reply {
         let error = ErrorObject { message: "m", kind: "k", param: None, code: "c" };
@@ -239,7 +222,7 @@ mod tests {
     fn made_up_names_take_a_fixed_amount_of_memory() {
         let proxy = FakeProxy::default();
         (0..20_000).for_each(|n| refuse(&proxy, &n.to_string(), "0", &reply(1)));
-        let sets = Table::of_sets(SET_BYTES, MEMORY).expect("a table").sets();
+        let sets = Table::of_sets(PREFIX, SET_BYTES, MEMORY).expect("a table").sets();
         assert!(proxy.store.entries() <= usize::try_from(sets).expect("small"));
     }
 

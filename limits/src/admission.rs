@@ -4,22 +4,10 @@
 //! entries that were charged before.
 
 use tidegate_host::store::{Store, look, update, update_seen};
-use tidegate_policy::admission::{Charge, Ruling, Terms, Undecided, amend, give_back, settle};
-use tidegate_policy::slots::{Place, SlotSet};
+use tidegate_policy::admission::{self, Charge, Charged, Ruling, Terms, Undecided, amend, decide, give_back};
+use tidegate_policy::slot_key::SlotKey;
+use tidegate_policy::slots::SlotSet;
 use tidegate_policy::timestamp::Timestamp;
-
-const PREFIX: [u8; 12] = *b"tidegate.rl.";
-
-/// The store's key of a place.
-pub fn key(place: Place) -> Vec<u8> {
-    let mut key = Vec::with_capacity(PREFIX.len().saturating_add(8));
-    key.extend_from_slice(&PREFIX);
-    match place {
-        Place::Set(index) => key.extend_from_slice(&index.to_le_bytes()),
-        Place::Own(mark) => key.extend_from_slice(&mark.to_le_bytes()),
-    }
-    key
-}
 
 /// Charges `charges` at `now` on these terms. `clock` gives a time later than `now` where one is needed.
 pub fn admit(
@@ -29,17 +17,16 @@ pub fn admit(
     now: Timestamp,
     clock: impl Fn() -> Timestamp,
 ) -> Ruling {
-    charges.sort_unstable_by_key(|charge| charge.place);
-    let mut places = charges.chunk_by(|a, b| a.place == b.place);
-    let ruling = match (places.next(), places.next()) {
-        (Some(only), None) => {
-            update(store, &key_of(only), |set| settle(only, set, now, terms)).unwrap_or_else(contended)
+    charges.sort_unstable_by_key(|charge| charge.key);
+    let ruling = match charges.first().map(|first| first.key) {
+        Some(key) if charges.iter().all(|charge| charge.key == key) => {
+            update(store, &key, |set| decide(charges, set, now, terms)).unwrap_or_else(contended)
         }
         _ => admit_each(store, charges, now, terms),
     };
     if ruling.implausible {
-        for charges in charges.chunk_by(|a, b| a.place == b.place) {
-            let _ = update(store, &key_of(charges), |set| (amend(charges, set, clock()), ()));
+        for (key, charges) in by_entry(charges) {
+            let _ = update(store, &key, |set| (amend(charges, set, clock()), ()));
         }
     }
     ruling
@@ -48,18 +35,18 @@ pub fn admit(
 fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Terms) -> Ruling {
     let mut verdict = Ruling::default();
     let mut looked = Vec::new();
-    for charges in charges.chunk_by(|a, b| a.place == b.place) {
-        let seen = look::<SlotSet>(store, &key_of(charges));
-        verdict.join(settle(charges, seen.state.clone(), now, terms).1);
-        looked.push((charges, seen));
+    for (key, charges) in by_entry(charges) {
+        let seen = look::<SlotSet>(store, &key);
+        verdict.join(decide(charges, seen.state.clone(), now, terms).1);
+        looked.push((key, charges, seen));
     }
     if !verdict.admits(terms) {
         return verdict;
     }
 
     let mut verdict = Ruling::default();
-    for (charges, seen) in looked {
-        let settled = update_seen(store, &key_of(charges), seen, |set| settle(charges, set, now, terms));
+    for (key, charges, seen) in looked {
+        let settled = update_seen(store, &key, seen, |set| decide(charges, set, now, terms));
         verdict.join(settled.unwrap_or_else(contended));
         if !verdict.admits(terms) {
             refund(store, &core::mem::take(&mut verdict.charged));
@@ -71,18 +58,30 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
 
 /// Gives back what a [`Ruling`] charged. Losing every race here leaves a token spent: too strict for one client, never
 /// too generous.
-pub fn refund(store: &dyn Store, charged: &[Charge]) {
-    for charged in charged.chunk_by(|a, b| a.place == b.place) {
-        let _ = update(store, &key_of(charged), |set| (Some(give_back(charged, set)), ()));
+pub fn refund(store: &dyn Store, charged: &[Charged]) {
+    for charged in charged.chunk_by(|a, b| a.charge.key == b.charge.key) {
+        let Some(first) = charged.first() else { continue };
+        let _ = update(store, &first.charge.key, |set| (Some(give_back(charged, set)), ()));
     }
+}
+
+/// Settles what a [`Ruling`] charged, in the order in which it charged it, when it is known how many tokens each charge
+/// has used. Losing every race leaves the bucket as it was charged.
+pub fn settle(store: &dyn Store, used: &[(Charged, u32)], now: Timestamp) {
+    for used in used.chunk_by(|(a, _), (b, _)| a.charge.key == b.charge.key) {
+        let Some((first, _)) = used.first() else { continue };
+        let _ = update(store, &first.charge.key, |set| (Some(admission::settle(used, set, now)), ()));
+    }
+}
+
+/// The charges of each entry, which lie beside each other.
+fn by_entry(charges: &[Charge]) -> impl Iterator<Item = (SlotKey, &[Charge])> {
+    let entries = charges.chunk_by(|a, b| a.key == b.key);
+    entries.filter_map(|charges| charges.first().map(|first| (first.key, charges)))
 }
 
 fn contended<E>(_: E) -> Ruling {
     Ruling { undecided: Some(Undecided::Contended), ..Ruling::default() }
-}
-
-fn key_of(charges: &[Charge]) -> Vec<u8> {
-    key(charges.first().map_or(Place::Set(0), |charge| charge.place))
 }
 
 #[cfg(test)]
@@ -91,10 +90,16 @@ mod tests {
     use core::time::Duration;
     use tidegate_host::fake::FakeStore;
     use tidegate_host::store::ATTEMPTS;
+    use tidegate_policy::admission::Wait;
     use tidegate_policy::bucket::{Bucket, Rate};
+    use tidegate_policy::record::Record as _;
 
     const STRICT: Terms = Terms { may_hold: false, lenient: false };
     const LENIENT: Terms = Terms { lenient: true, ..STRICT };
+
+    fn key(set: u32) -> SlotKey {
+        SlotKey::numbered(b"tidegate.xx.", set)
+    }
 
     fn bucket(requests: u32, burst: u32) -> Bucket {
         Bucket::new(Rate { requests, period: Duration::from_secs(60) }, burst).unwrap()
@@ -102,7 +107,7 @@ mod tests {
 
     fn charge(limit: usize, set: u32, burst: u32) -> Charge {
         let mark = u64::from(set).checked_add(1).unwrap();
-        Charge { limit, place: Place::Set(set), mark, bucket: bucket(60, burst), shadow: false }
+        Charge { limit, key: key(set), mark, bucket: bucket(60, burst), cost: 1, shadow: false }
     }
 
     fn admits(store: &FakeStore, charges: &mut [Charge]) -> bool {
@@ -110,7 +115,7 @@ mod tests {
     }
 
     fn entry(store: &FakeStore, set: u32) -> Vec<u8> {
-        store.load_entry(&key(Place::Set(set)))
+        store.load_entry(&key(set))
     }
 
     #[test]
@@ -150,7 +155,7 @@ mod tests {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 2)]));
         let before = entry(&store, 1);
-        store.lose_swap_of(&key(Place::Set(2)), 1, &spent);
+        store.lose_swap_of(&key(2), 1, &spent);
         assert!(!admits(&store, &mut [charge(0, 1, 2), charge(1, 2, 1)]));
         assert_eq!(entry(&store, 1), before);
     }
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn losing_every_race_is_contended_and_charges_nothing() {
         let store = FakeStore::default();
-        store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
+        store.lose_swap_of(&key(2), ATTEMPTS, b"");
         let ruling = admit(
             &store,
             &mut [charge(0, 1, 2), charge(1, 2, 1)],
@@ -176,7 +181,7 @@ mod tests {
         for (burst, admitted) in [(2, true), (1, false)] {
             let store = FakeStore::default();
             assert!(admits(&store, &mut [charge(0, 3, burst)]));
-            store.lose_swap_of(&key(Place::Set(2)), ATTEMPTS, b"");
+            store.lose_swap_of(&key(2), ATTEMPTS, b"");
             let mut charges = [charge(0, 3, burst), charge(1, 2, 1)];
             let ruling = admit(&store, &mut charges, LENIENT, Timestamp::default(), Timestamp::default);
             assert_eq!(ruling.admits(LENIENT), admitted);
@@ -191,9 +196,24 @@ mod tests {
         let mut fast = [charge(0, 1, 5), charge(1, 2, 60)];
         let refusal =
             admit(&store, &mut fast, STRICT, Timestamp::default(), Timestamp::default).refusal.unwrap();
-        assert_eq!(refusal.wait, 1_000_000_000);
-        let then = Timestamp::default().plus(refusal.wait);
+        assert_eq!(refusal.wait, Wait::For(1_000_000_000));
+        let then = Timestamp::default().plus(1_000_000_000);
         assert!(admit(&store, &mut fast, STRICT, then, || then).admits(STRICT));
+    }
+
+    #[test]
+    fn a_cost_is_settled_in_every_place_that_was_charged() {
+        let store = FakeStore::default();
+        let mut charges = [Charge { cost: 4, ..charge(0, 1, 9) }, Charge { cost: 4, ..charge(1, 2, 9) }];
+        let now = Timestamp::default();
+        let ruling = admit(&store, &mut charges, STRICT, now, || now);
+        let used: Vec<_> = ruling.charged.into_iter().zip([1, 6]).collect();
+        settle(&store, &used, now);
+        for (set, left) in [(1, 8), (2, 3)] {
+            let mark = u64::from(set).checked_add(1).unwrap();
+            let tat = SlotSet::from_bytes(&entry(&store, set)).find(mark);
+            assert_eq!(bucket(60, 9).level(tat, now).remaining, left);
+        }
     }
 
     #[test]
