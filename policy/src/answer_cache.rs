@@ -89,12 +89,16 @@ impl AnswerCache {
     pub fn new(max_entries: u32, max_entry: u64, ttl: u64) -> Result<Self, InvalidCache> {
         let entry = u32::try_from(max_entry).unwrap_or(u32::MAX);
         let cache = Self { sets: max_entries / WAYS, max_entry: entry, ttl };
-        match () {
-            () if cache.sets == 0 => Err(InvalidCache::TooFew),
-            () if !(1..=MAX_ENTRY).contains(&entry) => Err(InvalidCache::EntrySize),
-            () if cache.bytes() > MAX_BYTES => Err(InvalidCache::TooLarge),
-            () if ttl == 0 => Err(InvalidCache::ZeroTtl),
-            () => Ok(cache),
+        if cache.sets == 0 {
+            Err(InvalidCache::TooFew)
+        } else if !(1..=MAX_ENTRY).contains(&entry) {
+            Err(InvalidCache::EntrySize)
+        } else if cache.bytes() > MAX_BYTES {
+            Err(InvalidCache::TooLarge)
+        } else if ttl == 0 {
+            Err(InvalidCache::ZeroTtl)
+        } else {
+            Ok(cache)
         }
     }
 

@@ -67,10 +67,12 @@ impl BodyWatch {
 
     /// Returns an error if the body is too slow at `now`.
     pub fn judge(&self, now: Timestamp) -> Result<(), TooSlow> {
-        match () {
-            () if now >= self.deadline => Err(TooSlow::Timeout),
-            () if now >= self.due => Err(TooSlow::Rate),
-            () => Ok(()),
+        if now >= self.deadline {
+            Err(TooSlow::Timeout)
+        } else if now >= self.due {
+            Err(TooSlow::Rate)
+        } else {
+            Ok(())
         }
     }
 

@@ -176,14 +176,20 @@ impl Breaker {
     /// Creates a breaker.
     pub fn new(rule: BreakerRule) -> Result<Self, InvalidBreaker> {
         let none = Ratio::default();
-        match () {
-            () if rule.min_requests == 0 => Err(InvalidBreaker::ZeroRequests),
-            () if rule.error_ratio == none || rule.slow_ratio == Some(none) => Err(InvalidBreaker::ZeroRatio),
-            () if rule.open_for == 0 => Err(InvalidBreaker::ZeroOpen),
-            () if rule.max_open_for < rule.open_for => Err(InvalidBreaker::CapBelowFirst),
-            () if !(1..=MAX_PROBES).contains(&rule.probes) => Err(InvalidBreaker::Probes),
-            () if rule.probe_ttl == 0 => Err(InvalidBreaker::ZeroTtl),
-            () => Ok(Self { rule }),
+        if rule.min_requests == 0 {
+            Err(InvalidBreaker::ZeroRequests)
+        } else if rule.error_ratio == none || rule.slow_ratio == Some(none) {
+            Err(InvalidBreaker::ZeroRatio)
+        } else if rule.open_for == 0 {
+            Err(InvalidBreaker::ZeroOpen)
+        } else if rule.max_open_for < rule.open_for {
+            Err(InvalidBreaker::CapBelowFirst)
+        } else if !(1..=MAX_PROBES).contains(&rule.probes) {
+            Err(InvalidBreaker::Probes)
+        } else if rule.probe_ttl == 0 {
+            Err(InvalidBreaker::ZeroTtl)
+        } else {
+            Ok(Self { rule })
         }
     }
 

@@ -89,11 +89,14 @@ impl Hints {
     pub fn new(base: Duration, max: Duration, attempts: u32) -> Result<Self, InvalidHints> {
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let (base, max) = (nanos(base), nanos(max));
-        match () {
-            () if !(MILLISECOND..=MAX_RETRY).contains(&max) => Err(InvalidHints::Max),
-            () if !(MILLISECOND..=max).contains(&base) => Err(InvalidHints::Base),
-            () if !(1..=100).contains(&attempts) => Err(InvalidHints::Attempts),
-            () => Ok(Self { base, max, attempts }),
+        if !(MILLISECOND..=MAX_RETRY).contains(&max) {
+            Err(InvalidHints::Max)
+        } else if !(MILLISECOND..=max).contains(&base) {
+            Err(InvalidHints::Base)
+        } else if !(1..=100).contains(&attempts) {
+            Err(InvalidHints::Attempts)
+        } else {
+            Ok(Self { base, max, attempts })
         }
     }
 

@@ -198,10 +198,12 @@ impl TierRule {
     pub fn new(at: Thresholds, leave: Ratio, hold: u64, min_requests: u32) -> Result<Self, InvalidTier> {
         let none = Thresholds::default();
         let silent = Signals { counts: Counts { requests: 1, ..Counts::default() }, ..Signals::default() };
-        match () {
-            () if at == none => Err(InvalidTier::NoSignal),
-            () if at.reached_by(&silent, 1, Phase::Closed) => Err(InvalidTier::ZeroThreshold),
-            () => Ok(Self { at, leave, hold, min_requests }),
+        if at == none {
+            Err(InvalidTier::NoSignal)
+        } else if at.reached_by(&silent, 1, Phase::Closed) {
+            Err(InvalidTier::ZeroThreshold)
+        } else {
+            Ok(Self { at, leave, hold, min_requests })
         }
     }
 

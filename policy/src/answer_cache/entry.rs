@@ -37,10 +37,12 @@ impl Kind {
     /// By the value of `content-type`.
     pub fn of(content_type: &[u8]) -> Option<Self> {
         let media = content_type.split(|byte| *byte == b';').next()?.trim_ascii();
-        match () {
-            () if media.eq_ignore_ascii_case(b"application/json") => Some(Self::Json),
-            () if media.eq_ignore_ascii_case(b"text/event-stream") => Some(Self::Sse),
-            () => None,
+        if media.eq_ignore_ascii_case(b"application/json") {
+            Some(Self::Json)
+        } else if media.eq_ignore_ascii_case(b"text/event-stream") {
+            Some(Self::Sse)
+        } else {
+            None
         }
     }
 }

@@ -144,11 +144,14 @@ impl Index {
         let is_same = |way: &Way| way.length > 0 && way.mark == mark;
         let live = ways.iter().filter(|way| way.is_live(cache, now));
         let held: Vec<Asker> = live.map(|way| way.asker).collect();
-        let loss = |way: &Way| match () {
-            () if is_same(way) => Loss::Same,
-            () if way.length == 0 => Loss::Nothing,
-            () if !way.is_live(cache, now) => Loss::TooOld(way.stored_at),
-            () => {
+        let loss = |way: &Way| {
+            if is_same(way) {
+                Loss::Same
+            } else if way.length == 0 {
+                Loss::Nothing
+            } else if !way.is_live(cache, now) {
+                Loss::TooOld(way.stored_at)
+            } else {
                 let stays = !makes_room(&held, way.asker, asker);
                 Loss::Answer { stays, hits: way.hits, stored_at: way.stored_at }
             }
@@ -203,10 +206,12 @@ enum Loss {
 fn makes_room(held: &[Asker], holder: Asker, asker: Asker) -> bool {
     let by_client = |of: Asker| held.iter().filter(|other| other.client == of.client).count();
     let by_network = |of: Asker| held.iter().filter(|other| other.network == of.network).count();
-    match () {
-        () if by_client(asker) >= CLIENT_SHARE => holder.client == asker.client,
-        () if by_network(asker) >= NETWORK_SHARE => holder.network == asker.network,
-        () => by_client(holder) > CLIENT_SHARE || by_network(holder) > NETWORK_SHARE,
+    if by_client(asker) >= CLIENT_SHARE {
+        holder.client == asker.client
+    } else if by_network(asker) >= NETWORK_SHARE {
+        holder.network == asker.network
+    } else {
+        by_client(holder) > CLIENT_SHARE || by_network(holder) > NETWORK_SHARE
     }
 }
 

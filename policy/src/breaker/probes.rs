@@ -255,16 +255,15 @@ impl Probes {
         let next = self.under_way.iter().map(|lease| lease.expires.nanos_since(now)).min();
         let wait = next.unwrap_or(PREFERENCE).min(PREFERENCE);
         let waited = now.nanos_since(self.free_since);
-        match () {
-            () if self.under_way.len() >= self.most_under_way(rule) => Err(wait),
-            () if self.has_company && self.has_its_share(rule, &mark, now) => Err(wait),
-            () if self.round == 0 && !self.goes_first(asker, &mark) && waited < PREFERENCE => {
-                Err(PREFERENCE.saturating_sub(waited))
-            }
-            () => {
-                let ttl = if self.round == 0 { rule.probe_ttl } else { rule.probe_ttl.min(LATER_TTL) };
-                Ok(self.lease(mark, now.plus(ttl)))
-            }
+        if self.under_way.len() >= self.most_under_way(rule) {
+            Err(wait)
+        } else if self.has_company && self.has_its_share(rule, &mark, now) {
+            Err(wait)
+        } else if self.round == 0 && !self.goes_first(asker, &mark) && waited < PREFERENCE {
+            Err(PREFERENCE.saturating_sub(waited))
+        } else {
+            let ttl = if self.round == 0 { rule.probe_ttl } else { rule.probe_ttl.min(LATER_TTL) };
+            Ok(self.lease(mark, now.plus(ttl)))
         }
     }
 

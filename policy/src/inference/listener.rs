@@ -96,14 +96,15 @@ impl<S: TextSink + ?Sized> Events for Listener<'_, S> {
 
     #[inline]
     fn raw(&mut self, text: &str, at: u64, plain: bool) {
-        let characters = match () {
-            () if plain => {
-                self.passes(text);
-                text.len()
-            }
-            () if self.looks_through() => self.look_through(text, Some(at)),
-            () if matches!(self.reader.sort, Sort::Sealed | Sort::Guide) => text.chars().count(),
-            () => 0,
+        let characters = if plain {
+            self.passes(text);
+            text.len()
+        } else if self.looks_through() {
+            self.look_through(text, Some(at))
+        } else if matches!(self.reader.sort, Sort::Sealed | Sort::Guide) {
+            text.chars().count()
+        } else {
+            0
         };
         self.reader.piece(text, characters, self.sink);
     }

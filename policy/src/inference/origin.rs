@@ -116,10 +116,12 @@ impl Place {
             Some(Some(Key::Content | Key::Text | Key::Output)) | None => true,
             Some(_) => false,
         };
-        match () {
-            () if !is_said => Strand::Beside,
-            () if self.holds_result() => Strand::Result,
-            () => Strand::Said,
+        if !is_said {
+            Strand::Beside
+        } else if self.holds_result() {
+            Strand::Result
+        } else {
+            Strand::Said
         }
     }
 
@@ -167,10 +169,12 @@ impl Place {
             ) => return Origin::Other.into(),
             _ => None,
         };
-        let origin = match () {
-            () if self.holds_arguments() => Some(Origin::Arguments),
-            () if self.holds_result() => Some(Origin::ToolResult),
-            () => by_role.or(by_member),
+        let origin = if self.holds_arguments() {
+            Some(Origin::Arguments)
+        } else if self.holds_result() {
+            Some(Origin::ToolResult)
+        } else {
+            by_role.or(by_member)
         };
         origin.map_or(Origins::ALL, Origins::from)
     }
