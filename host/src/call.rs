@@ -5,6 +5,7 @@
 //! flight at an upstream that hangs end all at once, and trap the VM. An answer is at most [`MAX_ANSWER`] bytes long.
 
 use crate::headers::HeaderMap;
+use tidegate_policy::timestamp::MILLISECOND;
 use tidegate_policy::timestamp::Timestamp;
 
 /// How many calls of one plugin may be in flight on one worker.
@@ -15,8 +16,6 @@ pub const MAX_ANSWER: usize = 1 << 20;
 
 /// How many nanoseconds after its deadline a call counts as never answered.
 pub const GRACE: u64 = 1_000_000_000;
-
-const MILLISECOND: u64 = 1_000_000;
 
 /// One call of one plugin on one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

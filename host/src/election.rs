@@ -64,7 +64,7 @@ mod tests {
     use crate::fake::FakeProxy;
     use tidegate_policy::record::Record;
 
-    const SECOND: u64 = 1_000_000_000;
+    use tidegate_policy::timestamp::SECOND;
 
     fn worker(proxy: &FakeProxy, random: u64) -> (FakeProxy, Election) {
         let worker = proxy.beside();

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::fake::FakeProxy;
 
-    const MILLISECOND: u64 = 1_000_000;
+    use tidegate_policy::timestamp::MILLISECOND;
 
     fn written(after: RetryAfter) -> Vec<(&'static str, String)> {
         after.headers().collect()

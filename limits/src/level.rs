@@ -9,9 +9,8 @@ use tidegate_host::exchange::Exchange;
 use tidegate_host::reply::{Reply, reset_time};
 use tidegate_policy::api::Dialect;
 use tidegate_policy::bucket::Level;
+use tidegate_policy::timestamp::SECOND;
 use tidegate_policy::{date, retry_hint};
-
-const SECOND: u64 = 1_000_000_000;
 
 /// How full a client's bucket is, ready to be told.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ use crate::unit::Unit;
 use crate::when::When;
 use crate::written::{Exceed, RawAmount, RawRule};
 use core::time::Duration;
+use hex::FromHex;
 use std::collections::BTreeMap;
 use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
@@ -171,12 +172,7 @@ fn identity(per: &[String], path: &str) -> Result<Identity, ConfigError> {
 }
 
 fn sha256(hex: &str, path: &str) -> Result<[u8; 32], ConfigError> {
-    let digits: Option<Vec<u8>> =
-        hex.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let bytes: Option<Vec<u8>> = digits
-        .map(|digits| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect());
-    let hash = bytes.filter(|_| hex.len() == 64).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    hash.ok_or_else(|| {
+    <[u8; 32]>::from_hex(hex).map_err(|_| {
         let problem = format!(
             "found {} characters, accepted are the 64 hexadecimal digits of the key's SHA-256 \
              (printf %s \"$KEY\" | sha256sum)",

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    use crate::timestamp::SECOND;
 
     fn cache() -> AnswerCache {
         AnswerCache::new(512, 65_536, 600 * SECOND).unwrap()

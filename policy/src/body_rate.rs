@@ -8,9 +8,8 @@
 //! Source: the due time is the virtual scheduling of ITU-T I.371 with bytes for cells, inverted: it bounds a rate from
 //! below.
 
+use crate::timestamp::SECOND;
 use crate::timestamp::Timestamp;
-
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// The rule for request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +81,7 @@ impl BodyWatch {
     /// Returns an error if the body is too slow, or its chunks are too small.
     pub fn chunk(&mut self, rule: &BodyRule, bytes: u64, now: Timestamp) -> Result<(), TooSlow> {
         self.judge(now)?;
-        let earned =
-            bytes.saturating_mul(NANOS_PER_SECOND).checked_div(u64::from(rule.min_rate)).unwrap_or(0);
+        let earned = bytes.saturating_mul(SECOND).checked_div(u64::from(rule.min_rate)).unwrap_or(0);
         self.due = self.due.plus(earned).min(now.plus(rule.grace));
         let Some(tiny) = rule.tiny_chunks.filter(|_| bytes > 0) else { return Ok(()) };
         self.chunks = self.chunks.saturating_add(1);
@@ -104,7 +102,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SECOND: u64 = NANOS_PER_SECOND;
     const RULE: BodyRule =
         BodyRule { grace: 5 * SECOND, min_rate: 500, timeout: 60 * SECOND, tiny_chunks: None };
 

@@ -5,7 +5,7 @@
 //! Source: RFC 9110 section 5.6.7; RFC 3339 section 5.6; days from Hinnant, "chrono-Compatible Low-Level Date
 //! Algorithms".
 
-const SECOND: u64 = 1_000_000_000;
+use crate::timestamp::SECOND;
 const MINUTE: u64 = 60 * SECOND;
 const DAY: u64 = 24 * 60 * MINUTE;
 

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    use crate::timestamp::SECOND;
 
     fn at(nanos: u64) -> Timestamp {
         Timestamp::from_nanos(nanos)

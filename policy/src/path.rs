@@ -3,6 +3,7 @@
 //!
 //! Source: RFC 3986, sections 6.2.2.2 and 5.2.4.
 
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
 /// Returns the canonical path of a request target, in one pass. A path that is already canonical is not copied.
@@ -11,7 +12,8 @@ pub fn canonical(target: &[u8]) -> Cow<'_, [u8]> {
     if !path.starts_with(b"/") || is_canonical(path) {
         return Cow::Borrowed(path);
     }
-    Cow::Owned(resolved(&decoded(path)))
+    let decoded: Cow<'_, [u8]> = percent_decode(path).into();
+    Cow::Owned(resolved(&decoded))
 }
 
 /// Returns true if a path has the form that [`canonical`] returns.
@@ -34,23 +36,6 @@ pub fn is_beneath(path: &[u8], prefix: &[u8]) -> bool {
     rest.is_some_and(|rest| {
         rest.is_empty() || rest.starts_with(b"/") || matches!(prefix.last(), None | Some(b'/'))
     })
-}
-
-fn decoded(path: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, after)) = rest.split_first() {
-        let (byte, left) = escaped(rest).unwrap_or((*first, after));
-        bytes.push(byte);
-        rest = left;
-    }
-    bytes
-}
-
-fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let ([b'%', high, low], rest) = text.split_first_chunk::<3>()? else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some((digit(*high)? << 4 | digit(*low)?, rest))
 }
 
 fn resolved(path: &[u8]) -> Vec<u8> {

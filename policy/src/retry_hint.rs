@@ -9,6 +9,7 @@
 //! Source: Brooker, "Exponential Backoff and Jitter" (AWS, 2015).
 
 use crate::refused::MAX_RETRY;
+use crate::timestamp::MILLISECOND;
 use crate::timestamp::Timestamp;
 use core::fmt;
 use core::time::Duration;
@@ -16,8 +17,6 @@ use core::time::Duration;
 pub use asked::{Asked, MAX_ASKED, asked, reset};
 
 mod asked;
-
-const MILLISECOND: u64 = 1_000_000;
 
 /// One of the crowd comes back in so many nanoseconds, on each worker.
 const PACE: u64 = 20 * MILLISECOND;

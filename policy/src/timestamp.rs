@@ -3,7 +3,11 @@
 //! All arithmetic saturates. A clock that steps can make a decision late or early by one bucket, but can never
 //! overflow.
 
-use core::time::Duration;
+/// Nanoseconds in a second.
+pub const SECOND: u64 = 1_000_000_000;
+
+/// Nanoseconds in a millisecond.
+pub const MILLISECOND: u64 = 1_000_000;
 
 /// Nanoseconds since the host's arbitrary epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,10 +33,5 @@ impl Timestamp {
     /// Returns the nanoseconds since `earlier`, or 0 if that lies in the future.
     pub const fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
-    }
-
-    /// Returns the time until `later`, or zero if that has passed.
-    pub const fn until(self, later: Self) -> Duration {
-        Duration::from_nanos(later.nanos_since(self))
     }
 }

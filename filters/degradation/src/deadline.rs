@@ -2,8 +2,8 @@
 //! here, until it has content, by the alarm of the stream.
 
 use tidegate_host::exchange::Exchange;
+use tidegate_policy::timestamp::MILLISECOND;
 
-const MILLISECOND: u64 = 1_000_000;
 const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 
 /// What is to come within the time.

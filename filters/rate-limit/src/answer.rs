@@ -5,8 +5,7 @@ use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
 use tidegate_policy::admission::{Undecided, Wait};
 use tidegate_policy::retry_hint;
-
-const SECOND: u64 = 1_000_000_000;
+use tidegate_policy::timestamp::SECOND;
 
 /// 429: the limit `name`, described by `text`, admits again after `wait`; or 413, as it never can.
 pub fn throttled(name: &str, text: &str, wait: Wait) -> Reply {

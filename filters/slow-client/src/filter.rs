@@ -160,7 +160,7 @@ mod tests {
     use tidegate_host::fake::{FakeExchange, FakeProxy};
     use tidegate_policy::timestamp::Timestamp;
 
-    const SECOND: u64 = 1_000_000_000;
+    use tidegate_policy::timestamp::SECOND;
 
     fn filter(document: serde_json::Value) -> SlowClient {
         SlowClient::configure(document.to_string().as_bytes()).expect("it is right")

@@ -6,9 +6,8 @@
 //! Source: RFC 9111, sections 3, 3.5, 4.2, 5.1 to 5.4; RFC 5861, section 4.
 
 use crate::date;
+use crate::timestamp::SECOND;
 use crate::timestamp::Timestamp;
-
-const SECOND: u64 = 1_000_000_000;
 
 /// The permissions of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use super::*;
 use crate::health::clients::Shares;
 use crate::health::window::Counts;
+use crate::timestamp::MILLISECOND;
 
 mod interleaved;
 mod recovery;
 
-const MILLI: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLI;
+const SECOND: u64 = 1_000 * MILLISECOND;
 
 const RULE: BreakerRule = BreakerRule {
     min_requests: 20,
@@ -224,7 +224,7 @@ mod probing {
         for round in [3, 6, 12] {
             let probes: Vec<_> = (0..round).map(|_| kept.probe(now)).collect();
             assert!(kept.is_refused(short(0), now));
-            now += MILLI;
+            now += MILLISECOND;
             for probe in probes {
                 assert!(kept.tell(probe, Outcome::Success, now));
                 assert!(!kept.tell(probe, Outcome::Ignored, now), "it has come back");
@@ -254,7 +254,7 @@ mod probing {
         let (mut kept, mut now) = (Kept::tripped_at(0), HALF_OPEN);
         kept.asks(short(1), well(), 1);
         for _ in 0..200 {
-            now += 10 * MILLI;
+            now += 10 * MILLISECOND;
             for (client, outcome) in [(0, Outcome::Failure), (1, Outcome::Success), (2, Outcome::Success)] {
                 if let Ruling::Probe(probe) = kept.asks(short(client), well(), now) {
                     kept.tells(client, probe, outcome, now);
@@ -274,7 +274,7 @@ mod probing {
         }
         assert_eq!(kept.record.probes.round, 1);
         for n in 0..20 {
-            let now = HALF_OPEN + n * 90 * MILLI;
+            let now = HALF_OPEN + n * 90 * MILLISECOND;
             let probe = kept.probe_of(short(0), now);
             assert!(kept.tells(0, probe, Outcome::Failure, now));
         }
@@ -292,10 +292,10 @@ mod probing {
         let late = (0..3).map(|client| kept.probe_of(short(client), HALF_OPEN)).count();
         assert_eq!(late, 3);
         let now = HALF_OPEN + 2 * SECOND;
-        assert!(kept.is_refused(short(0), now) && kept.is_refused(short(2), now + 249 * MILLI));
-        kept.probe_of(short(0), now + 250 * MILLI);
-        assert!(kept.is_refused(short(1), now + 251 * MILLI));
-        kept.probe_of(short(3), now + 251 * MILLI);
+        assert!(kept.is_refused(short(0), now) && kept.is_refused(short(2), now + 249 * MILLISECOND));
+        kept.probe_of(short(0), now + 250 * MILLISECOND);
+        assert!(kept.is_refused(short(1), now + 251 * MILLISECOND));
+        kept.probe_of(short(3), now + 251 * MILLISECOND);
     }
 
     #[test]
@@ -308,9 +308,9 @@ mod probing {
         let mut kept = Kept::default();
         kept.asks(short(0), alone, 0);
         assert!(kept.is_refused(short(0), 1));
-        let scout = kept.probe_of(long(1), 300 * MILLI);
-        assert!(kept.is_refused(short(2), 300 * MILLI), "one is enough");
-        assert!(kept.tells(1, scout, Outcome::Success, 400 * MILLI));
+        let scout = kept.probe_of(long(1), 300 * MILLISECOND);
+        assert!(kept.is_refused(short(2), 300 * MILLISECOND), "one is enough");
+        assert!(kept.tells(1, scout, Outcome::Success, 400 * MILLISECOND));
         assert_eq!(kept.record.phase(), Phase::HalfOpen);
         let mut kept = Kept::default();
         kept.asks(short(0), ill(), 0);
@@ -337,7 +337,7 @@ mod probing {
         }
         kept.asks(short(1), well(), HALF_OPEN);
         kept.asks(short(0), well(), HALF_OPEN);
-        let (first, second) = (HALF_OPEN + 2_500 * MILLI, HALF_OPEN + 5 * SECOND);
+        let (first, second) = (HALF_OPEN + 2_500 * MILLISECOND, HALF_OPEN + 5 * SECOND);
         let scout = kept.probe_of(short(0), first);
         assert!(kept.tells(0, scout, Outcome::Failure, first));
         assert!(kept.is_refused(short(0), second));
@@ -361,12 +361,12 @@ mod probing {
         for probe in [(); 3].map(|()| kept.probe(HALF_OPEN)) {
             kept.tell(probe, Outcome::Failure, HALF_OPEN);
         }
-        let next = HALF_OPEN + 2_500 * MILLI;
+        let next = HALF_OPEN + 2_500 * MILLISECOND;
         assert!(kept.is_refused(short(0), next - 1));
         let scout = kept.probe(next);
         assert!(kept.is_refused(short(0), next) && kept.record.phase() == Phase::Open);
         assert!(kept.tell(scout, Outcome::Failure, next));
-        assert_eq!(kept.ask(well(), next), Ruling::Refuse { wait: 7_500 * MILLI });
+        assert_eq!(kept.ask(well(), next), Ruling::Refuse { wait: 7_500 * MILLISECOND });
         let mut back = Kept::tripped_at(0);
         for probe in [(); 3].map(|()| back.probe(HALF_OPEN)) {
             back.tell(probe, Outcome::Failure, HALF_OPEN);
@@ -381,8 +381,8 @@ mod probing {
         let mut kept = Kept::tripped_at(0);
         assert!(kept.is_refused(long(0), HALF_OPEN));
         kept.probe_of(short(0), HALF_OPEN);
-        assert!(kept.is_refused(long(0), HALF_OPEN + 249 * MILLI));
-        kept.probe_of(long(0), HALF_OPEN + 250 * MILLI);
+        assert!(kept.is_refused(long(0), HALF_OPEN + 249 * MILLISECOND));
+        kept.probe_of(long(0), HALF_OPEN + 250 * MILLISECOND);
     }
 
     #[test]

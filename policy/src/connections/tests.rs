@@ -3,10 +3,9 @@
 use super::*;
 use crate::bucket::Rate;
 use crate::record::Record as _;
+use crate::timestamp::SECOND;
 use core::time::Duration;
 use proptest::prelude::*;
-
-const SECOND: u64 = 1_000_000_000;
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)

@@ -118,7 +118,7 @@ mod tests {
     use crate::record::Fixed;
     use proptest::prelude::*;
 
-    const MILLI: u64 = 1_000_000;
+    use crate::timestamp::MILLISECOND;
 
     fn after(values: impl IntoIterator<Item = u64>) -> Detector {
         let mut detector = Detector::default();
@@ -152,15 +152,15 @@ mod tests {
     fn no_value_is_judged_before_there_are_enough() {
         let mut detector = Detector::default();
         for n in 0..u64::from(MIN_SAMPLES) {
-            assert_eq!(detector.observe(n % 3 * 1_000 * MILLI), Finding::Learning);
+            assert_eq!(detector.observe(n % 3 * 1_000 * MILLISECOND), Finding::Learning);
         }
-        assert_eq!(detector.observe(1_000 * MILLI), Finding::Ordinary);
+        assert_eq!(detector.observe(1_000 * MILLISECOND), Finding::Ordinary);
     }
 
     #[test]
     fn a_permanent_change_is_accepted_in_the_end() {
-        let mut detector = after([100 * MILLI; 50]);
-        let findings: Vec<_> = (0..100).map(|_| detector.observe(10_000 * MILLI)).collect();
+        let mut detector = after([100 * MILLISECOND; 50]);
+        let findings: Vec<_> = (0..100).map(|_| detector.observe(10_000 * MILLISECOND)).collect();
         assert_eq!(findings[..5], [Finding::High; 5]);
         let judged_high = findings.iter().filter(|found| **found == Finding::High).count();
         assert!((10..60).contains(&judged_high), "{judged_high}");
@@ -169,21 +169,21 @@ mod tests {
 
     #[test]
     fn a_series_that_does_not_vary_deviates_by_a_64th_of_its_mean() {
-        let mut detector = after([64 * MILLI; 50]);
-        assert_eq!((detector.mean(), detector.deviation()), (64 * MILLI, MILLI));
-        assert_eq!(detector.clone().observe(67 * MILLI), Finding::Ordinary);
-        assert_eq!(detector.observe(67 * MILLI + 1), Finding::High);
+        let mut detector = after([64 * MILLISECOND; 50]);
+        assert_eq!((detector.mean(), detector.deviation()), (64 * MILLISECOND, MILLISECOND));
+        assert_eq!(detector.clone().observe(67 * MILLISECOND), Finding::Ordinary);
+        assert_eq!(detector.observe(67 * MILLISECOND + 1), Finding::High);
     }
 
     #[test]
     fn a_fall_is_distinguished_from_a_rise() {
-        assert_eq!(after([100 * MILLI; 50]).observe(MILLI), Finding::Low);
+        assert_eq!(after([100 * MILLISECOND; 50]).observe(MILLISECOND), Finding::Low);
     }
 
     proptest! {
         #[test]
         fn one_outlier_moves_the_mean_by_a_fraction_of_the_deviation(
-            usual in prop::collection::vec(50 * MILLI..150 * MILLI, 20..200),
+            usual in prop::collection::vec(50 * MILLISECOND..150 * MILLISECOND, 20..200),
             outlier: u64,
         ) {
             let mut detector = after(usual);
@@ -195,7 +195,7 @@ mod tests {
 
         #[test]
         fn a_slow_drift_is_followed_without_a_finding(
-            start in 10 * MILLI..10_000 * MILLI,
+            start in 10 * MILLISECOND..10_000 * MILLISECOND,
             per_mille in 0_u64..=5,
             up: bool,
         ) {
@@ -209,11 +209,11 @@ mod tests {
 
         #[test]
         fn exactly_the_anomalous_values_are_found(
-            usual in prop::collection::vec(90 * MILLI..110 * MILLI, 40..200),
-            next in 90 * MILLI..110 * MILLI,
+            usual in prop::collection::vec(90 * MILLISECOND..110 * MILLISECOND, 40..200),
+            next in 90 * MILLISECOND..110 * MILLISECOND,
         ) {
             let detector = after(usual);
-            prop_assert_eq!(detector.clone().observe(200 * MILLI), Finding::High);
+            prop_assert_eq!(detector.clone().observe(200 * MILLISECOND), Finding::High);
             let off = next.abs_diff(detector.mean());
             let expected = off <= detector.deviation() * 3;
             prop_assert_eq!(detector.clone().observe(next) == Finding::Ordinary, expected);
@@ -221,7 +221,7 @@ mod tests {
 
         #[test]
         fn the_integers_agree_with_the_definition_in_floats(
-            values in prop::collection::vec(MILLI..60_000 * MILLI, 1..300),
+            values in prop::collection::vec(MILLISECOND..60_000 * MILLISECOND, 1..300),
         ) {
             let (mut ours, mut floating) = (Detector::default(), Floating::default());
             for value in values {

@@ -333,7 +333,7 @@ mod tests {
 
     const ALL: u16 = (1 << 10) - 1;
     const FAILED: Trouble = Trouble { error: true, slow: false, overload: false };
-    const MILLI: u64 = 1_000_000;
+    use crate::timestamp::MILLISECOND;
 
     fn with(clients: &mut Clients, mark: u64, requests: usize, failures: usize) {
         for n in 0..requests {
@@ -389,14 +389,17 @@ mod tests {
     fn latency_is_a_mean_over_clients_too() {
         let mut clients = Clients::default();
         for mark in 1..=3 {
-            clients.add(mark, (0, true), Trouble::default(), Some(mark * 100 * MILLI));
-            clients.took(mark, mark * 1_000 * MILLI);
+            clients.add(mark, (0, true), Trouble::default(), Some(mark * 100 * MILLISECOND));
+            clients.took(mark, mark * 1_000 * MILLISECOND);
         }
-        clients.add(9, (0, true), Trouble::default(), Some(60_000 * MILLI));
+        clients.add(9, (0, true), Trouble::default(), Some(60_000 * MILLISECOND));
         let Survey { first_byte, total, .. } = clients.survey(ALL);
         let near = |value: u64, wanted: u64| value.abs_diff(wanted) <= 2 * UNIT;
-        assert!(near(first_byte, 200 * MILLI) && near(total, 1_500 * MILLI), "{first_byte} {total}");
-        assert!(near(clients.newest(0).unwrap(), 200 * MILLI));
+        assert!(
+            near(first_byte, 200 * MILLISECOND) && near(total, 1_500 * MILLISECOND),
+            "{first_byte} {total}"
+        );
+        assert!(near(clients.newest(0).unwrap(), 200 * MILLISECOND));
         clients.turn();
         assert_eq!((clients.newest(0), clients.newest(1)), (Some(0), None));
     }

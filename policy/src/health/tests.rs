@@ -1,10 +1,10 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::timestamp::MILLISECOND;
 use proptest::prelude::*;
 
-const MILLI: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLI;
+const SECOND: u64 = 1_000 * MILLISECOND;
 
 fn rule() -> HealthRule {
     HealthRule::new(Duration::from_secs(10), Duration::from_secs(5)).unwrap()
@@ -63,14 +63,14 @@ fn failures_overload_and_slowness_are_distinguished_and_a_client_that_left_does_
 #[test]
 fn latency_is_that_of_answers_that_succeeded() {
     let health = after([
-        (0, told(Outcome::Success, 160 * MILLI)),
-        (1, told(Outcome::Failure, MILLI)),
-        (2, told(Outcome::Overload, MILLI)),
-        (3, told(Outcome::Success, 320 * MILLI)),
+        (0, told(Outcome::Success, 160 * MILLISECOND)),
+        (1, told(Outcome::Failure, MILLISECOND)),
+        (2, told(Outcome::Overload, MILLISECOND)),
+        (3, told(Outcome::Success, 320 * MILLISECOND)),
         (4, Sample { first_byte: None, total: Some(SECOND), ..told(Outcome::Ignored, 0) }),
     ]);
     let signals = health.signals(&rule(), at(5));
-    assert!(near(signals.first_byte, 170 * MILLI) && near(signals.total, SECOND), "{signals:?}");
+    assert!(near(signals.first_byte, 170 * MILLISECOND) && near(signals.total, SECOND), "{signals:?}");
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn the_request_rate_is_that_of_the_time_covered() {
 
 #[test]
 fn a_cluster_that_becomes_slow_is_out_of_the_ordinary_until_nothing_is_asked_of_it() {
-    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLI)));
-    let slow = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, 2_000 * MILLI)));
+    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLISECOND)));
+    let slow = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, 2_000 * MILLISECOND)));
     assert_eq!(after(usual.clone()).signals(&rule(), at(30 * SECOND)).anomalous, 0);
     let health = after(usual.chain(slow));
     assert_eq!(health.signals(&rule(), at(34 * SECOND)).anomalous, 3);
     assert_eq!(health.signals(&rule(), at(60 * SECOND)).anomalous, 0);
-    let well = (340..360).map(|n| (n * SECOND / 10, told(Outcome::Success, 100 * MILLI)));
+    let well = (340..360).map(|n| (n * SECOND / 10, told(Outcome::Success, 100 * MILLISECOND)));
     let recovered =
         well.fold(health, |health, (time, sample)| health.record(&rule(), &sample, at(time)).unwrap());
     assert_eq!(recovered.signals(&rule(), at(36 * SECOND)).anomalous, 0);
@@ -136,27 +136,27 @@ fn a_lone_client_is_identified_by_address_by_key_or_by_both() {
 
 #[test]
 fn a_cluster_that_becomes_fast_is_not_out_of_the_ordinary() {
-    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLI)));
-    let fast = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, MILLI)));
+    let usual = (0..300).map(|n| (n * SECOND / 10, told(Outcome::Success, (90 + n % 20) * MILLISECOND)));
+    let fast = (300..340).map(|n| (n * SECOND / 10, told(Outcome::Success, MILLISECOND)));
     assert_eq!(after(usual.chain(fast)).signals(&rule(), at(34 * SECOND)).anomalous, 0);
 }
 
 #[test]
 fn a_success_that_broke_leaves_the_mean_to_the_others() {
     let health = after([
-        (0, told(Outcome::Success, 160 * MILLI)),
-        (1, told(Outcome::Success, 320 * MILLI)),
-        (2, told(Outcome::Broken, 320 * MILLI)),
+        (0, told(Outcome::Success, 160 * MILLISECOND)),
+        (1, told(Outcome::Success, 320 * MILLISECOND)),
+        (2, told(Outcome::Broken, 320 * MILLISECOND)),
     ]);
     let signals = health.signals(&rule(), at(3));
     assert_eq!(signals.counts, Counts { requests: 2, errors: 1, slow: 0, overloads: 0 });
-    assert!(near(health.by_key.newest(0).unwrap(), 160 * MILLI));
+    assert!(near(health.by_key.newest(0).unwrap(), 160 * MILLISECOND));
 }
 
 #[test]
 fn one_odd_answer_among_many_is_not_out_of_the_ordinary() {
-    let usual = |n: u64| (n * SECOND / 100, told(Outcome::Success, (50 + n * 37 % 100) * MILLI));
-    let odd = (30 * SECOND, told(Outcome::Success, 400 * MILLI));
+    let usual = |n: u64| (n * SECOND / 100, told(Outcome::Success, (50 + n * 37 % 100) * MILLISECOND));
+    let odd = (30 * SECOND, told(Outcome::Success, 400 * MILLISECOND));
     let health = after((0..3_000).map(usual).chain([odd]).chain((3_001..3_200).map(usual)));
     assert_eq!(health.signals(&rule(), at(32 * SECOND)).anomalous, 0);
 }

@@ -2,10 +2,10 @@
 
 use super::ledger::Stored;
 use super::*;
+use crate::timestamp::SECOND;
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
-const SECOND: u64 = 1_000_000_000;
 const TTL: u64 = 10 * SECOND;
 
 fn budget(ratio: &str, min: u32) -> Budget {

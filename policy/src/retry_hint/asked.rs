@@ -8,9 +8,9 @@
 //! Source: RFC 9110 section 10.2.3; draft-ietf-httpapi-ratelimit-headers; the headers of OpenAI and of Anthropic.
 
 use crate::date;
+use crate::timestamp::MILLISECOND;
 use core::cell::Cell;
 
-const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
 /// Longer waits are taken for this one, in nanoseconds: a day.

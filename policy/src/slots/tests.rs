@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::record::Record as _;
+use crate::timestamp::SECOND;
 use proptest::prelude::*;
 
-const SECOND: u64 = 1_000_000_000;
 const PREFIX: Prefix = *b"tidegate.xx.";
 
 fn at(nanos: u64) -> Timestamp {

@@ -2,9 +2,8 @@ use super::*;
 use contract::{ANSWERS, HANGS, LARGE, REFUSES, STATEMENTS, Statement};
 use tidegate_host::call::{Answer, HttpResponse};
 use tidegate_host::fake::{FakeExchange, FakeWorker, Made};
+use tidegate_policy::timestamp::MILLISECOND;
 use tidegate_policy::timestamp::Timestamp;
-
-const MILLISECOND: u64 = 1_000_000;
 
 fn plugin() -> TaskContract {
     TaskContract::configure(b"{}").expect("it needs no configuration")

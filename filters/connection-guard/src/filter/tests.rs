@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 use tidegate_host::fake::{FakeLink, FakeProxy};
 use tidegate_host::store::ATTEMPTS;
 use tidegate_policy::identity::Prefixes;
-
-const SECOND: u64 = 1_000_000_000;
+use tidegate_policy::timestamp::SECOND;
 
 fn guard(document: &Value) -> ConnectionGuard {
     ConnectionGuard::configure(document.to_string().as_bytes()).expect("it is right")

@@ -14,12 +14,12 @@ use tidegate_policy::health::Sample;
 use tidegate_policy::health::outcome::Outcome;
 use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::tier::Tiers;
+use tidegate_policy::timestamp::MILLISECOND;
 use tidegate_policy::timestamp::Timestamp;
 
 /// How long a worker relies on what it has seen of a breaker that is closed, in nanoseconds: 20 ms.
 pub const TRUST: u64 = 20_000_000;
 
-const MILLISECOND: u64 = 1_000_000;
 const MOST_PENDING: usize = 256;
 const MOST_PLACES: usize = 256;
 const CLUSTERS: u64 = 1_024;

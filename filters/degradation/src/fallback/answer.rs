@@ -7,11 +7,10 @@ use crate::fallback::cache::Found;
 use tidegate_host::reply::{ErrorObject, Reply};
 use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::retry_hint::Hint;
+use tidegate_policy::timestamp::SECOND;
 
 /// The header that says what was done.
 pub const DEGRADED: &str = "x-tidegate-degraded";
-
-const SECOND: u64 = 1_000_000_000;
 
 /// Why the cluster's own answer is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

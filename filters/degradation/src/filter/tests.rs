@@ -4,8 +4,8 @@ use super::*;
 use serde_json::{Value, json};
 use tidegate_host::exchange::Fact;
 use tidegate_host::fake::{FakeExchange, FakeProxy};
+use tidegate_policy::timestamp::MILLISECOND;
 
-const MILLISECOND: u64 = 1_000_000;
 const POST: [(&str, &str); 3] = [(":method", "POST"), (":path", "/v1/chat/completions"), ("x-api-key", "k")];
 const BODY: &[u8] =
     br#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":900,"stream":true}"#;

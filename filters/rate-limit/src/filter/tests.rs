@@ -10,10 +10,9 @@ use tidegate_host::reply::Reply;
 use tidegate_host::store::ATTEMPTS;
 use tidegate_limits::attempt;
 use tidegate_limits::charges::MAX_KEY;
+use tidegate_policy::timestamp::SECOND;
 
 mod model;
-
-const SECOND: u64 = 1_000_000_000;
 
 fn filter(document: &Value) -> RateLimit {
     RateLimit::configure(document.to_string().as_bytes()).expect("it is right")

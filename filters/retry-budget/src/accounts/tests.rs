@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tidegate_host::fake::FakeProxy;
 use tidegate_host::store::ATTEMPTS;
-
-const SECOND: u64 = 1_000_000_000;
+use tidegate_policy::timestamp::SECOND;
 
 const NOW: Timestamp = Timestamp::from_nanos(100 * SECOND);
 

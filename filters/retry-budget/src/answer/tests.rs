@@ -1,7 +1,6 @@
 use super::*;
 use tidegate_host::fake::FakeProxy;
-
-const MILLISECOND: u64 = 1_000_000;
+use tidegate_policy::timestamp::MILLISECOND;
 
 #[test]
 fn what_the_sdks_retry_is_told_and_nothing_else() {

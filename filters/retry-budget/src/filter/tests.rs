@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tidegate_host::fake::{FakeExchange, FakeProxy};
 use tidegate_host::reply::ErrorObject;
 use tidegate_limits::attempt::Return;
-
-const SECOND: u64 = 1_000_000_000;
+use tidegate_policy::timestamp::SECOND;
 
 fn filter(document: Value) -> RetryBudget {
     RetryBudget::configure(document.to_string().as_bytes()).expect("it is right")

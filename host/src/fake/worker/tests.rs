@@ -5,8 +5,7 @@ use crate::plugin::Proxy;
 use crate::task::{Period, WorkerId};
 use tidegate_config::ConfigError;
 use tidegate_policy::lease::Term;
-
-const MILLISECOND: u64 = 1_000_000;
+use tidegate_policy::timestamp::MILLISECOND;
 
 #[derive(Default)]
 struct Notes {

@@ -4,8 +4,7 @@ use crate::fake::{FakeProxy, FakeWorker};
 use crate::plugin::Plugin;
 use std::rc::Rc;
 use tidegate_config::ConfigError;
-
-const MILLISECOND: u64 = 1_000_000;
+use tidegate_policy::timestamp::MILLISECOND;
 
 #[derive(Default)]
 struct Heard {

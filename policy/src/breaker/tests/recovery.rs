@@ -38,7 +38,7 @@ fn served(seed: u64, rate: u64, attack: (Outcome, u64)) -> f64 {
     let (mut health, mut record) = (Health::default(), BreakerRecord::default());
     let (mut random, mut jobs) = (Random(seed), Vec::<Job>::new());
     let (mut asked, mut served) = (0_u64, 0_u64);
-    for now in (0..END).step_by(5 * MILLI as usize) {
+    for now in (0..END).step_by(5 * MILLISECOND as usize) {
         let (over, left): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.ends <= now);
         jobs = left;
         for job in over {
@@ -70,10 +70,10 @@ fn served(seed: u64, rate: u64, attack: (Outcome, u64)) -> f64 {
             };
             served += u64::from(counts);
             let (outcome, takes) = match client {
-                _ if now < RECOVERED => (Outcome::Failure, 5 * MILLI),
+                _ if now < RECOVERED => (Outcome::Failure, 5 * MILLISECOND),
                 99 => attack,
                 _ if is_long => (Outcome::Success, 20 * SECOND),
-                _ => (Outcome::Success, 500 * MILLI),
+                _ => (Outcome::Success, 500 * MILLISECOND),
             };
             jobs.push(Job { client, sent: now, ends: now + takes, outcome, probe });
         }
@@ -99,7 +99,7 @@ fn the_honest_are_served_after_recovery_though_a_quarter_of_their_jobs_are_long(
 #[test]
 fn the_honest_are_served_beside_one_whose_jobs_fail_outlast_the_timeout_or_hang() {
     for attack in [
-        (Outcome::Failure, MILLI),
+        (Outcome::Failure, MILLISECOND),
         (Outcome::Failure, 6 * SECOND),
         (Outcome::Success, 25 * SECOND),
         (Outcome::Ignored, 100 * SECOND),

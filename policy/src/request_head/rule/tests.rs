@@ -1,9 +1,8 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::*;
+use crate::timestamp::SECOND;
 use proptest::prelude::*;
-
-const SECOND: u64 = 1_000_000_000;
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from_nanos(nanos)

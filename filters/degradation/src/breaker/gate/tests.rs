@@ -3,8 +3,8 @@ use serde_json::json;
 use tidegate_host::fake::FakeStore;
 use tidegate_host::store::ATTEMPTS;
 use tidegate_policy::health::Who;
+use tidegate_policy::timestamp::SECOND;
 
-const SECOND: u64 = 1_000_000_000;
 const WHO: Who = Who { address: 7 << 32, key: 8 << 32 };
 const FAILURE: Sample = Sample { who: WHO, outcome: Outcome::Failure, first_byte: None, total: Some(1) };
 const SUCCESS: Sample =
