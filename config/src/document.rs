@@ -61,15 +61,6 @@ pub fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, ConfigError> {
     Ok(value)
 }
 
-/// Refuses a rule's name that could not be part of a metric, an answer and a line of the access log.
-pub fn check_rule_name(name: &str, path: &str) -> Result<(), ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
-        return Ok(());
-    }
-    Err(ConfigError::new(path, format!("found {name:?}, accepted are 1 to 64 letters, digits, - and _")))
-}
-
 fn no_json(error: &serde_json::Error) -> ConfigError {
     ConfigError::new(
         "",

@@ -5,7 +5,7 @@
 
 pub mod document;
 pub mod list;
-pub mod notation;
+mod notation;
 pub mod range;
 pub mod rate;
 #[cfg(feature = "describe")]
@@ -13,4 +13,4 @@ pub mod schema;
 pub mod shadow;
 pub mod text;
 
-pub use document::{ConfigError, FailureMode, check_rule_name, parse};
+pub use document::{ConfigError, FailureMode, parse};

@@ -2,7 +2,7 @@
 //!
 //! - [`client`]: who sent a request. [`network`]: networks that an operator names. [`attempt`]: which attempt a request is,
 //!   and the vouchers that pay for a refused client's return.
-//! - [`rule`]: one rule, from one as [`written`]. [`unit`]: what it counts. [`when`]: the requests that it applies to.
+//! - [`rule`]: one rule, from one as [`written`]. [`mod@unit`]: what it counts. [`when`]: the requests that it applies to.
 //!   [`model`]: the model that a request names. [`exempt`]: the requests that no rule charges.
 //! - [`identity`]: whose bucket a rule charges. [`charges`]: what a request is charged, and when. [`admission`]: buckets in
 //!   several entries of the shared store, charged together or not at all.

@@ -21,6 +21,7 @@ use tidegate_policy::connections::{Caps, ConnectionSet};
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 use tidegate_policy::health::outcome::Outcome;
 use tidegate_policy::health::{Health, HealthRule, Sample, Signals, Who};
+use tidegate_policy::lease::{Lease, Term};
 use tidegate_policy::record::Record as _;
 use tidegate_policy::retry_budget::{Budget, LedgerSet};
 use tidegate_policy::slots::{Record, SlotSet};
@@ -168,3 +169,11 @@ const OPEN: u64 = 11662323180551489741;
 const HALF_OPEN: u64 = 7830223589455683341;
 const INDEX: u64 = 8554964969737916491;
 const ENTRY: u64 = 12868526229550121157;
+
+#[test]
+fn a_lease_is_its_leader_and_the_instant_at_which_it_ends() {
+    let (lease, _) = Lease::default().claim(0x1112_1314_1516_1718, NOW, Term::new(1_000_000_000).unwrap());
+    let bytes =
+        [0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0xef, 0x97, 0x46, 0xc5, 0x67, 0x45, 0x23, 0x01];
+    assert_eq!(lease.unwrap().to_bytes()[..], bytes);
+}
