@@ -255,9 +255,8 @@ impl Probes {
         let next = self.under_way.iter().map(|lease| lease.expires.nanos_since(now)).min();
         let wait = next.unwrap_or(PREFERENCE).min(PREFERENCE);
         let waited = now.nanos_since(self.free_since);
-        if self.under_way.len() >= self.most_under_way(rule) {
-            Err(wait)
-        } else if self.has_company && self.has_its_share(rule, &mark, now) {
+        let is_full = self.under_way.len() >= self.most_under_way(rule);
+        if is_full || (self.has_company && self.has_its_share(rule, &mark, now)) {
             Err(wait)
         } else if self.round == 0 && !self.goes_first(asker, &mark) && waited < PREFERENCE {
             Err(PREFERENCE.saturating_sub(waited))
