@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_the_size_that_is_told() {
+    fn a_set_has_its_documented_size() {
         assert_eq!(LedgerSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 
