@@ -80,16 +80,16 @@ pub struct RawAmount {
     pub(crate) burst: Count<1, ANY>,
 }
 
-/// How long a request may be held.
+/// The maximum time for which a request is held.
 pub type Delay = Span<1, { 60 * SECOND }>;
 
-/// What happens to a request that is too much.
+/// The treatment of a request above the limit.
 #[derive(Clone, Copy, Default)]
 pub enum Exceed {
-    /// It is refused.
+    /// The request is refused.
     #[default]
     Reject,
-    /// It is held until its turn, if that comes within so long.
+    /// The request is held until its turn, for at most this long.
     Delay(Delay),
 }
 

@@ -2,13 +2,10 @@
 //! fingerprint's place chooses the set and its mark the record, so clients control neither the number of entries nor
 //! their length.
 //!
-//! A full set evicts the bucket with the smallest loss: a refilled one (it says no more than a missing one), or else
-//! the one with the smallest part of its tokens spent, but never one that is refusing its client now. If all are
-//! refusing, new clients share an overflow bucket, for which the last two records of each set are reserved, one per
-//! limit.
-//!
-//! A set is stored at full size from the start, zeros being refilled buckets of nobody, because a growing entry would
-//! fragment the host's heap.
+//! A full set evicts the bucket with the smallest loss: a refilled one, or else the one with the smallest part of its
+//! tokens spent, but never one that is refusing its client now. If all are refusing, new clients share an overflow
+//! bucket: the last two records of each set are reserved for that, each for one limit. A set is stored at full size
+//! from the start, zeros being refilled buckets of nobody, because a growing entry would fragment the host's heap.
 
 use crate::record::{self, Marked, Ways, bytes_of};
 use crate::slot_key::{Prefix, SlotKey};
