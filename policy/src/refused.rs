@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn told(wait: Wait) -> u64 {
-        let Wait::For(wait) = wait else { panic!("told to stop") };
+        let Wait::For(wait) = wait else { panic!("told to stay away") };
         wait
     }
 

@@ -94,7 +94,7 @@ fn ledgers_are_as_they_were() {
 }
 
 #[test]
-fn health_breaker_and_tiers_have_kept_their_layout() {
+fn health_has_kept_its_layout() {
     let rule = HealthRule::new(Duration::from_secs(10), Duration::from_secs(1)).unwrap();
     let who = Who { address: mark_at(&stored(4048), 208), key: 42 };
     let sample =
@@ -107,7 +107,7 @@ fn health_breaker_and_tiers_have_kept_their_layout() {
 }
 
 #[test]
-fn breakers_are_as_they_were() {
+fn breakers_have_kept_their_layout() {
     for (phase, first, expected) in [
         (Phase::Closed, 0, (17, CLOSED)),
         (Phase::Open, 1, (1246, OPEN)),
@@ -121,7 +121,7 @@ fn breakers_are_as_they_were() {
 }
 
 #[test]
-fn tiers_are_as_they_were() {
+fn tiers_have_kept_their_layout() {
     let mut bytes = [0; 27];
     bytes[0] = 1;
     bytes[9] = 2;
