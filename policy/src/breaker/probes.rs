@@ -57,7 +57,7 @@ pub(super) struct Probes {
     pub(super) round: u8,
     first: Option<Mark>,
     has_company: bool,
-    /// True if one client caused all failures held against the cluster.
+    /// True if one client caused all of the cluster's trouble.
     is_of_one: bool,
     pub(super) results: Vec<(Mark, bool)>,
     late: Vec<Mark>,
@@ -100,7 +100,7 @@ struct Head {
     round: u8,
     /// The client that asked first; zeros for none.
     first: StoredMark,
-    /// Bit 0: another client has asked. Bit 1: one client caused all failures held against the cluster.
+    /// Bit 0: another client has asked. Bit 1: one client caused all of the cluster's trouble.
     company: u8,
 }
 
@@ -202,7 +202,7 @@ impl Probes {
     }
 
     /// Records that a client asks. The limits on its probes depend on whether others ask too. If one client caused all
-    /// failures held against the cluster, the first other client becomes a scout at once.
+    /// of the cluster's trouble, the first other client becomes a scout at once.
     pub(super) fn note(&mut self, who: &Who) {
         let mark = Mark::of(who);
         let is_another = self.first.is_some_and(|first| !first.is_of_the_same(&mark));
@@ -213,7 +213,7 @@ impl Probes {
         self.first = self.first.or(Some(mark));
     }
 
-    /// Records that this client caused all failures held against the cluster.
+    /// Records that this client caused all of the cluster's trouble.
     pub(super) fn blame(&mut self, client: &Who) {
         (self.first, self.is_of_one) = (Some(Mark::of(client)), true);
     }
