@@ -1,21 +1,21 @@
-//! From a configuration document to something that can be enforced, or to a sentence that says where it is
-//! wrong, what was found and what is accepted.
+//! Reads a configuration document into types that hold only enforceable values. Anything else is refused with an error
+//! that states the path, what was found and what is accepted.
 
 use core::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What is wrong with a document, and where.
+/// An error in a document, with its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Such as `limits[0].requests.rate`; empty for the document itself.
+    /// The path, such as `limits[0].requests.rate`; empty for the document itself.
     pub path: String,
     /// What was found and what is accepted.
     pub problem: String,
 }
 
 impl ConfigError {
-    /// At `path`.
+    /// Creates an error at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
@@ -42,8 +42,8 @@ pub enum FailureMode {
     Allow,
 }
 
-/// Reads `document` as JSON of the shape `T`. What is found where keys of clients belong is not repeated: somebody may
-/// have written one in clear, and the error goes to a log.
+/// Parses `document` as JSON of the shape `T`. A value found where clients' keys belong is not repeated in the error:
+/// it may be a key in clear, and errors are logged.
 pub fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, ConfigError> {
     let mut json = serde_json::Deserializer::from_slice(document);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -68,7 +68,7 @@ fn no_json(error: &serde_json::Error) -> ConfigError {
     )
 }
 
-/// The part of `path` that can be shown, if keys of clients may be below it.
+/// Returns the part of `path` that can be shown, if clients' keys may be below it.
 fn above_keys(path: &str) -> Option<String> {
     let mut shown = String::new();
     let mut members = path.split('.');
@@ -93,7 +93,7 @@ fn without_found(problem: &str) -> String {
     format!("what was found is not shown, as it may be a key; accepted is {accepted}")
 }
 
-/// The path says where; a line counted from the beginning of a document within another would mislead.
+/// Removes the line number. The path states the position, and a line of a document within another would mislead.
 fn without_line(error: &serde_json::Error) -> String {
     let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_with_what_is() {
+    fn invalid_json_is_refused_with_what_is_accepted() {
         for document in ["", "{", "\n\u{4}rate", "{} {}"] {
             let error = error(document);
             assert!(error.contains("JSON object") && error.contains("StringValue"), "{document:?}: {error}");

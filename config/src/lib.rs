@@ -1,7 +1,7 @@
-//! What an operator writes: a document is read into types that hold only what can be enforced ([`document`]). Quantities
-//! have their ranges in their types ([`range`], [`rate`]), as have texts ([`text`]) and lists ([`list`]); rules can be put
-//! into [`shadow`]. Under the feature `describe` the same types give the JSON Schema of a document, from which its
-//! reference is made.
+//! Reads an operator's configuration into types that hold only enforceable values ([`document`]). Quantities have their
+//! ranges in their types ([`range`], [`rate`]), as do texts ([`text`]) and lists ([`list`]). Rules can be in [`shadow`]
+//! mode. With the feature `describe`, the same types generate a document's JSON Schema, from which its reference is
+//! made.
 
 pub mod document;
 pub mod list;

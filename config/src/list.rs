@@ -1,9 +1,9 @@
-//! Lists with a length in their type.
+//! Lists whose type bounds their length.
 
 use core::ops::Deref;
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Between `MIN` and `MAX` of something.
+/// A list of `MIN` to `MAX` entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T, const MIN: usize, const MAX: usize>(Vec<T>);
 
@@ -14,7 +14,7 @@ impl<T, const MAX: usize> Default for List<T, 0, MAX> {
 }
 
 impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
-    /// These, unless they are too few or too many.
+    /// Creates a list of these entries, or `None` if they are too few or too many.
     pub fn of(entries: impl IntoIterator<Item = T>) -> Option<Self> {
         let entries: Vec<T> = entries.into_iter().collect();
         (MIN..=MAX).contains(&entries.len()).then_some(Self(entries))

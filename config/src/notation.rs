@@ -1,5 +1,5 @@
-//! How quantities are written in a configuration: durations `250ms 10s 5m 1h`, rates `10/s 600/min 100/h 50/d`,
-//! sizes `512B 16KiB 1MiB`, ratios `0.2`. Anything else is refused with what was found and what is accepted.
+//! The notations of quantities in a configuration: durations `250ms 10s 5m 1h`, rates `10/s 600/min 100/h 50/d`, sizes
+//! `512B 16KiB 1MiB`, ratios `0.2`. Anything else is refused with what was found and what is accepted.
 
 use core::time::Duration;
 use tidegate_policy::bucket::Rate;

@@ -1,9 +1,9 @@
-//! Quantities with a range, and a default if they have one, in their type: `Span<1, DAY, { 5 * SECOND }>`. The type is the
-//! only place where these facts are written: it reads the value, refuses what is out of range with what was found and
-//! what is accepted, and gives the JSON Schema of its field, from which the reference is made.
+//! Quantities whose type states their range and their default, if any: `Span<1, DAY, { 5 * SECOND }>`. The type is the
+//! only place for these facts. It reads the value, refuses one out of range with what was found and what is accepted,
+//! and generates the field's JSON Schema, from which the reference is made.
 //!
-//! A quantity with a default also reads `null`, as an absent one. All ranges of a notation share one reader, so each
-//! adds little to a module.
+//! A quantity with a default reads `null` as an absent one. All ranges of a notation share one reader, so each adds
+//! little to a module's size.
 
 use crate::notation;
 use core::fmt;
@@ -11,28 +11,28 @@ use core::marker::PhantomData;
 use core::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// Milliseconds.
+/// A second, in milliseconds.
 pub const SECOND: u64 = 1_000;
-/// Milliseconds.
+/// An hour, in milliseconds.
 pub const HOUR: u64 = 3_600 * SECOND;
-/// Milliseconds.
+/// A day, in milliseconds.
 pub const DAY: u64 = 24 * HOUR;
-/// The longest time that can be counted, some 584 years, in milliseconds: the bound of what has no other.
+/// The longest representable time, about 584 years, in milliseconds: the bound of a span without a tighter one.
 pub const LONGEST: u64 = u64::MAX / 1_000_000;
-/// Bytes.
+/// A kibibyte, in bytes.
 pub const KIB: u64 = 1 << 10;
-/// Bytes.
+/// A mebibyte, in bytes.
 pub const MIB: u64 = 1 << 20;
-/// Bytes.
+/// A gibibyte, in bytes.
 pub const GIB: u64 = 1 << 30;
-/// Millionths.
+/// One, in millionths.
 pub const ONE: u64 = 1_000_000;
-/// The bound of whole numbers that have no other.
+/// The bound of a whole number without a tighter one.
 pub const ANY: u64 = 4_294_967_295;
-/// No default.
+/// The marker for a quantity without a default.
 pub const NONE: u64 = u64::MAX;
 
-/// A whole number. Also read as `20.0`, since some tools that write JSON know no integers.
+/// A whole number. `20.0` is accepted too, because some JSON writers have no integers.
 pub type Count<const MIN: u64, const MAX: u64, const DEFAULT: u64 = NONE> = Ranged<Whole, MIN, MAX, DEFAULT>;
 
 /// A duration such as `250ms`, bounded in milliseconds.
@@ -45,47 +45,46 @@ pub type Size<const MIN: u64, const MAX: u64, const DEFAULT: u64 = NONE> = Range
 pub type ByteRate<const MIN: u64, const MAX: u64, const DEFAULT: u64 = NONE> =
     Ranged<BytesPerSecond, MIN, MAX, DEFAULT>;
 
-/// A ratio such as `0.2`, as a number or a text, bounded in millionths. The shortest decimal that a number stands for
-/// counts.
+/// A ratio such as `0.2`, as a number or a text, bounded in millionths. A number counts as its shortest decimal.
 pub type Fraction<const MIN: u64, const MAX: u64, const DEFAULT: u64 = NONE> =
     Ranged<Millionths, MIN, MAX, DEFAULT>;
 
 /// A quantity in the notation `N`.
 pub struct Ranged<N, const MIN: u64, const MAX: u64, const DEFAULT: u64>(u64, PhantomData<N>);
 
-/// How quantities of a kind are written.
+/// The notation of a kind of quantity.
 pub trait Notation {
-    /// What is accepted, such as `a duration such as 250ms`.
+    /// The accepted form, such as `a duration such as 250ms`.
     const ACCEPTED: &'static str;
-    /// The largest quantity. A range that ends here is told by its beginning alone.
+    /// The largest quantity. Below a range that ends here, an error states only the minimum.
     const LARGEST: u64;
 
-    /// From a text, if it is one.
+    /// Parses a text.
     fn read(text: &str) -> Option<u64>;
 
-    /// From a JSON number, if it is one in this notation.
+    /// Converts an integer of JSON, if this notation accepts numbers.
     fn of_integer(_: u64) -> Option<u64> {
         None
     }
 
-    /// From a JSON number with a fraction, if it is one in this notation.
+    /// Converts a fractional number of JSON, if this notation accepts it.
     fn of_float(_: f64) -> Option<u64> {
         None
     }
 
-    /// As it is told what was found.
+    /// Formats a quantity as found in a document.
     fn found(quantity: u64) -> String {
         Self::text(quantity)
     }
 
-    /// As an operator would write it.
+    /// Formats a quantity as an operator would write it.
     fn text(quantity: u64) -> String;
 
-    /// The JSON Schema of its quantities within a range.
+    /// Returns the JSON Schema of a range.
     #[cfg(feature = "describe")]
     fn schema(min: u64, max: u64) -> schemars::Schema;
 
-    /// As JSON.
+    /// Converts a quantity to JSON.
     #[cfg(feature = "describe")]
     fn value(quantity: u64) -> serde_json::Value {
         Self::text(quantity).into()
@@ -247,7 +246,7 @@ impl Notation for Millionths {
     }
 }
 
-/// In the largest unit that tells it exactly.
+/// Formats a quantity in the largest unit that represents it exactly.
 fn exact(quantity: u64, units: &[(u64, &str)]) -> String {
     let whole = |(unit, name): &(u64, &str)| {
         let fits = *unit == 1 || (quantity > 0 && quantity.is_multiple_of(*unit));
@@ -256,7 +255,7 @@ fn exact(quantity: u64, units: &[(u64, &str)]) -> String {
     units.iter().find_map(whole).unwrap_or_default()
 }
 
-/// What is said of a quantity out of its range.
+/// Returns the error for a quantity out of its range.
 fn refusal<N: Notation>(quantity: u64, min: u64, max: u64) -> String {
     let (found, least) = (N::found(quantity), bound::<N>(min));
     if max == N::LARGEST && quantity < min {
@@ -266,7 +265,7 @@ fn refusal<N: Notation>(quantity: u64, min: u64, max: u64) -> String {
     }
 }
 
-/// The least that is accepted, in words: the smallest ratio beyond nothing is no number that anybody thinks in.
+/// Formats the minimum. The smallest ratio above 0 is written as `above 0`, because nobody thinks in that number.
 fn bound<N: Notation>(min: u64) -> String {
     match N::text(min) {
         text if text == "0.000001" => "above 0".to_owned(),
@@ -280,12 +279,12 @@ impl<N: Notation, const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<N, 
         DEFAULT
     };
 
-    /// The quantity, in the unit of its notation.
+    /// Returns the quantity, in the unit of its notation.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// `quantity`, known to be within the range when it is compiled.
+    /// Returns `QUANTITY`, whose range is checked at compile time.
     pub const fn of<const QUANTITY: u64>() -> Self {
         const { assert!(QUANTITY >= MIN && QUANTITY <= MAX, "a quantity lies within its range") }
         Self(QUANTITY, PhantomData)
@@ -293,38 +292,38 @@ impl<N: Notation, const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<N, 
 }
 
 impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<Whole, MIN, MAX, DEFAULT> {
-    /// The number. No range of whole numbers ends beyond the type.
+    /// Returns the number. No range of whole numbers exceeds the type.
     pub fn number(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)
     }
 
-    /// The number, as a length.
+    /// Returns the number as a length.
     pub fn length(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 
 impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<BytesPerSecond, MIN, MAX, DEFAULT> {
-    /// Bytes per second. No range of them ends beyond the type.
+    /// Returns the rate in bytes per second. No such range exceeds the type.
     pub fn number(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)
     }
 }
 
 impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<Bytes, MIN, MAX, DEFAULT> {
-    /// The number of bytes, as a length.
+    /// Returns the number of bytes as a length.
     pub fn length(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 
 impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Ranged<Millis, MIN, MAX, DEFAULT> {
-    /// The duration.
+    /// Returns the duration.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
 
-    /// The duration in nanoseconds.
+    /// Returns the duration in nanoseconds.
     pub const fn nanos(self) -> u64 {
         self.0.saturating_mul(1_000_000)
     }

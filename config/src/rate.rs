@@ -1,22 +1,22 @@
-//! Rates of requests, `10/s`, `600/min`, with a highest rate in their type.
+//! Request rates such as `10/s` and `600/min`, whose type states the maximum.
 
 use crate::notation;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use tidegate_policy::bucket;
 
-/// A rate such as `10/s`, `600/min`, `100/h` or `50/d`: at least one request, and at most `MAX` a second.
+/// A rate such as `10/s`, `600/min`, `100/h` or `50/d`: at least one request per period, and at most `MAX` per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate<const MAX: u64>(bucket::Rate);
 
 impl<const MAX: u64> Rate<MAX> {
-    /// So many requests a second, known to be within the range when it is compiled.
+    /// Returns a rate of `REQUESTS` per second, whose range is checked at compile time.
     pub const fn per_second<const REQUESTS: u32>() -> Self {
         const { assert!(REQUESTS > 0 && exceeds(REQUESTS, 1, MAX).is_none(), "a rate lies within its range") }
         Self(bucket::Rate { requests: REQUESTS, period: core::time::Duration::from_secs(1) })
     }
 
-    /// The rate.
+    /// Returns the rate.
     pub const fn get(self) -> bucket::Rate {
         self.0
     }

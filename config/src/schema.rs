@@ -1,10 +1,10 @@
-//! JSON Schemas of what is written in notations of our own, and so cannot be derived.
+//! JSON Schemas of our own notations, which cannot be derived.
 
 use crate::range::Notation;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
-/// The same, or `null`.
+/// Extends a schema by `null`.
 pub fn or_null(mut schema: Schema) -> Schema {
     if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
         forms.push(json!({ "type": "null" }));
@@ -14,7 +14,7 @@ pub fn or_null(mut schema: Schema) -> Schema {
     schema
 }
 
-/// A text in digits and one of `units`. What a pattern cannot say, its least and its most, is annotated.
+/// Returns the schema of digits with one of `units`. The range, which a pattern cannot express, is annotated.
 pub(crate) fn quantity<N: Notation>(units: &str, min: u64, max: u64) -> Schema {
     let digits = if min > 0 { "0*[1-9][0-9]*" } else { "[0-9]+" };
     json_schema!({
@@ -25,7 +25,7 @@ pub(crate) fn quantity<N: Notation>(units: &str, min: u64, max: u64) -> Schema {
     })
 }
 
-/// What is written as a text, or as an object with one member.
+/// Returns the schema of a value that is written as a text, or as an object with one member.
 pub fn text_or_object(text: Schema, member: &str, value: Schema) -> Schema {
     let mut properties = serde_json::Map::new();
     properties.insert(member.to_owned(), value.into());

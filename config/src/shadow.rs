@@ -1,18 +1,18 @@
-//! Rules that decide and count, and enforce nothing: all of a filter's, or some by their names.
+//! Shadow mode: rules that decide and count but do not enforce, either all rules of a filter or some by name.
 
 use core::fmt;
 use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// The rules of a filter that have no key of their own.
+/// The rules of a filter that have no `shadow` member of their own.
 pub trait Rules {
-    /// Their names.
+    /// The names of the rules.
     const NAMES: &'static [&'static str];
-    /// Rules of other kinds, which say `shadow: true` themselves, such as `fields and deny`.
+    /// The rules with a `shadow` member of their own, such as `fields and deny`.
     const OTHERS: &'static str;
 }
 
-/// `shadow:` as written, by default none: which of the rules `R` only count.
+/// The member `shadow:`, by default none: the rules among `R` that are in shadow mode.
 #[derive(Debug)]
 pub struct Shadow<R> {
     all: bool,
@@ -21,12 +21,12 @@ pub struct Shadow<R> {
 }
 
 impl<R> Shadow<R> {
-    /// Whether all of them only count, and those of other kinds, too.
+    /// Returns true if all rules are in shadow mode, including those with a member of their own.
     pub const fn is_all(&self) -> bool {
         self.all
     }
 
-    /// Whether a rule only counts.
+    /// Returns true if a rule is in shadow mode.
     pub fn holds(&self, rule: &str) -> bool {
         self.all || self.rules.contains(&rule)
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_not_known_is_refused_with_those_that_are() {
+    fn an_unknown_rule_is_refused_with_the_known_ones() {
         let error = parse::<Shadow<Two>>(b"[\"a\",\"c\"]").unwrap_err();
         assert_eq!(error.path, "[1]");
         assert!(error.problem.starts_with("found \"c\", accepted are a, b; others take"), "{error}");

@@ -1,11 +1,11 @@
-//! Texts of a certain kind: names of rules, of headers, of methods, of models, and paths. A value of such a type is one.
+//! Texts of a certain kind: names of rules, headers, methods and models, and paths. A value of such a type is valid.
 
 use core::fmt;
 use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error};
 use tidegate_policy::path::is_canonical;
 
-/// The name of a rule: part of metrics, answers and the access log.
+/// The name of a rule, which appears in metrics, responses and the access log.
 pub type RuleName = Text<Rule>;
 
 /// The name of a header.
@@ -17,7 +17,7 @@ pub type FieldName = Text<Field>;
 /// A method in capitals.
 pub type Method = Text<Verb>;
 
-/// A path, or the beginning of one, as servers resolve it.
+/// A path or the prefix of one, in the canonical form.
 pub type PathPrefix = Text<Path>;
 
 /// The name of a model that can be part of a header.
@@ -29,19 +29,19 @@ pub type MediaType = Text<Media>;
 /// A text of the kind `K`.
 pub struct Text<K>(String, PhantomData<K>);
 
-/// A kind of texts.
+/// A kind of text.
 pub trait Kind {
-    /// What is accepted, such as `is a method in capitals such as POST`.
+    /// The accepted form, such as `is a method in capitals such as POST`.
     const ACCEPTED: &'static str;
-    /// A regular expression for the JSON Schema that fits all that is accepted.
+    /// A regular expression for the JSON Schema, which matches every accepted text.
     const PATTERN: &'static str;
-    /// One that is accepted.
+    /// An accepted example.
     const EXAMPLE: &'static str;
 
-    /// Whether this is one.
+    /// Returns true if the text is accepted.
     fn is(text: &str) -> bool;
 
-    /// What is said of one that was found and is not accepted.
+    /// Describes a refused text in an error.
     fn found(text: &str) -> String {
         format!("{text:?}")
     }
@@ -163,38 +163,38 @@ impl Kind for Media {
 }
 
 impl<K> Text<K> {
-    /// As it was written.
+    /// Returns the text as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As it was written.
+    /// Converts the text into a string.
     pub fn into_string(self) -> String {
         self.0
     }
 
-    /// As it was written.
+    /// Converts the text into bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0.into_bytes()
     }
 }
 
 impl<K: Kind> Text<K> {
-    /// `text`, if it is one.
+    /// Creates a text, or `None` if it is not accepted.
     pub fn new(text: &str) -> Option<Self> {
         K::is(text).then(|| Self(text.to_owned(), PhantomData))
     }
 }
 
 impl HeaderName {
-    /// In the form in which the proxy gives it: in lower case, and `host` as `:authority`.
+    /// Returns the name in the proxy's form: lower case, and `:authority` for `host`.
     pub fn in_lower_case(&self) -> Vec<u8> {
         lower(&self.0)
     }
 }
 
 impl FieldName {
-    /// In the form in which the proxy gives it: in lower case, and `host` as `:authority`.
+    /// Returns the name in the proxy's form: lower case, and `:authority` for `host`.
     pub fn in_lower_case(&self) -> Vec<u8> {
         lower(&self.0)
     }
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_text_is_refused_with_what_was_found_and_what_is_accepted() {
+    fn a_text_of_another_kind_is_refused_with_what_was_found_and_what_is_accepted() {
         assert_eq!(error::<Rule>("a b"), "found \"a b\", accepted are 1 to 64 letters, digits, - and _");
         assert_eq!(error::<Header>("a b"), "found 3 characters, accepted is a header name such as x-api-key");
         assert!(error::<Field>(":status").contains("a header name"));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_known_as_the_proxy_gives_it() {
+    fn a_header_is_converted_to_the_form_of_the_proxy() {
         let name = |text| HeaderName::new(text).unwrap().in_lower_case();
         assert_eq!(["X-Key", "Host"].map(name), [b"x-key".to_vec(), b":authority".to_vec()]);
         assert_eq!(FieldName::new(":authority").unwrap().in_lower_case(), b":authority");

@@ -1,7 +1,6 @@
-//! Charges one request to all its limits, or to none. Buckets in one entry of the store are settled in one step: one
-//! host call if refused, two if admitted. Where they lie in several, all are looked at before any is charged, so
-//! that a refusal spends nothing; and what a race that was lost in between then refuses is given back in the
-//! entries that were charged before.
+//! Charges one request to all its limits, or to none. Buckets in one entry of the store are decided in one step: one
+//! host call for a refusal, two for an admission. If they lie in several entries, all are checked before any is
+//! charged, so that a refusal spends nothing. If a lost race then makes one refuse, the earlier charges are given back.
 
 use tidegate_host::store::{Store, look, update, update_seen};
 use tidegate_policy::admission::{self, Charge, Charged, Ruling, Terms, Undecided, amend, decide, give_back};
@@ -9,7 +8,7 @@ use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::slots::SlotSet;
 use tidegate_policy::timestamp::Timestamp;
 
-/// Charges `charges` at `now` on these terms. `clock` gives a time later than `now` where one is needed.
+/// Makes `charges` at `now` on these terms. `clock` returns a time later than `now` where one is needed.
 pub fn admit(
     store: &dyn Store,
     charges: &mut [Charge],
@@ -56,8 +55,8 @@ fn admit_each(store: &dyn Store, charges: &[Charge], now: Timestamp, terms: Term
     verdict
 }
 
-/// Gives back what a [`Ruling`] charged. Losing every race here leaves a token spent: too strict for one client, never
-/// too generous.
+/// Gives back the charges of a [`Ruling`]. If every race is lost, the tokens stay spent, which is too strict for one
+/// client but never too generous.
 pub fn refund(store: &dyn Store, charged: &[Charged]) {
     for charged in charged.chunk_by(|a, b| a.charge.key == b.charge.key) {
         let Some(first) = charged.first() else { continue };
@@ -65,8 +64,8 @@ pub fn refund(store: &dyn Store, charged: &[Charged]) {
     }
 }
 
-/// Settles what a [`Ruling`] charged, in the order in which it charged it, when it is known how many tokens each charge
-/// has used. Losing every race leaves the bucket as it was charged.
+/// Settles the charges of a [`Ruling`], in their order, once the tokens that each has used are known. If every race is
+/// lost, the bucket stays as charged.
 pub fn settle(store: &dyn Store, used: &[(Charged, u32)], now: Timestamp) {
     for used in used.chunk_by(|(a, _), (b, _)| a.charge.key == b.charge.key) {
         let Some((first, _)) = used.first() else { continue };
@@ -74,7 +73,7 @@ pub fn settle(store: &dyn Store, used: &[(Charged, u32)], now: Timestamp) {
     }
 }
 
-/// The charges of each entry, which lie beside each other.
+/// Returns the charges of each entry, which must be adjacent.
 fn by_entry(charges: &[Charge]) -> impl Iterator<Item = (SlotKey, &[Charge])> {
     let entries = charges.chunk_by(|a, b| a.key == b.key);
     entries.filter_map(|charges| charges.first().map(|first| (first.key, charges)))
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn one_place_costs_one_look_and_one_write_and_a_refusal_one_look() {
+    fn an_admission_in_one_entry_costs_one_read_and_one_write_and_a_refusal_one_read() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 1)]));
         assert_eq!((store.loads(), store.swaps()), (1, 1));
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_in_one_place_writes_nothing_in_the_others() {
+    fn a_refusal_in_one_entry_writes_nothing_in_the_others() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(0, 1, 9), charge(1, 2, 1)]));
         let before = store.swaps();
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_room_spends_nothing_in_the_others() {
+    fn an_entry_without_room_spends_nothing_in_the_others() {
         let store = FakeStore::default();
         for mark in 100..115 {
             assert!(admits(&store, &mut [Charge { mark, ..charge(1, 2, 1) }]));
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_race_refuses_is_given_back() {
+    fn charges_are_given_back_if_a_lost_race_ends_in_a_refusal() {
         let store = FakeStore::default();
         assert!(admits(&store, &mut [charge(1, 2, 1)]));
         let spent = entry(&store, 2);
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_was_raised_is_amended_also_beside_another() {
+    fn a_raised_limit_is_amended_beside_another_one() {
         let store = FakeStore::default();
         let slow = Charge { bucket: bucket(1, 60), ..charge(0, 1, 1) };
         (0..60).for_each(|_| assert!(admits(&store, &mut [slow])));
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_is_settled_in_every_place_that_was_charged() {
+    fn a_cost_is_settled_in_every_charged_entry() {
         let store = FakeStore::default();
         let mut charges = [Charge { cost: 4, ..charge(0, 1, 9) }, Charge { cost: 4, ..charge(1, 2, 9) }];
         let now = Timestamp::default();
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_whose_time_is_late_gives_nobody_a_token_of_the_others() {
+    fn a_worker_with_a_late_clock_gives_away_no_tokens() {
         let store = FakeStore::default();
         let later = Timestamp::from_nanos(500_000_000);
         let mut charges = [charge(0, 1, 2)];

@@ -1,6 +1,6 @@
-//! Which attempt a request is, as its headers say, and what filters tell each other of it: one that refuses a first
-//! attempt and tells it to come back leaves a voucher, by which the budget of retries knows the return for what it is.
-//! All filters keep them in one table of a fixed size, under the client's name.
+//! Reads the attempt number of a request from its headers, and issues vouchers: a filter that refuses a first attempt
+//! and invites it to retry leaves a voucher, so that the retry budget recognises its return. All filters share one
+//! table of fixed size, under the client's fingerprint.
 
 use crate::client::ClientSources;
 use serde::Deserialize;
@@ -22,8 +22,8 @@ const PREFIX: Prefix = *b"tidegate.rv.";
 const MEMORY: u64 = 1 << 20;
 const MAX_HEADERS: usize = 8;
 
-/// Response code details of the answers that refuse a request before the cluster has seen it, and may tell it to come
-/// back. What is not here counts as a failure of the cluster.
+/// The response code details of refusals that come before the cluster has seen the request and may invite to a retry.
+/// All others count as failures of the cluster.
 const REFUSALS: [&[u8]; 3] =
     [b"tidegate.rate_limit.", b"tidegate.degradation.breaker", b"tidegate.degradation.default"];
 
@@ -45,13 +45,13 @@ pub type RawRetryHeaders = List<RawRetryHeader, 0, MAX_HEADERS>;
 /// A header in which clients count their attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryHeader {
-    /// In lower case.
+    /// The name in lower case.
     pub name: Vec<u8>,
-    /// What it says of the first attempt: 0 or 1.
+    /// The value of a first attempt: 0 or 1.
     pub first: u16,
 }
 
-/// Where clients say which attempt a request is.
+/// The headers in which clients count their attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryHeaders(Vec<RetryHeader>);
 
@@ -62,7 +62,7 @@ impl Default for RetryHeaders {
 }
 
 impl RetryHeaders {
-    /// As written under `retry_headers`: by default the header of the SDKs.
+    /// Validates `retry_headers`; absent means the header of the SDKs.
     pub fn new(written: Option<RawRetryHeaders>) -> Result<Self, ConfigError> {
         let Some(written) = written else { return Ok(Self::default()) };
         let mut headers: Vec<RetryHeader> = Vec::with_capacity(written.len());
@@ -77,19 +77,19 @@ impl RetryHeaders {
         Ok(Self(headers))
     }
 
-    /// In the order written.
+    /// Returns an iterator over the headers, in the order written.
     pub fn iter(&self) -> impl Iterator<Item = &RetryHeader> {
         self.0.iter()
     }
 
-    /// Which attempt a request is as its headers say, if they do; 0 is the first.
+    /// Returns the attempt number that a request's headers claim, if any; 0 is the first.
     pub fn claimed(&self, headers: &HeaderMap) -> Option<u16> {
         let claims = self.0.iter();
         claims.filter_map(|header| attempt::claimed(headers.all(&header.name), header.first)).max()
     }
 }
 
-/// Whose return is paid for, should its request be refused. Made while the request's headers are there.
+/// The right to a voucher if a request is refused. It is created while the request's headers are available.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Return {
     client: Option<Fingerprint>,
@@ -97,23 +97,25 @@ pub struct Return {
 }
 
 impl Return {
-    /// Of this request. Nobody's where it does not say which attempt it is, since its return would not either.
+    /// Creates the right of this request. It is void if the request states no attempt number, because its return would
+    /// state none either.
     pub fn of(exchange: &dyn Exchange, clients: &ClientSources, retry_headers: &RetryHeaders) -> Self {
         let claimed = retry_headers.claimed(exchange.request_headers());
         let client = claimed.map(|_| client(exchange, clients));
         Self { client, is_first: claimed == Some(0) }
     }
 
-    /// It is refused with `reply` before a filter behind this one has seen it: a first attempt that is told to come
-    /// back leaves a voucher. What says that it is a retry has one already, or is one of something that failed. Two host
-    /// calls, where it leaves one.
+    /// Leaves a voucher if this request is a first attempt that is refused with an invitation to retry, before any
+    /// later filter has seen it. A retry leaves none: it already has a voucher, or follows a failure. Costs two host
+    /// calls if it leaves one.
     pub fn refused(self, exchange: &dyn Exchange, reply: &Reply) {
         if self.is_first {
             self.refused_late(exchange, reply);
         }
     }
 
-    /// The same, where filters behind this one have seen its head: whatever it is, it may have paid for it there.
+    /// Leaves a voucher for any attempt that is refused with an invitation to retry after later filters have seen its
+    /// headers: it may have paid there.
     pub fn refused_late(self, exchange: &dyn Exchange, reply: &Reply) {
         if let Some(client) = self.client.filter(|_| reply.invites()) {
             leave(exchange, client);
@@ -121,12 +123,12 @@ impl Return {
     }
 }
 
-/// The fingerprint under which a client's vouchers are kept.
+/// Returns the fingerprint under which a client's vouchers are kept.
 pub fn client(exchange: &dyn Exchange, clients: &ClientSources) -> Fingerprint {
     exchange.fingerprinter().of(clients.client(exchange).parts())
 }
 
-/// Leaves a voucher for `client`. Two host calls; losing every race leaves none.
+/// Leaves a voucher for `client`. Costs two host calls; if every race is lost, there is none.
 pub fn leave(exchange: &dyn Exchange, client: Fingerprint) {
     let now = exchange.now();
     let _ = update(exchange.store(), &key(client), |mut set: VoucherSet| {
@@ -135,7 +137,8 @@ pub fn leave(exchange: &dyn Exchange, client: Fingerprint) {
     });
 }
 
-/// Takes one of `client`'s vouchers, if it has any: one host call, and one more if it has. Losing every race takes none.
+/// Uses one of `client`'s vouchers. Returns false if there is none or every race is lost. Costs one host call, and a
+/// second one for a voucher.
 pub fn take(exchange: &dyn Exchange, client: Fingerprint) -> bool {
     let now = exchange.now();
     let taken = update(exchange.store(), &key(client), |mut set: VoucherSet| {
@@ -145,13 +148,12 @@ pub fn take(exchange: &dyn Exchange, client: Fingerprint) -> bool {
     taken.unwrap_or(false)
 }
 
-/// Whether these response code details are of an answer by which a filter of ours refused a request before the cluster
-/// has seen it.
+/// Returns true if these are the response code details of a filter's refusal before the cluster had seen the request.
 pub fn is_refusal(details: &[u8]) -> bool {
     REFUSALS.iter().any(|refusal| details.starts_with(refusal))
 }
 
-/// Whether these response code details are of an answer of ours that the cluster did no work for.
+/// Returns true if these are the response code details of a local reply of ours that cost the cluster no work.
 pub fn cost_no_work(details: &[u8]) -> bool {
     let ours = details.strip_prefix(b"tidegate.".as_slice());
     ours.is_some_and(|ours| !matches!(ours, b"degradation.failure" | b"degradation.timeout"))
@@ -193,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn each_first_attempt_that_is_told_to_come_back_pays_for_one_return() {
+    fn each_refused_first_attempt_pays_for_one_return() {
         let proxy = FakeProxy::default();
         (0..2).for_each(|_| refuse(&proxy, "a", "0", &reply(60)));
         assert_eq!(["b", "a", "a", "a"].map(|key| returns(&proxy, key)), [false, true, true, false]);
     }
 
     #[test]
-    fn what_is_told_to_stop_or_is_a_retry_or_says_nothing_pays_for_none_and_costs_nothing() {
+    fn other_refusals_pay_for_no_return_and_cost_no_host_call() {
         let proxy = FakeProxy::default();
         refuse(&proxy, "a", "0", &reply(61));
         refuse(&proxy, "a", "0", &reply(1).never_retry());
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_that_is_refused_when_others_have_seen_it_pays_for_its_return() {
+    fn a_retry_refused_after_other_filters_saw_it_pays_for_its_return() {
         let proxy = FakeProxy::default();
         let exchange = asks(&proxy, "a", "2");
         Return::of(&exchange, &clients(), &RetryHeaders::default()).refused_late(&exchange, &reply(1));
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_names_take_a_fixed_amount_of_memory() {
+    fn made_up_names_take_a_bounded_amount_of_memory() {
         let proxy = FakeProxy::default();
         (0..20_000).for_each(|n| refuse(&proxy, &n.to_string(), "0", &reply(1)));
         let sets = Table::of_sets(PREFIX, SET_BYTES, MEMORY).expect("a table").sets();
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_ours_costs_no_work_unless_it_stands_for_one_of_the_cluster() {
+    fn a_local_reply_costs_no_work_unless_it_replaces_a_response_of_the_cluster() {
         for details in
             ["tidegate.input_limit.json", "tidegate.degradation.breaker", "tidegate.slow_client.timeout"]
         {
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_cluster_has_not_seen_is_a_refusal() {
+    fn only_replies_before_the_cluster_saw_the_request_are_refusals() {
         for details in ["tidegate.rate_limit.per-client", "tidegate.degradation.breaker"] {
             assert!(is_refusal(details.as_bytes()));
         }

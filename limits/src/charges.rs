@@ -1,5 +1,5 @@
-//! What a request is charged: what its head tells at once, and what waits for its body, which names the model and tells
-//! what the request costs.
+//! Computes the charges of a request: those that its head decides at once, and those that wait for its body, which
+//! names the model and determines the cost.
 
 use crate::client::{Client, ClientSources};
 use crate::exempt::Exempt;
@@ -17,44 +17,44 @@ use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 use tidegate_policy::slots::Table;
 
-/// No key of a client is longer, in bytes; what is longer has no override, and costs no SHA-256.
+/// The maximum length of a client's key in bytes. A longer key has no override, and is not hashed.
 pub const MAX_KEY: usize = 4_096;
 
-/// The most rules of a filter.
+/// The maximum number of rules in a filter.
 pub const MAX_RULES: usize = 256;
 
-/// All rules of a filter, and whom and what they know.
+/// All rules of a filter, with the settings that they share.
 #[derive(Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// What the rules count by, each once.
+    /// The distinct identities of the rules.
     identities: Vec<Identity>,
     clients: ClientSources,
     exempt: Exempt,
     table: Table,
 }
 
-/// What a request is charged, as far as its head tells.
+/// The charges of a request that follow from its head.
 #[derive(Debug, Default)]
 pub struct Due {
-    /// By the rules that its head decides.
+    /// The charges that the head decides.
     pub charges: Vec<Charge>,
-    /// By those that wait for its body.
+    /// The charges that wait for the body.
     pub later: Vec<Later>,
 }
 
-/// What a rule charges once the body is known.
+/// A charge that waits for the body.
 #[derive(Clone, Debug)]
 pub struct Later {
     rule: usize,
     head: Fingerprint,
     bucket: Bucket,
-    /// The one that its path names.
+    /// The model that the path names.
     model: Option<Named>,
 }
 
 impl Rules {
-    /// From `limits` as written, each with what it counts. The buckets live in `table`.
+    /// Validates `limits`, each rule with its unit. The buckets are kept in `table`.
     pub fn new(
         written: impl ExactSizeIterator<Item = (RawRule, Unit)>,
         clients: ClientSources,
@@ -75,43 +75,43 @@ impl Rules {
         Ok(all)
     }
 
-    /// In the order written; [`Charge::limit`] is a place among them.
+    /// Returns an iterator over the rules, in the order written. [`Charge::limit`] is an index in it.
     pub fn iter(&self) -> core::slice::Iter<'_, Rule> {
         self.rules.iter()
     }
 
-    /// The rule that made a charge.
+    /// Returns the rule that made a charge.
     pub fn of(&self, charge: &Charge) -> Option<&Rule> {
         self.rules.get(charge.limit)
     }
 
-    /// How clients are told apart.
+    /// Returns the sources that identify clients.
     pub const fn clients(&self) -> &ClientSources {
         &self.clients
     }
 
-    /// What no rule charges.
+    /// Returns the requests that no rule charges.
     pub const fn exempt(&self) -> &Exempt {
         &self.exempt
     }
 
-    /// Where the buckets live.
+    /// Returns the table of the buckets.
     pub const fn table(&self) -> &Table {
         &self.table
     }
 
-    /// What `rule` counts by.
+    /// Returns the identity that `rule` counts by.
     pub fn identity(&self, rule: &Rule) -> Option<&Identity> {
         self.identities.get(rule.identity)
     }
 
-    /// Whether a rule counts by the model that a request names.
+    /// Returns true if a rule depends on the model that a request names.
     pub fn need_model(&self) -> bool {
         self.rules.iter().any(|rule| rule.needs_model)
     }
 
-    /// What the rules charge for a request, in its first callback. `cost` is what one without a body that can be read
-    /// costs by a rule.
+    /// Returns the charges of a request, in its first callback. `cost` returns the cost by a rule of a request without
+    /// a readable body.
     pub fn due(&self, exchange: &dyn Exchange, cost: impl Fn(&Rule) -> u32) -> Due {
         let mut prints: Vec<Option<Fingerprint>> = vec![None; self.identities.len()];
         let mut key_hash = None;
@@ -149,8 +149,8 @@ impl Rules {
         due
     }
 
-    /// What is charged for a request whose body names this model and that costs so much by a rule; `None` if the rule does
-    /// not apply to its model.
+    /// Returns the charge for a request whose body names this model and has this cost by the rule, or `None` if the
+    /// rule does not apply to the model.
     pub fn charge(
         &self,
         later: &Later,
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_on_tokens_waits_for_the_body_and_charges_what_that_costs() {
+    fn a_rule_on_tokens_waits_for_the_body_and_charges_its_cost() {
         let rules = rules(vec![
             rule("requests", Unit::Requests, json!({})),
             rule("tokens", Unit::Tokens, json!({})),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_told_and_refused_in_the_words_of_its_unit() {
+    fn a_rule_is_described_and_refused_in_its_unit() {
         let known = rules(vec![rule("a", Unit::Tokens, json!({}))]);
         assert_eq!(known.iter().next().unwrap().amount.text, "1000 tokens per second, bursts of 500");
         let (mut wrong, unit) = rule("a", Unit::Tokens, json!({}));

@@ -1,9 +1,9 @@
-//! How a client is known: by the first of a list of sources that is present and that only one client can mean.
-//! A header that occurs twice is not believed, since the upstream might read the other one.
+//! Identifies a client by the first present source in a list. A header that occurs twice is ambiguous and not trusted,
+//! because the upstream might read the other one.
 //!
-//! Unless a list is written, a key counts where the API that is asked reads it: Anthropic's reads `x-api-key` first, all
-//! others `authorization`. A client that sends both is then one client whatever it writes into the header that nobody
-//! reads.
+//! Without a configured list, a key counts where the requested API reads it: Anthropic's API reads `x-api-key` first,
+//! all others `authorization`. A client that sends both is therefore one client, whatever it writes into the header
+//! that the API ignores.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -101,30 +101,30 @@ enum Source {
     Address,
 }
 
-/// How clients are told apart.
+/// The sources that identify clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSources {
-    /// As written; none for the usual rule.
+    /// The configured sources, or `None` for the default rule.
     sources: Option<Vec<Source>>,
     trusted_hops: u32,
     prefixes: Prefixes,
 }
 
-/// Who a client is.
+/// The identity of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client<'a> {
-    /// Who holds this key, which nobody else knows.
+    /// The holder of this key, which nobody else knows.
     Key(&'a [u8]),
-    /// Who goes by this name, and proves it in a way that is not looked into here: others can say the same.
+    /// The holder of this name. The proof is not verified here, so others can claim the same name.
     Name(&'a [u8]),
-    /// Who comes from this network.
+    /// The clients of this network.
     Network([u8; 16]),
-    /// Nobody that can be told from others.
+    /// An unidentified client.
     Unknown,
 }
 
 impl Client<'_> {
-    /// A tag and the bytes that tell it from others of its kind.
+    /// Returns a tag and the bytes that distinguish the client from others of its kind.
     pub fn parts(&self) -> [&[u8]; 2] {
         match self {
             Self::Key(key) => [b"key", key],
@@ -136,8 +136,8 @@ impl Client<'_> {
 }
 
 impl ClientSources {
-    /// From `client:` and `address:` as written; absent means the key where the API reads it, else the network of the other
-    /// end of the connection.
+    /// Validates `client:` and `address:`. By default a client is identified by the key that the API reads, or else by
+    /// the network at the other end of the connection.
     pub fn new(client: Option<Vec<RawSource>>, address: Option<AddressSource>) -> Result<Self, ConfigError> {
         let mut address = address;
         let sources = client.map(|written| sources(written, &mut address)).transpose()?;
@@ -145,8 +145,8 @@ impl ClientSources {
         Ok(Self { sources, trusted_hops: address.trusted_hops.number(), prefixes: address.prefixes() })
     }
 
-    /// Who sent this request: the first source that is present. One that is present but could mean several clients
-    /// is not passed over for another header, which the client could choose at will: then its network counts.
+    /// Returns the client that sent this request, by the first present source. If that source is ambiguous, the network
+    /// counts instead of the next header, because the client could choose that at will.
     pub fn client<'a>(&self, exchange: &'a dyn Exchange) -> Client<'a> {
         let Some(sources) = &self.sources else { return self.by_usual_key(exchange) };
         for source in sources {
@@ -158,7 +158,7 @@ impl ClientSources {
         Client::Unknown
     }
 
-    /// Where a client is looked for, such as `x-user, address`.
+    /// Returns the names of the sources, such as `x-user, address`.
     pub fn names(&self) -> String {
         let Some(sources) = &self.sources else {
             return "x-api-key before authorization on Anthropic's paths, authorization before x-api-key on all others; \
@@ -172,7 +172,7 @@ impl ClientSources {
         sources.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
-    /// The headers that a client may be known by, in lower case.
+    /// Returns the headers that may identify a client, in lower case.
     pub fn headers(&self) -> impl Iterator<Item = &[u8]> {
         let usual = self.sources.is_none().then_some([AUTHORIZATION, API_KEY]);
         let written = self.sources.iter().flatten().filter_map(|source| match source {
@@ -182,17 +182,17 @@ impl ClientSources {
         usual.into_iter().flatten().chain(written)
     }
 
-    /// Whether addresses are taken from a header of the request.
+    /// Returns true if addresses are read from a header of the request.
     pub const fn trusts_hops(&self) -> bool {
         self.trusted_hops > 0
     }
 
-    /// How long the prefixes are by which addresses count.
+    /// Returns the lengths of the prefixes by which addresses count.
     pub const fn prefixes(&self) -> Prefixes {
         self.prefixes
     }
 
-    /// Whether a client can be known by a key.
+    /// Returns true if a key can identify a client.
     pub fn have_keys(&self) -> bool {
         self.headers().next().is_some()
     }
@@ -222,12 +222,12 @@ impl ClientSources {
         self.network(exchange).map_or(Client::Unknown, Client::Network)
     }
 
-    /// The network that this request came from.
+    /// Returns the network that this request came from.
     pub fn network(&self, exchange: &dyn Exchange) -> Option<[u8; 16]> {
         self.address(exchange).map(|address| self.prefixes.network(address))
     }
 
-    /// The address that this request came from.
+    /// Returns the address that this request came from.
     pub fn address(&self, exchange: &dyn Exchange) -> Option<IpAddr> {
         self.forwarded(exchange).or_else(|| exchange.peer())
     }
@@ -240,7 +240,7 @@ impl ClientSources {
     }
 }
 
-/// A header in which a client may present a credential.
+/// The credential presented in a header.
 #[derive(Clone, Copy)]
 enum Presented<'a> {
     Once(&'a [u8]),
@@ -280,7 +280,7 @@ fn sources(written: Vec<RawSource>, address: &mut Option<AddressSource>) -> Resu
     Ok(sources)
 }
 
-/// A header's name as written, in the form in which the proxy gives it: in lower case, and `host` as `:authority`.
+/// Converts a header's name to the form that the proxy uses: lower case, and `:authority` for `host`.
 pub fn header_name(name: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_counts_where_the_api_that_is_asked_reads_it() {
+    fn a_key_counts_where_the_requested_api_reads_it() {
         let usual = sources("null", None).unwrap();
         let both = [("authorization", "Bearer a"), ("x-api-key", "b")];
         for (path, known) in [
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_count_by_the_prefixes_that_are_written() {
+    fn addresses_count_by_the_configured_prefixes() {
         let wide = sources(r#"[{"address":{"ipv4_prefix":8}}]"#, None).unwrap();
         assert_eq!(client(&wide, &[]), "10.0.0.0");
         for (written, path, accepted) in [
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_that_occurs_twice_names_nobody() {
+    fn a_repeated_credential_identifies_nobody() {
         let default = sources("null", None).unwrap();
         assert_eq!(client(&default, &[("authorization", "a"), ("authorization", "b")]), "10.1.2.3");
         let keys = sources(r#"["x-api-key"]"#, None).unwrap();
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_names_nobody_is_not_passed_over_for_one_that_the_client_could_choose() {
+    fn an_ambiguous_header_does_not_give_way_to_one_that_the_client_could_choose() {
         let default = sources("null", None).unwrap();
         for ambiguous in ["Bearer a,Bearer a", "Bearer a b", "Bearer"] {
             assert_eq!(client(&default, &[("authorization", ambiguous), ("x-api-key", "b")]), "10.1.2.3");
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_as_many_hops_away_as_are_trusted() {
+    fn an_address_is_read_at_the_distance_of_the_trusted_hops() {
         let forwarded = [("x-forwarded-for", "6.6.6.6, 1.1.1.1, 2.2.2.2")];
         assert_eq!(client(&sources(r#"["address"]"#, None).unwrap(), &forwarded), "10.1.2.3");
         assert_eq!(client(&sources(r#"["address"]"#, Some(2)).unwrap(), &forwarded), "1.1.1.1");

@@ -1,11 +1,11 @@
-//! Rules in plain words.
+//! Descriptions of the rules in plain words.
 
 use crate::charges::Rules;
 use crate::identity::Part;
 use crate::rule::Rule;
 use tidegate_host::describe::{shadow_text, span_text};
 
-/// A sentence for each rule, in the order written, and one for what is exempt.
+/// Returns a sentence for each rule, in the order written, and one for the exemptions.
 pub fn sentences(rules: &Rules) -> Vec<String> {
     let each = rules.iter().map(|rule| sentence(rules, rule));
     each.chain([format!("not charged: {}", rules.exempt())]).collect()

@@ -1,6 +1,5 @@
-//! What no limit charges: who asks from a network that is exempt, what asks for a path that is, and, unless a list is
-//! written, what looks after the server and costs no model anything: its health, its metrics, and a browser's question
-//! whether it may ask.
+//! The requests that no limit charges: from exempt networks, for exempt paths, and, without a configured list, requests
+//! for health or metrics and CORS preflights, which cost no model anything.
 
 use crate::client::ClientSources;
 use crate::network::Networks;
@@ -14,7 +13,7 @@ const PREFLIGHT: &str = "preflight";
 const USUAL: [&str; 3] = ["/health", "/metrics", PREFLIGHT];
 const MAX_ENTRIES: usize = 256;
 
-/// What is not charged.
+/// The exemptions.
 #[derive(Debug, Default)]
 pub struct Exempt {
     networks: Networks,
@@ -23,7 +22,7 @@ pub struct Exempt {
 }
 
 impl Exempt {
-    /// From `exempt` as written: networks, paths, and `preflight`.
+    /// Validates `exempt`: networks, paths, and `preflight`.
     pub fn new(written: Option<Vec<String>>) -> Result<Self, ConfigError> {
         let written = written.unwrap_or_else(|| USUAL.map(str::to_owned).to_vec());
         if written.len() > MAX_ENTRIES {
@@ -51,7 +50,8 @@ impl Exempt {
         Ok(exempt)
     }
 
-    /// Whether this request is not charged. One host call, where networks are exempt and addresses come from no header.
+    /// Returns true if this request is exempt. Costs one host call if networks are exempt and addresses come from no
+    /// header.
     pub fn holds(&self, exchange: &dyn Exchange, clients: &ClientSources) -> bool {
         let headers = exchange.request_headers();
         (!self.paths.is_empty() && self.has_path(&headers.path()))
@@ -68,6 +68,8 @@ impl Exempt {
     }
 }
 
+/// Returns true for a CORS preflight.
+///
 /// Source: the Fetch standard, "CORS-preflight request".
 fn is_preflight(headers: &HeaderMap) -> bool {
     headers.method() == b"OPTIONS" && headers.all(b"access-control-request-method").next().is_some()
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_no_model_anything_is_exempt_until_a_list_is_written() {
+    fn requests_that_cost_no_model_anything_are_exempt_by_default() {
         let preflight = [(":method", "OPTIONS"), ("access-control-request-method", "POST")];
         for headers in [&[(":path", "/health")][..], &[(":path", "//metrics?x")], &preflight] {
             assert!(holds(None, headers) && !holds(Some(&[]), headers));
@@ -109,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_networks_and_paths() {
+    fn a_list_may_contain_networks_and_paths() {
         assert!(holds(Some(&["10.0.0.0/8"]), &[]) && !holds(Some(&["11.0.0.0/8"]), &[]));
         assert!(holds(Some(&["/a/"]), &[(":path", "/a/b")]) && !holds(Some(&["/a/"]), &[(":path", "/a")]));
     }
 
     #[test]
-    fn an_entry_that_can_be_nothing_is_refused() {
+    fn an_invalid_entry_is_refused() {
         for (entry, accepted) in
             [("health", "paths such as"), ("10.0.0.0/33", "networks"), ("/a/../b", "dot")]
         {

@@ -1,37 +1,37 @@
-//! Whose bucket a limit charges: one for each different value of the parts that it counts by. A path counts in its
-//! canonical spelling and without its query, which a client can vary at will; an absent header or model is a value too.
+//! Selects the bucket that a limit charges: one for each combination of values that it counts by. A path counts in its
+//! canonical form and without its query, which a client can vary at will. An absent header or model is a value too.
 
 use crate::client::ClientSources;
 use crate::model::Named;
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 
-/// What a limit counts by; nothing means one bucket for all.
+/// The parts that a limit counts by; none means one bucket for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// In the order written.
+    /// The parts, in the order written.
     pub parts: Vec<Part>,
 }
 
-/// One thing to count by.
+/// A part of an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Who sent it.
+    /// The client that sent the request.
     Client,
-    /// The network that it came from.
+    /// The network that the request came from.
     Address,
-    /// Its path without the query.
+    /// The path without its query.
     Path,
-    /// Its method.
+    /// The method.
     Method,
     /// All values of this header.
     Header(Vec<u8>),
-    /// The model that its body names.
+    /// The model that the request names.
     Model,
 }
 
 impl Identity {
-    /// The fingerprint of this request's values, as far as its head tells.
+    /// Returns the fingerprint of the values in this request's head.
     pub fn fingerprint(&self, exchange: &dyn Exchange, sources: &ClientSources) -> Fingerprint {
         let mut print = exchange.fingerprinter().start();
         let headers = || exchange.request_headers();
@@ -56,7 +56,7 @@ impl Identity {
         print.finish()
     }
 
-    /// The fingerprint of all its values: those of its head, and its model if that counts.
+    /// Returns the fingerprint of all values: those of the head, and the model if it counts.
     pub fn with_model(&self, head: Fingerprint, model: &Named, prints: Fingerprinter) -> Fingerprint {
         if !self.parts.contains(&Part::Model) {
             return head;

@@ -1,5 +1,5 @@
-//! The headers by which a client sees how full its bucket is: `x-ratelimit-*` always, Anthropic's where its API is asked,
-//! and the IETF's where the operator wants them.
+//! The headers that report a bucket's level to its client: `x-ratelimit-*` always, Anthropic's on requests for its API,
+//! and the IETF's if the operator enables them.
 //!
 //! Source: draft-ietf-httpapi-ratelimit-headers-10.
 
@@ -12,20 +12,20 @@ use tidegate_policy::bucket::Level;
 use tidegate_policy::timestamp::SECOND;
 use tidegate_policy::{date, retry_hint};
 
-/// How full a client's bucket is, ready to be told.
+/// The level of a client's bucket, with the form in which to report it.
 #[derive(Clone, Copy, Debug)]
 pub struct LevelHeaders {
-    /// How full it is.
+    /// The bucket's level.
     pub level: Level,
-    /// What it counts.
+    /// The unit of the bucket.
     pub unit: Unit,
-    /// Whether the IETF's headers are wanted.
+    /// True if the IETF's headers are enabled.
     pub ietf: bool,
 }
 
 impl LevelHeaders {
-    /// Sets them on the upstream's response, unless that names a limit of its own that is at least as tight. One host call
-    /// to see, and one for each header.
+    /// Sets the headers on the upstream's response, unless it reports a limit of its own that is at least as tight.
+    /// Costs one host call to read, and one for each header set.
     pub fn set(self, exchange: &dyn Exchange) {
         let anthropic = (exchange.dialect() == Dialect::Anthropic).then(|| self.unit.anthropic());
         for names in [Some(self.unit.openai()), anthropic].into_iter().flatten() {
@@ -40,7 +40,7 @@ impl LevelHeaders {
         }
     }
 
-    /// Adds them to a response of ours.
+    /// Adds the headers to a response of ours.
     pub fn on(self, reply: Reply, exchange: &dyn Exchange) -> Reply {
         let anthropic = exchange.dialect() == Dialect::Anthropic;
         let anthropic = anthropic.then(|| self.named(self.unit.anthropic(), exchange));
@@ -68,7 +68,7 @@ impl LevelHeaders {
         headers.into_iter().filter(move |_| self.ietf)
     }
 
-    /// Whether the response names a limit with fewer left, or as many for longer.
+    /// Returns true if the response reports a limit with fewer left, or with as many left and a later reset.
     fn is_looser_than_named(self, exchange: &dyn Exchange, names: HeaderNames) -> bool {
         let remaining = exchange.response_header(names.remaining);
         let remaining =
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_is_told_in_the_words_of_its_unit() {
+    fn the_level_is_reported_in_its_unit() {
         for (unit, name) in [(Unit::Requests, "requests"), (Unit::Tokens, "tokens")] {
             let headers = told(unit, "/v1/messages");
             let find = |wanted: String| headers.iter().find(|(name, _)| *name == wanted).unwrap().1.as_str();

@@ -1,12 +1,13 @@
-//! What every limiting filter shares: a rule says whom it counts, what it counts and how much of it is admitted.
+//! The parts that all limiting filters share: whom a rule counts, what it counts, and how much of it is admitted.
 //!
-//! - [`client`]: who sent a request. [`network`]: networks that an operator names. [`attempt`]: which attempt a request is,
-//!   and the vouchers that pay for a refused client's return.
-//! - [`rule`]: one rule, from one as [`written`]. [`mod@unit`]: what it counts. [`when`]: the requests that it applies to.
-//!   [`model`]: the model that a request names. [`exempt`]: the requests that no rule charges.
-//! - [`identity`]: whose bucket a rule charges. [`charges`]: what a request is charged, and when. [`admission`]: buckets in
-//!   several entries of the shared store, charged together or not at all.
-//! - [`level`]: the headers that tell a client how much is left.
+//! - [`client`]: the client that sent a request. [`network`]: networks that an operator names. [`attempt`]: the attempt
+//!   number of a request, and the vouchers that pay for a refused client's return.
+//! - [`rule`]: an enforceable rule, from a [`written`] one. [`mod@unit`]: the unit that it counts. [`when`]: the
+//!   requests that it applies to. [`model`]: the model that a request names. [`exempt`]: the requests that no rule
+//!   charges.
+//! - [`identity`]: the identity whose bucket a rule charges. [`charges`]: the charges of a request. [`admission`]:
+//!   joint charges on several entries of the shared store.
+//! - [`level`]: the headers that report a bucket's level to its client.
 
 pub mod admission;
 pub mod attempt;

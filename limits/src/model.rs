@@ -1,7 +1,7 @@
-//! The model that a request names, and which models a limit is about. A request without one names the empty name: many
-//! servers then take their first model. What cannot be read, as it is compressed or no JSON, may name any to the
-//! server, so it is counted by every limit on models. A path that names one decides alone: the APIs that have such paths
-//! do not look for a model in the body, where a client could write any.
+//! Reads the model that a request names, and the models that a limit applies to. A request without a model has the
+//! empty name: many servers then use their first model. An unreadable body (compressed, or not JSON) may name any model
+//! to the server, so all limits on models count it. A path with a model decides alone, because APIs with such paths
+//! ignore a model in the body, where a client could write any.
 
 use tidegate_config::ConfigError;
 use tidegate_host::exchange::Exchange;
@@ -11,16 +11,16 @@ use tidegate_policy::api;
 const MAX_NAMES: usize = 256;
 const MAX_NAME: usize = 256;
 
-/// What a request names.
+/// The model that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// This model, by its first 256 bytes; empty where it names none.
+    /// The first 256 bytes of the name; empty if the request names none.
     Name(String),
-    /// It cannot be told.
+    /// The body is unreadable.
     Unreadable,
 }
 
-/// The models that a limit is about.
+/// The models that a limit applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Models {
     exact: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Models {
 }
 
 impl Named {
-    /// What a request's path names, if it does.
+    /// Returns the model in a request's path, if there is one.
     pub fn by_path(exchange: &dyn Exchange) -> Option<Self> {
         let path = exchange.request_headers().path();
         let name = String::from_utf8_lossy(api::model_in(&path)?);
@@ -36,7 +36,7 @@ impl Named {
         Some(Self::Name(name.char_indices().take_while(kept).map(|(_, character)| character).collect()))
     }
 
-    /// What a whole body names.
+    /// Returns the model in a complete body.
     pub fn of(scan: &Scan) -> Self {
         if !scan.is_complete() {
             return Self::Unreadable;
@@ -46,7 +46,7 @@ impl Named {
 }
 
 impl Models {
-    /// From names as written at `path`; one that ends in `*` stands for all that begin so.
+    /// Validates the names at `path`. A name that ends in `*` matches every model with that prefix.
     pub fn new(names: &[String], path: &str) -> Result<Self, ConfigError> {
         if names.is_empty() || names.len() > MAX_NAMES {
             let problem = format!("found {} names, accepted are 1 to {MAX_NAMES}", names.len());
@@ -69,7 +69,7 @@ impl Models {
         Ok(Self { exact, prefixes })
     }
 
-    /// Whether `named` may be one of them.
+    /// Returns true if `named` may be one of the models.
     pub fn hold(&self, named: &Named) -> bool {
         match named {
             Named::Unreadable => true,
@@ -80,7 +80,7 @@ impl Models {
         }
     }
 
-    /// As they were written.
+    /// Returns the names as written.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
         self.exact.iter().cloned().chain(prefixes)
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_that_model_and_a_star_all_that_begin_so() {
+    fn a_name_matches_one_model_and_a_star_every_model_with_that_prefix() {
         assert!(hold(&["r1"], "r1") && !hold(&["r1"], "r10") && !hold(&["r1"], "R1"));
         assert!(hold(&["r1*"], "r1") && hold(&["r1*"], "r1-distill") && !hold(&["r1*"], "x-r1"));
         assert!(hold(&["a", "b*"], "b") && !hold(&["a", "b*"], ""));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_may_be_any() {
+    fn an_unreadable_body_may_name_any_model() {
         assert!(Models::new(&["r1".to_owned()], "").unwrap().hold(&Named::Unreadable));
     }
 }

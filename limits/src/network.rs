@@ -1,4 +1,4 @@
-//! Networks that an operator names, and whether an address is in one.
+//! Networks that an operator names.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -7,12 +7,12 @@ use tidegate_config::ConfigError;
 
 const MAX_NETWORKS: usize = 256;
 
-/// Networks of either family, each once and at most 256.
+/// At most 256 distinct networks of either family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// From networks, `10.0.0.0/8`, and addresses, `::1`, as written at `path`.
+    /// Parses networks such as `10.0.0.0/8` and addresses such as `::1`, written at `path`.
     pub fn new<T: AsRef<str>>(written: &[T], path: &str) -> Result<Self, ConfigError> {
         if written.len() > MAX_NETWORKS {
             let found = written.len();
@@ -23,19 +23,19 @@ impl Networks {
         written.iter().enumerate().map(network).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no networks.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `address` is in one of them. IPv4 that is mapped into IPv6 is itself; other forms, which a client could make
-    /// up of an address that is not its own, are what they are.
+    /// Returns true if `address` is in one of the networks. IPv4 mapped into IPv6 counts as IPv4. Other forms with an
+    /// IPv4 address inside count as IPv6, because a client could make them up from an address that is not its own.
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// With one more.
+    /// Adds a network.
     pub fn add(&mut self, text: &str, path: &str) -> Result<(), ConfigError> {
         self.0.push(network(text, path)?);
         Ok(())

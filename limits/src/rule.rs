@@ -1,4 +1,4 @@
-//! One rule that can be enforced, from one as written: whatever cannot be enforced is refused with its path, what was
+//! Creates an enforceable rule from a written one. A rule that cannot be enforced is refused with its path, what was
 //! found and what is accepted.
 
 use crate::client::{ClientSources, header_name};
@@ -15,41 +15,41 @@ use tidegate_host::exchange::Exchange;
 use tidegate_policy::bucket::Bucket;
 use tidegate_policy::fingerprint::Fingerprinter;
 
-/// One rule.
+/// An enforceable rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// Unique, letters, digits, `-` and `_`.
+    /// The unique name: letters, digits, `-` and `_`.
     pub name: String,
-    /// What it counts.
+    /// The unit that the rule counts.
     pub unit: Unit,
-    /// Whose bucket it charges, as a place in the list of all identities.
+    /// The index of the identity that the rule counts by, in the list of all identities.
     pub identity: usize,
-    /// Tells its buckets from those of other rules on the same identity.
+    /// The mark that separates the rule's buckets from those of other rules with the same identity.
     pub mark: u64,
-    /// The bucket of whoever has none of their own.
+    /// The amount for clients without an override.
     pub amount: Amount,
-    /// The buckets of named clients, by the SHA-256 of their key.
+    /// The amounts of named clients, by the SHA-256 of their key.
     pub overrides: BTreeMap<[u8; 32], Amount>,
-    /// Whether it only counts.
+    /// True if the rule is in shadow mode.
     pub shadow: bool,
-    /// The models that it applies to; by default all.
+    /// The models that the rule applies to, or `None` for all.
     pub models: Option<Models>,
-    /// Whether it counts by the model that a request names.
+    /// True if the rule applies to some models only, or counts by model.
     pub needs_model: bool,
     when: When,
 }
 
-/// A bucket, and how to say it.
+/// A bucket and its description.
 #[derive(Clone, Debug)]
 pub struct Amount {
-    /// What is enforced.
+    /// The bucket.
     pub bucket: Bucket,
-    /// Such as `10 requests per second, bursts of 20`.
+    /// The description, such as `10 requests per second, bursts of 20`.
     pub text: String,
 }
 
 impl Rule {
-    /// From a rule as written at `path`, which counts in `unit`. Its identity is added to `identities`, if it is not there.
+    /// Validates a rule at `path` that counts in `unit`. Its identity is added to `identities`, unless it is there.
     pub(crate) fn new(
         raw: RawRule,
         unit: Unit,
@@ -102,22 +102,22 @@ impl Rule {
         })
     }
 
-    /// Whether it applies to a request, as far as its head tells.
+    /// Returns true if the rule applies to a request by its head.
     pub fn applies(&self, exchange: &dyn Exchange, clients: &ClientSources) -> bool {
         self.when.applies_to(exchange, clients)
     }
 
-    /// The requests that it applies to.
+    /// Returns the requests that the rule applies to.
     pub const fn when(&self) -> &When {
         &self.when
     }
 
-    /// The amount of the client whose key has this hash.
+    /// Returns the amount of the client whose key has this hash.
     pub fn amount_of(&self, key_hash: Option<[u8; 32]>) -> &Amount {
         key_hash.and_then(|hash| self.overrides.get(&hash)).unwrap_or(&self.amount)
     }
 
-    /// The amount that has this bucket.
+    /// Returns the amount that has this bucket.
     pub fn amount_with(&self, bucket: Bucket) -> &Amount {
         self.overrides.values().find(|own| own.bucket == bucket).unwrap_or(&self.amount)
     }

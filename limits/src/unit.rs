@@ -1,28 +1,28 @@
-//! What a rule counts. Admission is the same for every unit; a unit decides the words: the member of the document that
-//! holds a rule's rate, the sentence that describes it, and the headers that tell a client its level.
+//! The unit that a rule counts. Admission is the same for every unit. The unit determines the member of the document
+//! that holds a rule's rate, its description, and the headers that report a client's level.
 
-/// What a rule counts.
+/// The unit that a rule counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests, each of which costs 1.
+    /// Requests, each at a cost of 1.
     Requests,
     /// LLM tokens: a request costs what its body asks for.
     Tokens,
 }
 
-/// The names by which an API tells a client its level.
+/// The header names in which an API reports a client's level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderNames {
-    /// The capacity.
+    /// The header for the capacity.
     pub limit: &'static str,
-    /// How much is left.
+    /// The header for the rest.
     pub remaining: &'static str,
-    /// When all of it is there again.
+    /// The header for the time until the bucket is full.
     pub reset: &'static str,
 }
 
 impl Unit {
-    /// More than one of it, as documents and headers call it: `requests`.
+    /// Returns the plural, as documents and headers use it: `requests`.
     pub const fn plural(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -30,7 +30,7 @@ impl Unit {
         }
     }
 
-    /// One of it: `request`.
+    /// Returns the singular: `request`.
     pub const fn singular(self) -> &'static str {
         match self {
             Self::Requests => "request",
@@ -38,7 +38,7 @@ impl Unit {
         }
     }
 
-    /// Whether a request's cost is known only once its body is.
+    /// Returns true if the cost of a request depends on its body.
     pub const fn needs_body(self) -> bool {
         match self {
             Self::Requests => false,
@@ -46,7 +46,7 @@ impl Unit {
         }
     }
 
-    /// The headers of OpenAI's API.
+    /// Returns the headers of OpenAI's API.
     ///
     /// Source: OpenAI, API reference, "Rate limits in headers".
     pub const fn openai(self) -> HeaderNames {
@@ -64,7 +64,7 @@ impl Unit {
         }
     }
 
-    /// The headers of Anthropic's API.
+    /// Returns the headers of Anthropic's API.
     ///
     /// Source: Anthropic, API reference, "Rate limits", "Response headers".
     pub const fn anthropic(self) -> HeaderNames {

@@ -1,4 +1,4 @@
-//! Which requests a rule is about: by path, method, headers and address, and which of those it is not about.
+//! Selects the requests that a rule applies to by path, method, headers and address, with exceptions.
 
 use crate::client::ClientSources;
 use crate::network::Networks;
@@ -10,7 +10,7 @@ use tidegate_config::text::{HeaderName, Method, PathPrefix};
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::path::is_beneath;
 
-/// The most entries of a list.
+/// The maximum number of entries in a list.
 const MAX_LIST: usize = 256;
 
 /// `when:` as written.
@@ -60,7 +60,7 @@ pub struct RawHeader {
     value: Option<String>,
 }
 
-/// Which requests a rule is about; by default all.
+/// The requests that a rule applies to; by default all.
 #[derive(Debug, Default)]
 pub struct When {
     is: Condition,
@@ -76,7 +76,7 @@ struct Condition {
 }
 
 impl When {
-    /// From `when:` as written at `path`.
+    /// Validates `when:` at `path`.
     pub fn new(raw: RawWhen, path: &str) -> Result<Self, ConfigError> {
         let RawWhen { path_prefix, methods, headers, addresses, not } = raw;
         let not_path = format!("{path}.not");
@@ -93,13 +93,13 @@ impl When {
         Ok(Self { is, is_not: not.transpose()? })
     }
 
-    /// Whether a request is one of them, coming from the other end of its connection.
+    /// Returns true if a rule applies to a request, whose address is the other end of its connection.
     pub fn applies(&self, exchange: &dyn Exchange) -> bool {
         self.is.holds(exchange, None)
             && !self.is_not.as_ref().is_some_and(|is_not| is_not.holds(exchange, None))
     }
 
-    /// Whether a request is one of them, coming from where `clients` says that requests come from.
+    /// Returns true if a rule applies to a request, whose address is read as `clients` says.
     pub fn applies_to(&self, exchange: &dyn Exchange, clients: &ClientSources) -> bool {
         self.is.holds(exchange, Some(clients))
             && !self.is_not.as_ref().is_some_and(|is_not| is_not.holds(exchange, Some(clients)))
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_not_about_what_is_excepted_from_it() {
+    fn a_rule_does_not_apply_to_its_exceptions() {
         let when = r#"{"path_prefix":"/v1","not":{"path_prefix":"/v1/models","methods":["GET"]}}"#;
         let at = |method, path| applies(when, "::1", &[(":method", method), (":path", path)]);
         assert!(at("POST", "/v1/models") && at("GET", "/v1/modelsx") && at("GET", "/v1"));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_can_be_about_networks_and_about_all_others() {
+    fn a_rule_can_apply_to_networks_or_to_all_others() {
         let within = r#"{"addresses":["10.0.0.0/8","::1"]}"#;
         let beyond = r#"{"not":{"addresses":["10.0.0.0/8","::1"]}}"#;
         for (peer, inside) in

@@ -1,4 +1,4 @@
-//! The parts of a rule as an operator writes them. That they have this shape does not say that they can be enforced.
+//! The parts of a rule as an operator writes them. They have the right shape, but are not known to be enforceable.
 
 use crate::when::{Methods, RawHeader, RawNot, RawWhen};
 use core::fmt;
@@ -58,7 +58,7 @@ enum RawModels {
 }
 
 impl RawCondition {
-    /// What a request's head tells, and what its body does.
+    /// Returns the conditions on a request's head, and those on its model.
     pub(crate) fn parts(self) -> (RawWhen, Option<Vec<String>>) {
         let Self { path_prefix, methods, headers, addresses, not, model } = self;
         let names = model.map(|model| match model {
@@ -80,16 +80,16 @@ pub struct RawAmount {
     pub(crate) burst: Count<1, ANY>,
 }
 
-/// How long a request may be held.
+/// The maximum time for which a request is held.
 pub type Delay = Span<1, { 60 * SECOND }>;
 
-/// What happens to a request that is too much.
+/// The treatment of a request above the limit.
 #[derive(Clone, Copy, Default)]
 pub enum Exceed {
-    /// It is refused.
+    /// The request is refused.
     #[default]
     Reject,
-    /// It is held until its turn, if that comes within so long.
+    /// The request is held until its turn, for at most this long.
     Delay(Delay),
 }
 

@@ -1,113 +1,113 @@
-//! Several limits, one answer. Every limit that applies to a request charges one bucket; all that are
-//! enforced must admit, and a request that one of them refuses is charged to none. A limit in shadow decides
-//! and is charged like the others, but never refuses.
+//! Combines several limits into one decision. Every limit that applies to a request charges one bucket. All enforced
+//! limits must admit the request, and if one refuses, none is charged. A limit in shadow mode decides and is charged
+//! like the others, but never refuses.
 //!
-//! Buckets in one entry of the store are settled in one step. Where they lie in several, all are looked at first
-//! and charged one entry after the other; what a lost race then refuses is given back.
+//! Buckets in one entry of the store are decided in one step. If they lie in several entries, all are checked first and
+//! then charged entry by entry; if a lost race makes a later one refuse, the earlier charges are given back.
 
 use crate::bucket::{Bucket, Level, Take, Taken};
 use crate::slot_key::SlotKey;
 use crate::slots::{Put, Record, SlotSet};
 use crate::timestamp::Timestamp;
 
-/// What one limit charges for one request.
+/// The charge of one limit for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// Which limit, by its place in the configuration.
+    /// The limit's index in the configuration.
     pub limit: usize,
-    /// The entry that its bucket lives in.
+    /// The entry that holds the bucket.
     pub key: SlotKey,
-    /// The mark of its bucket.
+    /// The mark of the bucket.
     pub mark: u64,
     /// The bucket's size and rate.
     pub bucket: Bucket,
-    /// How many of its tokens.
+    /// The number of tokens to take.
     pub cost: u32,
-    /// Whether it only counts.
+    /// True if the limit is in shadow mode.
     pub shadow: bool,
 }
 
-/// A charge that was made.
+/// A completed charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charged {
-    /// What was charged.
+    /// The charge.
     pub charge: Charge,
-    /// Its bucket just after.
+    /// The bucket just after the charge.
     pub tat: Timestamp,
 }
 
-/// What the limits say together.
+/// The joint decision of the limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruling {
-    /// Of the limits that refuse, the one that will admit last.
+    /// The refusal with the longest wait.
     pub refusal: Option<Refusal>,
-    /// Nanoseconds until the last promised token is there; 0 to go now.
+    /// The time in nanoseconds until the last promised token is available; 0 to forward at once.
     pub hold: u64,
-    /// Of the enforced limits that admit, the one with the fewest tokens left.
+    /// The admitting enforced limit with the fewest tokens left.
     pub tightest: Option<Level>,
-    /// The limits in shadow that would have refused.
+    /// The limits in shadow mode that would have refused.
     pub shadowed: Vec<usize>,
-    /// The charges that were made, in the order of their keys: see [`give_back`] and [`settle`].
+    /// The completed charges, in the order of their keys, for [`give_back`] and [`settle`].
     pub charged: Vec<Charged>,
-    /// Clients forgotten that had spent part of their bucket.
+    /// The number of evicted clients whose bucket was partly spent.
     pub evicted: u32,
-    /// Charges on the bucket that the newcomers of a full set share.
+    /// The number of charges on overflow buckets, which the new clients of a full set share.
     pub overflowed: u32,
-    /// Why a bucket could not be decided on, if one could not.
+    /// The reason why a bucket was undecided, if one was.
     pub undecided: Option<Undecided>,
-    /// Whether a bucket seems further ahead than it can be: see [`amend`].
+    /// True if a bucket seems further ahead than it can be: see [`amend`].
     pub implausible: bool,
 }
 
-/// Why a bucket could not be decided on.
+/// The reason why a bucket was undecided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecided {
-    /// Every attempt to charge it lost its race.
+    /// Every attempt to charge the bucket lost its race.
     Contended,
-    /// There is no room for it: all buckets in its set are refusing their clients now, those that newcomers of other limits
-    /// share among them.
+    /// The set has no room for the bucket: all of its buckets are refusing their clients now, including the overflow
+    /// buckets of other limits.
     Saturated {
-        /// Nanoseconds until there is room.
+        /// The time in nanoseconds until there is room.
         wait: u64,
     },
 }
 
-/// On what terms a request may be charged.
+/// The terms on which a request may be charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Tokens may be promised, since the request can be held.
+    /// True if tokens may be promised, because the request can be held.
     pub may_hold: bool,
-    /// A bucket that cannot be decided on admits.
+    /// True if an undecided bucket admits.
     pub lenient: bool,
 }
 
-/// The two kinds of no, in the order of how long they last.
+/// The time until a refused request would be admitted, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
-    /// Not yet: in so many nanoseconds.
+    /// A number of nanoseconds.
     For(u64),
-    /// Never: the cost is more than the bucket can ever hold.
+    /// Forever: the cost exceeds the bucket's capacity.
     Never,
 }
 
-/// One limit's no.
+/// The refusal of one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What refuses.
+    /// The refused charge.
     pub charge: Charge,
-    /// Until it would admit.
+    /// The time until the limit would admit it.
     pub wait: Wait,
-    /// How full its bucket is.
+    /// The bucket's level.
     pub level: Level,
 }
 
 impl Ruling {
-    /// Whether the request may go on.
+    /// Returns true if the request may proceed.
     pub const fn admits(&self, terms: Terms) -> bool {
         self.refusal.is_none() && (self.undecided.is_none() || terms.lenient)
     }
 
-    /// What this and the ruling on other entries say together.
+    /// Adds the ruling on other entries to this one.
     pub fn join(&mut self, other: Self) {
         if let Some(refusal) = other.refusal {
             self.refuse(refusal);
@@ -135,8 +135,8 @@ impl Ruling {
     }
 }
 
-/// Decides on the charges on one entry of the store at `now`. The set that is returned is to be stored, if nobody has
-/// changed it meanwhile; none is when a charge is refused, or when there is nothing to charge.
+/// Decides on the charges on one entry of the store at `now`. The caller stores the returned set by compare-and-swap.
+/// No set is returned if a charge is refused, or if there is nothing to charge.
 pub fn decide(
     charges: &[Charge],
     mut set: SlotSet,
@@ -207,13 +207,13 @@ pub fn decide(
     (Some(set), ruling)
 }
 
-/// Why a newcomer of a full set is not admitted.
+/// The reason why a new client of a full set is refused.
 enum Overflow {
     Refused { wait: Wait, level: Level },
     Full { wait: u64 },
 }
 
-/// Takes the cost out of the bucket that the newcomers of a full set share: when it lets them go on, and after how long.
+/// Takes the cost from the set's overflow bucket. Returns its new TAT and the wait in nanoseconds.
 fn overflow(
     set: &mut SlotSet,
     charge: &Charge,
@@ -238,7 +238,7 @@ fn overflow(
     }
 }
 
-/// The mark of the bucket that the newcomers of this set share, by the limit.
+/// Returns the mark of the limit's overflow bucket in this set.
 fn overflow_mark(charge: &Charge) -> u64 {
     const SHARED: u64 = 0x6f76_6572_666c_6f77;
     let Some(set) = charge.key.number() else { return SHARED };
@@ -246,10 +246,10 @@ fn overflow_mark(charge: &Charge) -> u64 {
     SHARED ^ (limit << 32) ^ u64::from(set)
 }
 
-/// The set with buckets as far ahead as they can be in place of those that are further ahead, because a reload made them
-/// smaller or the clock stepped; none if there are none. They would refuse their clients for as long as they are
-/// ahead, since a refusal stores nothing. `now` must have been read after the set was: what another worker has
-/// stored since an earlier time is ahead of that time by right.
+/// Returns the set with each implausible bucket set back to the furthest that it can be ahead, or `None` if all are
+/// plausible. A bucket is too far ahead after a reload that made it smaller, or after a clock step. Since a refusal
+/// stores nothing, it would refuse its client until it has caught up. `now` must have been read after the set: a bucket
+/// that another worker has charged since an earlier reading is rightly ahead of that reading.
 pub fn amend(charges: &[Charge], mut set: SlotSet, now: Timestamp) -> Option<SlotSet> {
     let mut amended = false;
     for charge in charges {
@@ -261,7 +261,7 @@ pub fn amend(charges: &[Charge], mut set: SlotSet, now: Timestamp) -> Option<Slo
     amended.then_some(set)
 }
 
-/// The set with the tokens given back that [`Ruling::charged`] took out of it.
+/// Returns the set with the tokens of [`Ruling::charged`] given back.
 pub fn give_back(charged: &[Charged], mut set: SlotSet) -> SlotSet {
     for Charged { charge, .. } in charged {
         set.amend(charge.mark, |tat| charge.bucket.give_back(tat, charge.cost));
@@ -269,8 +269,7 @@ pub fn give_back(charged: &[Charged], mut set: SlotSet) -> SlotSet {
     set
 }
 
-/// The set when it is known how many tokens each of these charges has used: see [`Bucket::settle`]. A bucket that was
-/// forgotten meanwhile stays so.
+/// Settles each charge once its real usage is known: see [`Bucket::settle`]. An evicted bucket stays evicted.
 pub fn settle(used: &[(Charged, u32)], mut set: SlotSet, now: Timestamp) -> SlotSet {
     for (Charged { charge, tat }, used) in used {
         let taken = Taken { cost: charge.cost, tat: *tat };
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_charged_can_be_given_back() {
+    fn charges_can_be_given_back() {
         let charges = [charge(0, 5), Charge { shadow: true, ..charge(1, 1) }];
         let (before, _) = decide(&charges, SlotSet::default(), start(), REJECT);
         let (after, ruling) = decide(&charges, before.clone().unwrap(), start(), REJECT);
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_was_raised_admits_as_soon_as_its_own_bucket_would() {
+    fn a_raised_limit_admits_as_soon_as_a_bucket_of_its_own_size_would() {
         let minutes = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 60).unwrap();
         let slow = Charge { bucket: minutes, ..charge(0, 1) };
         let mut set = SlotSet::default();
@@ -373,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_after_the_time_was_read_is_not_amended() {
+    fn a_charge_stored_after_the_clock_was_read_is_not_amended() {
         let charges = [charge(0, 2)];
         let later = start().plus(500_000_000);
         let mut set = SlotSet::default();
@@ -397,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn never_outlasts_every_wait() {
+    fn never_is_longer_than_any_wait() {
         let charges = [charge(0, 1), Charge { cost: 2, ..charge(1, 1) }];
         let (set, _) = decide(&charges[..1], SlotSet::default(), start(), REJECT);
         for order in [[0, 1], [1, 0]] {
@@ -408,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_settled_with_each_limit_by_its_own_measure() {
+    fn each_limit_is_settled_in_its_own_unit() {
         let costing = |limit, cost| Charge { cost, ..charge(limit, 5) };
         let charges = [costing(0, 3), costing(1, 3), costing(2, 3)];
         let (set, ruling) = decide(&charges, SlotSet::default(), start(), REJECT);
@@ -418,7 +417,7 @@ mod tests {
         assert_eq!(left, [4, 2, 1]);
     }
 
-    /// A set of which every bucket refuses its client, whoever it is.
+    /// Returns a set in which every bucket refuses its client.
     fn full() -> SlotSet {
         (100..114).fold(SlotSet::default(), |set, mark| {
             let spent = Charge { mark, ..charge(0, 1) };
@@ -427,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn newcomers_of_a_full_set_share_a_bucket_and_whoever_is_known_keeps_its_own() {
+    fn new_clients_of_a_full_set_share_a_bucket_and_known_ones_keep_their_own() {
         let mut set = full();
         let new = |mark| Charge { mark, ..charge(0, 2) };
         for mark in [200, 201] {
@@ -444,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newcomer_took_of_the_shared_bucket_is_given_back_to_it() {
+    fn a_charge_on_the_overflow_bucket_is_given_back_to_it() {
         let before = full();
         let (after, ruling) = decide(&[charge(0, 1)], before.clone(), start(), REJECT);
         let returned = give_back(&ruling.charged, after.unwrap());
@@ -484,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_room_at_all_only_lenient_terms_admit_and_the_other_limits_hold() {
+    fn without_room_only_lenient_terms_admit_and_other_limits_still_apply() {
         let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
         let set = [1, 2]
             .into_iter()
@@ -502,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_to_be_given_back_where_only_one_of_two_had_room() {
+    fn nothing_is_charged_if_only_one_of_two_limits_has_room() {
         let newcomer = |limit: usize| Charge { mark: 7, limit, ..charge(0, 1) };
         let set = [2, 3]
             .into_iter()
@@ -514,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_refusals_the_longer_wait_is_told() {
+    fn the_refusal_with_the_longer_wait_is_reported() {
         let slow = Bucket::new(Rate { requests: 1, period: Duration::from_secs(60) }, 1).unwrap();
         let charges = [Charge { bucket: slow, ..charge(0, 1) }, charge(1, 1)];
         let (set, _) = decide(&charges, SlotSet::default(), start(), REJECT);

@@ -1,11 +1,11 @@
-//! What an answer shows while it passes: its first content, an error within it and whose fault that is, and whether it
-//! came to its end. Whatever is not known is content: only what is known to be empty (comments, blank lines, a role, the
-//! announcement of a message, a ping) is none. It reads raw bytes in chunks of any size, copies none, and keeps only where
-//! it is in a line, an event and a JSON text.
+//! Reads a response as it passes: its first content, an error within it and who is to blame for that, and whether it is
+//! complete. Everything that is not known to be empty (comments, blank lines, a role, the start of a message, a ping)
+//! is content. The bytes come in chunks of any size and are not copied; only the position in a line, an event and a
+//! JSON text is kept.
 //!
-//! [`Form`]: what its media type says it is. [`events`]: streams of events, [`lines`]: of JSON texts, one a line,
-//! [`document`]: one JSON text. [`text`], [`facts`], [`member`]: what one JSON text says. [`blame`]: whose fault an error is, [`finish`]: why an answer
-//! ended. [`meter`] and [`usage`]: what it reports of its cost, where somebody asks for that.
+//! [`Form`]: the form by media type. [`events`]: event streams. [`lines`]: JSON texts, one per line. [`document`]: one
+//! JSON text. [`text`], [`facts`], [`member`]: the facts in one JSON text. [`blame`]: who caused an error. [`finish`]:
+//! why a response ended. [`meter`], [`usage`]: its reported cost, read on request.
 
 pub mod blame;
 mod document;
@@ -29,22 +29,22 @@ use document::Document;
 use events::EventStream;
 use lines::Lines;
 
-/// What an answer is, as its media type says.
+/// The form of a response, by its media type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// A stream of events: `text/event-stream`.
     Events,
-    /// JSON texts, one a line, as Ollama sends them.
+    /// JSON texts, one per line, as Ollama sends them.
     Lines,
     /// One JSON text.
     Document,
-    /// Anything else, or coded: it is not read, and its first byte is content.
+    /// Any other or encoded response. It is not read, and its first byte is content.
     #[default]
     Unreadable,
 }
 
 impl Form {
-    /// By the value of `content-type`.
+    /// Returns the form for a value of `content-type`.
     pub fn of(content_type: &[u8]) -> Self {
         let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
         match media.trim_ascii().to_ascii_lowercase().as_slice() {
@@ -61,38 +61,38 @@ impl Form {
     }
 }
 
-/// What came first in an answer, of what a client waits for.
+/// The first part of a response that a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Something that is not known to be empty.
+    /// Content: anything that is not known to be empty.
     Content,
     /// An error.
     Error(Blame),
-    /// The end, with nothing before it.
+    /// The end of an empty response.
     End,
 }
 
-/// What an answer has shown so far.
+/// The facts that a response has shown so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// What came first.
+    /// The first content, error or end.
     pub first: Option<First>,
-    /// The first error in it, wherever it came.
+    /// The first error, wherever it came.
     pub error: Option<Blame>,
-    /// A text, a tool call or the like, in a form that is known.
+    /// True after a text, a tool call or the like in a known form.
     pub content: bool,
-    /// Some choice or message told why it ended.
+    /// True after the reason why a choice or a message ended.
     pub finished: bool,
-    /// It ended before it was complete: by its length, a content filter, or because it was given up.
+    /// True if it ended incomplete: at its length limit, by a content filter, or because it was aborted.
     pub cut: bool,
-    /// The stream told that it is over: `[DONE]`, `message_stop`, `response.completed`.
+    /// True after a final event of the stream: `[DONE]`, `message_stop`, `response.completed`.
     pub done: bool,
-    /// Some event or line was no JSON.
+    /// True if an event or a line was not JSON.
     pub malformed: bool,
 }
 
 impl Shown {
-    /// Whether a stream is the whole of a good answer.
+    /// Returns true if a stream is a complete, successful response.
     pub const fn is_whole(&self) -> bool {
         self.done && self.content && !self.cut && self.error.is_none() && !self.malformed
     }
@@ -108,26 +108,26 @@ impl Shown {
     }
 }
 
-/// Watches one answer.
+/// The reader of one response.
 #[derive(Clone, Debug)]
 pub enum Watch {
-    /// A stream of events.
+    /// Reads a stream of events.
     Events(Box<EventStream>),
-    /// JSON texts, one a line.
+    /// Reads JSON texts, one per line.
     Lines(Lines),
-    /// One JSON text.
+    /// Reads one JSON text.
     Document(Document),
-    /// What is not read: whether anything has come.
+    /// Reads nothing, and records only whether bytes have come.
     Unreadable(Shown),
 }
 
 impl Watch {
-    /// For an answer of this form.
+    /// Creates a reader for this form.
     pub fn new(form: Form) -> Self {
         Self::of(form, false)
     }
 
-    /// The same, with [`Watch::metering`].
+    /// Creates a reader that also supports [`Watch::metering`].
     pub fn metered(form: Form) -> Self {
         Self::of(form, true)
     }
@@ -141,8 +141,8 @@ impl Watch {
         }
     }
 
-    /// What it has reported of its cost: events and lines as they come, a document at its end. Nothing unless it is
-    /// [`metered`](Self::metered) and can be read.
+    /// Returns the reported cost so far: of events and lines as they come, of a document at its end. It is empty unless
+    /// the reader is [`metered`](Self::metered) and the form is readable.
     pub fn metering(&self) -> Metering {
         match self {
             Self::Events(events) => events.metering(),
@@ -152,7 +152,7 @@ impl Watch {
         }
     }
 
-    /// Reads on, and tells what the answer has shown so far.
+    /// Reads a chunk and returns the facts so far.
     pub fn feed(&mut self, chunk: &[u8]) -> Shown {
         match self {
             Self::Events(events) => events.feed(chunk),
@@ -162,12 +162,12 @@ impl Watch {
         }
     }
 
-    /// Whether the bytes matter, or only that there are some.
+    /// Returns true if the reader needs the bytes, and false if their number is enough.
     pub const fn reads(&self) -> bool {
         !matches!(self, Self::Unreadable(_))
     }
 
-    /// So many bytes have come that are not read.
+    /// Records that this many bytes came unread, and returns the facts so far.
     pub fn pass(&mut self, bytes: usize) -> Shown {
         if let Self::Unreadable(shown) = self {
             shown.first = shown.first.or((bytes > 0).then_some(First::Content));
@@ -176,7 +176,7 @@ impl Watch {
         self.feed(&[])
     }
 
-    /// The answer has come to its end: tells what it has shown.
+    /// Ends the response and returns its facts.
     pub fn end(&mut self) -> Shown {
         match self {
             Self::Events(events) => events.feed(&[]),
@@ -186,7 +186,7 @@ impl Watch {
         }
     }
 
-    /// Whether nothing that may come can change what an answer that has begun shows.
+    /// Returns true if no further bytes can change the facts of a response that has begun.
     pub const fn is_over(&self) -> bool {
         match self {
             Self::Events(_) | Self::Lines(_) => false,
@@ -195,12 +195,13 @@ impl Watch {
         }
     }
 
-    /// Whether an answer of this form that has shown nothing to its end is known to be empty.
+    /// Returns true if a response of this form without any content up to its end is known to be empty.
     pub const fn is_empty_without_content(&self) -> bool {
         matches!(self, Self::Events(_) | Self::Lines(_))
     }
 
-    /// From now on only errors matter: what cannot hold one is passed over, a chunk at a time, unless it is metered.
+    /// Restricts the reader to errors: chunks that cannot contain one are skipped whole, unless the response is
+    /// metered.
     pub fn only_errors(&mut self) {
         match self {
             Self::Events(events) => events.only_errors(),
@@ -210,12 +211,12 @@ impl Watch {
     }
 }
 
-/// Whether some error can be in these bytes, which are whole events or lines: each names it, or says that it failed.
+/// Returns true if these whole events or lines may contain an error: each error contains one of two words.
 fn may_hold_an_error(bytes: &[u8]) -> bool {
     holds(bytes, b"error") || holds(bytes, b"failed")
 }
 
-/// Whether `word` is in these bytes; few of them are looked at.
+/// Returns true if `word` is in these bytes, of which few are compared.
 ///
 /// Source: Horspool, "Practical Fast Searching in Strings" (1980).
 fn holds(bytes: &[u8], word: &[u8]) -> bool {

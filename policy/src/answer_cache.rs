@@ -1,10 +1,10 @@
-//! The last good answers, in a fixed number of places of a fixed size, whatever is asked: a place is a key of the
-//! store, which can be overwritten but never deleted, so each is taken to hold as much as it ever did, and all of them
-//! together are bounded by the configuration even when every answer is as long as one may be.
+//! A cache of recent successful responses, with a fixed number of fixed-size places. Envoy's shared data cannot delete
+//! a key, so each place is charged at the longest response that it ever held, and the configuration bounds all of them
+//! even at their maximum size.
 //!
-//! Places lie in sets of [`index::WAYS`]. A question and its client choose the set; the set's [`index`] says what its
-//! places hold and which of them is given up first. What counts is the [`entry`] itself: an index and an entry
-//! are written one after the other, and only an entry that names its whole question and client is an answer.
+//! Places lie in sets of [`index::WAYS`]. A question and its client choose the set, whose [`index`] records the
+//! contents of its places and their order of eviction. Index and [`entry`] are written one after the other, so the
+//! entry decides: it is a hit only if it names the same question and client.
 
 pub mod control;
 pub mod entry;
@@ -17,27 +17,27 @@ use entry::HEADER;
 use index::WAYS;
 use vary::{Named, Variants};
 
-/// The longest answer that can be configured, in bytes: 1 MiB.
+/// The maximum configurable length of a response, in bytes: 1 MiB.
 pub const MAX_ENTRY: u32 = 1 << 20;
 
-/// The most bytes of the host's memory that can be configured: 1 GiB.
+/// The maximum configurable host memory, in bytes: 1 GiB.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// What a key of the store costs beyond its value, as measured in Envoy.
+/// The host memory of a key beyond its value, in bytes, as measured in Envoy.
 const KEY_COST: u64 = 140;
 
-/// What was asked, and by whom.
+/// A request as a cache key, with its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Of the request.
+    /// The fingerprint of the request.
     pub asked: Fingerprint,
-    /// Of the client, unless all clients share their answers.
+    /// The fingerprint of the client, or `None` if all clients share their responses.
     pub client: Option<Fingerprint>,
-    /// What an answer may depend on besides.
+    /// The further headers that a response may depend on.
     pub variants: Variants,
 }
 
-/// Where answers are kept, and for how long.
+/// The dimensions of a cache and the lifetime of its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerCache {
     sets: u32,
@@ -45,16 +45,16 @@ pub struct AnswerCache {
     ttl: u64,
 }
 
-/// Why numbers make no cache.
+/// The reason why parameters make no cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidCache {
-    /// Fewer entries than one set has.
+    /// The number of entries is below that of one set.
     TooFew,
-    /// Entries of no bytes, or of more than [`MAX_ENTRY`].
+    /// The entry size is 0 or above [`MAX_ENTRY`].
     EntrySize,
-    /// More than [`MAX_BYTES`] if every entry is as long as it may be.
+    /// The memory of all entries at their maximum length is above [`MAX_BYTES`].
     TooLarge,
-    /// Nothing would be kept.
+    /// The lifetime is 0.
     ZeroTtl,
 }
 
@@ -77,7 +77,7 @@ impl Question {
         }
     }
 
-    /// What tells it from others in its set, where its answer depends on `named` besides.
+    /// Returns a mark that distinguishes the question within its set, if its response depends on the `named` headers.
     pub(crate) fn mark(&self, named: Named) -> u64 {
         let client = self.client.map_or(0, |client| client.mark);
         self.asked.mark ^ client ^ self.variants.mark(named)
@@ -85,7 +85,8 @@ impl Question {
 }
 
 impl AnswerCache {
-    /// At most `max_entries` answers of at most `max_entry` bytes, each for at most `ttl` nanoseconds.
+    /// Creates a cache of at most `max_entries` responses of at most `max_entry` bytes, each kept for at most `ttl`
+    /// nanoseconds.
     pub fn new(max_entries: u32, max_entry: u64, ttl: u64) -> Result<Self, InvalidCache> {
         let entry = u32::try_from(max_entry).unwrap_or(u32::MAX);
         let cache = Self { sets: max_entries / WAYS, max_entry: entry, ttl };
@@ -102,8 +103,8 @@ impl AnswerCache {
         }
     }
 
-    /// Bytes of the host's memory that it takes at most: every entry as long as it may be, and rounded up by an
-    /// eighth, as allocators do.
+    /// Returns the maximum host memory in bytes: every entry at its maximum length, rounded up by an eighth, as
+    /// allocators do.
     pub fn bytes(&self) -> u64 {
         let cost = |value: u64| value.saturating_mul(9).div_ceil(8).saturating_add(KEY_COST);
         let entry = cost(u64::from(self.max_entry).saturating_add(HEADER));
@@ -111,18 +112,18 @@ impl AnswerCache {
         set.saturating_mul(u64::from(self.sets))
     }
 
-    /// Nanoseconds for which an answer is kept.
+    /// Returns the lifetime of an entry, in nanoseconds.
     pub const fn ttl(&self) -> u64 {
         self.ttl
     }
 
-    /// The set that a question's answer is kept in.
+    /// Returns the number of the question's set.
     pub fn set(&self, question: &Question) -> u32 {
         let scaled = u128::from(question.place()).saturating_mul(u128::from(self.sets)) >> 64;
         u32::try_from(scaled).unwrap_or(0)
     }
 
-    /// Whether an answer of so many bytes has room in an entry.
+    /// Returns true if a response of this many bytes fits in an entry.
     pub fn accepts(&self, length: u64) -> bool {
         (1..=u64::from(self.max_entry)).contains(&length)
     }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_keep_nothing_or_too_much_are_refused() {
+    fn a_cache_of_nothing_or_of_too_much_is_refused() {
         assert_eq!(AnswerCache::new(7, 1, 1), Err(InvalidCache::TooFew));
         assert_eq!(AnswerCache::new(8, 0, 1), Err(InvalidCache::EntrySize));
         assert_eq!(AnswerCache::new(8, (1 << 20) + 1, 1), Err(InvalidCache::EntrySize));
@@ -152,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn only_answers_that_fit_are_kept() {
+    fn only_responses_that_fit_are_accepted() {
         assert_eq!([0, 1, 65_536, 65_537].map(|length| cache().accepts(length)), [false, true, true, false]);
     }
 
     #[test]
-    fn the_answers_to_what_all_clients_ask_are_spread_over_the_sets() {
+    fn questions_of_all_clients_are_spread_over_the_sets() {
         let print = |place| Fingerprint { place, mark: 1 };
         let of = |client| Question {
             asked: print(7),
@@ -170,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_takes_what_all_its_entries_take_at_most(entries in 8_u32..10_000, entry in 1_u64..100_000) {
+        fn its_memory_is_that_of_all_entries_at_their_maximum(entries in 8_u32..10_000, entry in 1_u64..100_000) {
             if let Ok(cache) = AnswerCache::new(entries, entry, 1) {
                 let places = u64::from(cache.sets * WAYS);
                 prop_assert!(places <= u64::from(entries));

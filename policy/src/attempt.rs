@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_number_says_nothing() {
+    fn a_value_that_is_not_a_number_is_ignored() {
         assert_eq!(claims(&[], 0), None);
         for value in ["", " ", "-1", "+1", "1.0", "1e3", "0x2", "1 2", "two", ",", ";1", "٢"] {
             assert_eq!(claims(&[value], 0), None, "{value:?}");

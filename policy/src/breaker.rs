@@ -21,10 +21,10 @@ use std::borrow::Cow;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// The most probes that a first round can be asked to have.
+/// The maximum number of probes in the first round.
 pub const MAX_PROBES: u32 = 8;
 
-/// When a breaker opens, and how it closes again.
+/// The conditions under which a breaker opens and closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
     /// The minimum of requests in the window for a trip, at least 1.
@@ -131,7 +131,7 @@ struct Stored {
 }
 
 impl Record for BreakerRecord {
-    /// What is missing is a breaker that never opened.
+    /// Missing bytes stand for a breaker that never opened.
     fn from_bytes(stored: &[u8]) -> Self {
         let mut rest = stored;
         let Stored { phase, turn, open_for } = take(&mut rest);
@@ -161,7 +161,7 @@ impl Record for BreakerRecord {
 }
 
 impl BreakerRecord {
-    /// What the breaker is doing. One that is open may be due to become half-open with the next request.
+    /// Returns the breaker's phase. An open breaker may become half-open with the next request.
     pub const fn phase(&self) -> Phase {
         self.phase
     }

@@ -1,12 +1,11 @@
-//! A token bucket kept as one instant: GCRA's theoretical arrival time (TAT), the moment at which the bucket
-//! is full again. Eight bytes, no refill timer, no drift. A request conforms when, once its cost is taken, the TAT lies
-//! no further ahead than the refill; taking a cost moves the TAT one emission interval ahead for each unit.
+//! A token bucket stored as one instant: GCRA's theoretical arrival time (TAT), when the bucket is full again. It takes
+//! eight bytes, no refill timer, and does not drift. Each token taken moves the TAT one emission interval ahead, and a
+//! request conforms if the TAT then lies no further ahead than the refill time.
 //!
-//! Only [`Bucket::settle`] can push the TAT beyond the refill: what was used must be paid before anything else is
-//! admitted, or a client that understates its cost would never pay. How deep that debt can be is the bucket's own.
-//!
-//! A TAT further ahead than the bucket can have put it (the clock stepped back, or a reload made the bucket smaller)
-//! counts as the deepest debt, by default an empty bucket, so neither locks a client out for longer than a refill.
+//! Only [`Bucket::settle`] can push the TAT further: real usage must be paid before anything else is admitted, or a
+//! client that understates its cost would never pay. Each bucket bounds that debt. A TAT beyond the bound (the clock
+//! stepped back, or a reload made the bucket smaller) counts as the deepest debt, by default an empty bucket, so no
+//! client is locked out for longer than a refill.
 //!
 //! Source: ITU-T I.371, Annex A (virtual scheduling algorithm).
 
@@ -19,12 +18,12 @@ const NANOS_PER_MICRO: u64 = 1_000;
 /// The longest time a bucket may need to refill from empty, in nanoseconds: 31 days.
 pub const MAX_REFILL: u64 = 31 * 86_400 * 1_000_000_000;
 
-/// `requests` per `period`.
+/// A number of requests per period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, at least 1.
+    /// The number of requests, at least 1.
     pub requests: u32,
-    /// In which time.
+    /// The period.
     pub period: Duration,
 }
 
@@ -39,12 +38,12 @@ pub struct Rate {
 /// let bucket = Bucket::new(rate, 2).expect("10/s and bursts of 2 can be enforced");
 /// let now = Timestamp::from_nanos(1_000_000_000);
 ///
-/// // All that is kept of a client is the `tat` that the last answer gave.
+/// // The only state of a client is the `tat` of its last charge.
 /// let Take::Now { tat } = bucket.take(None, now, 1) else { panic!("a new bucket is full") };
 /// let Take::Now { tat } = bucket.take(Some(tat), now, 1) else { panic!("it holds two tokens") };
 /// let Take::NotYet { wait } = bucket.take(Some(tat), now, 1) else { panic!("both are taken") };
 ///
-/// // The wait is exact: a token is there then, and not a nanosecond earlier.
+/// // The wait is exact: a token is available then, and not a nanosecond earlier.
 /// assert_eq!(wait, 100_000_000);
 /// assert!(matches!(bucket.take(Some(tat), now.plus(wait), 1), Take::Now { .. }));
 /// assert_eq!(bucket.take(Some(tat), now.plus(wait - 1), 1), Take::NotYet { wait: 1 });
@@ -58,16 +57,16 @@ pub struct Bucket {
     capacity: u32,
 }
 
-/// Why a rate and a burst make no bucket.
+/// The reason why a rate and a burst make no bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidBucket {
-    /// A rate of zero, or over no time, never admits or always does.
+    /// The rate or its period is zero, so the bucket would admit nothing or everything.
     ZeroRate,
-    /// A bucket that holds nothing admits nothing.
+    /// The bucket would hold nothing and admit nothing.
     ZeroBurst,
-    /// More than 1,000,000 per second.
+    /// The rate is above 1,000,000 per second.
     RateTooHigh,
-    /// An empty bucket would need more than 31 days to fill.
+    /// An empty bucket would take more than 31 days to refill.
     RefillTooLong,
 }
 
@@ -84,52 +83,52 @@ impl fmt::Display for InvalidBucket {
     }
 }
 
-/// What a bucket says to one request.
+/// The decision of a bucket on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// The cost is there. `tat` is the bucket without it.
+    /// The cost is available and was taken.
     Now {
-        /// The bucket after this request.
+        /// The TAT after this request.
         tat: Timestamp,
     },
-    /// The cost will be there in `wait` nanoseconds, soon enough to be promised. `tat` is the bucket without it.
+    /// The cost will be available soon enough to be promised, and was taken in advance.
     Later {
-        /// Nanoseconds until the cost is there, at least 1.
+        /// The time in nanoseconds until the cost is available, at least 1.
         wait: u64,
-        /// The bucket after this request.
+        /// The TAT after this request.
         tat: Timestamp,
     },
-    /// The cost is not there; in `wait` nanoseconds, and not earlier, it will be. Nothing is taken.
+    /// The cost is not available, and nothing was taken.
     NotYet {
-        /// Nanoseconds until the cost is there, at least 1.
+        /// The exact time in nanoseconds until the cost is available, at least 1.
         wait: u64,
     },
-    /// The cost is more than the bucket can ever hold. Nothing is taken, and waiting does not help.
+    /// The cost exceeds the capacity. Nothing was taken, and waiting does not help.
     Never,
 }
 
-/// A cost that was taken, until it is known what was used.
+/// A cost that was taken before the real usage is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// How many tokens.
+    /// The number of tokens.
     pub cost: u32,
-    /// The bucket just after they were taken.
+    /// The TAT just after they were taken.
     pub tat: Timestamp,
 }
 
-/// How full a bucket is.
+/// The level of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
-    /// Whole tokens that the bucket can hold.
+    /// The number of whole tokens that the bucket can hold.
     pub capacity: u32,
-    /// Whole tokens left.
+    /// The number of whole tokens left.
     pub remaining: u32,
-    /// Nanoseconds until it is full.
+    /// The time in nanoseconds until the bucket is full.
     pub reset: u64,
 }
 
 impl Level {
-    /// The one with fewer tokens left; of two alike, the one that is full later.
+    /// Returns the level with fewer tokens left, or on a tie the one that takes longer to refill.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
         let order = |level: &Self| (level.remaining, core::cmp::Reverse(level.reset));
@@ -138,8 +137,8 @@ impl Level {
 }
 
 impl Bucket {
-    /// A bucket that holds `burst` tokens and refills at `rate`. The emission interval is rounded up to whole
-    /// nanoseconds: never faster than the rate, and slower by less than 1 ns a token.
+    /// Creates a bucket that holds `burst` tokens and refills at `rate`. The emission interval is rounded up to whole
+    /// nanoseconds, so the bucket is never faster than the rate, and slower by less than 1 ns per token.
     pub fn new(rate: Rate, burst: u32) -> Result<Self, InvalidBucket> {
         let period = u64::try_from(rate.period.as_nanos()).unwrap_or(u64::MAX);
         let requests = u64::from(rate.requests);
@@ -161,51 +160,51 @@ impl Bucket {
         }
     }
 
-    /// The same bucket, whose tokens may be promised up to `ahead` before they are there.
+    /// Returns the same bucket, with tokens that may be promised up to `ahead` before they are available.
     #[must_use]
     pub fn promising(self, ahead: Duration) -> Self {
         Self { promised: u64::try_from(ahead.as_nanos()).unwrap_or(MAX_REFILL).min(MAX_REFILL), ..self }
     }
 
-    /// The same bucket, which may owe up to `cost` tokens once what was used is known.
+    /// Returns the same bucket, with a debt of up to `cost` tokens for usage that exceeds the cost taken.
     #[must_use]
     pub fn owing(self, cost: u32) -> Self {
         Self { debt: self.time_of(cost).min(MAX_REFILL), ..self }
     }
 
-    /// Nanoseconds in which `cost` tokens come.
+    /// Returns the nanoseconds in which `cost` tokens are added.
     pub fn time_of(&self, cost: u32) -> u64 {
         self.interval.saturating_mul(u64::from(cost))
     }
 
-    /// Nanoseconds in which one token comes.
+    /// Returns the emission interval: the nanoseconds in which one token is added.
     pub const fn interval(&self) -> u64 {
         self.interval
     }
 
-    /// Whole tokens that fit.
+    /// Returns the number of whole tokens that the bucket can hold.
     pub const fn capacity(&self) -> u32 {
         self.capacity
     }
 
-    /// How far ahead of now the TAT of a bucket with just one token lies, in nanoseconds: a request that costs one finds
-    /// it if and only if `tat <= now + tolerance`.
+    /// Returns the burst tolerance in nanoseconds: how far the TAT lies ahead of now with exactly one token left. A
+    /// request that costs one token conforms if and only if `tat <= now + tolerance`.
     pub const fn tolerance(&self) -> u64 {
         self.refill.saturating_sub(self.interval)
     }
 
-    /// How long before they are there tokens may be promised, in nanoseconds.
+    /// Returns how long before they are available tokens may be promised, in nanoseconds.
     pub const fn promised(&self) -> u64 {
         self.promised
     }
 
-    /// Whether a token that is `wait` nanoseconds away may be promised.
+    /// Returns true if a token that is `wait` nanoseconds away may be promised.
     pub const fn promises(&self, wait: u64) -> bool {
         wait <= self.promised
     }
 
-    /// Takes `cost` tokens at `now` from the bucket `tat`; absent or past means full. A cost of 0 is refused only while
-    /// the bucket owes.
+    /// Takes `cost` tokens at `now` from the bucket `tat`, which is full if absent or past. A cost of 0 is refused only
+    /// while the bucket is in debt.
     pub fn take(&self, tat: Option<Timestamp>, now: Timestamp, cost: u32) -> Take {
         if cost > self.capacity {
             return Take::Never;
@@ -220,7 +219,7 @@ impl Bucket {
         }
     }
 
-    /// How full the bucket `tat` is at `now`.
+    /// Returns the level of the bucket `tat` at `now`.
     pub fn level(&self, tat: Option<Timestamp>, now: Timestamp) -> Level {
         let reset = self.plausible(tat, now).nanos_since(now);
         let tokens = self.refill.saturating_sub(reset).checked_div(self.interval).unwrap_or(0);
@@ -228,19 +227,19 @@ impl Bucket {
         Level { capacity: self.capacity, remaining, reset }
     }
 
-    /// The bucket `tat` with `cost` tokens given back that were taken a moment ago, as if they never had been.
+    /// Gives back `cost` tokens to the bucket `tat`, as if they had never been taken.
     #[must_use]
     pub fn give_back(&self, tat: Timestamp, cost: u32) -> Timestamp {
         Timestamp::from_nanos(tat.as_nanos().saturating_sub(self.time_of(cost)))
     }
 
-    /// The bucket `tat` at `now`, when it is known that of what was `taken` so many tokens were `used`.
+    /// Settles what was `taken` from the bucket `tat`, once it is known at `now` how many tokens were `used`.
     ///
-    /// If more were used than taken, the rest is taken too, and may leave the bucket in debt. If fewer were, the rest is
-    /// given back, less what has come back by itself: tokens that the bucket refilled meanwhile were there for others,
-    /// and would otherwise be spent twice. So the bucket is as if what was kept had been all that was taken. That is
-    /// exact where one taker is settled at a time; where several are open at once, the sum of what they give back can
-    /// count time twice, so a budget of many long requests keeps what they hold in a record of its own.
+    /// Usage above the cost is taken too, and may leave the bucket in debt. Otherwise the rest is given back, less what
+    /// has been refilled since: those tokens were available to others, and would be spent twice. The bucket is then as
+    /// if only the used tokens had been taken. This is exact if one charge is open at a time; several open charges can
+    /// count the same refill time more than once in what they give back, so a budget of many long requests records its
+    /// charges separately.
     #[must_use]
     pub fn settle(&self, tat: Timestamp, taken: Taken, used: u32, now: Timestamp) -> Timestamp {
         match used.checked_sub(taken.cost) {
@@ -253,7 +252,7 @@ impl Bucket {
         }
     }
 
-    /// The bucket that is to replace `tat` at `now`, if this bucket cannot have put it that far ahead.
+    /// Returns the TAT that replaces `tat` at `now`, if this bucket cannot have put it that far ahead.
     pub fn amended(&self, tat: Timestamp, now: Timestamp) -> Option<Timestamp> {
         Some(self.furthest(now)).filter(|furthest| *furthest < tat)
     }

@@ -1,13 +1,13 @@
-//! How many connections an address has open, and how fast it opens them: exact for all workers, in a fixed amount of
+//! Counts the open connections of an address and limits the rate of new ones: exactly, across all workers, in bounded
 //! memory, and without a count that leaks when a worker dies.
 //!
-//! A connection is counted by a lease on the term (half a minute of the clock) in which it was counted last, and
-//! moves its count to the current term before the next one ends. What was not moved was lost with its worker,
-//! and falls out of the count after one term at the least and two at the most. So a record is two counts, whatever
-//! the number of workers, and a record that was forgotten comes back as its connections renew their leases.
+//! A connection holds a lease on the term (30 s of the clock) in which it was last counted, and moves its count to the
+//! current term before the next one ends. An unrenewed count was lost with its worker and expires after one to two
+//! terms. A record is therefore two counts, whatever the number of workers, and an evicted record comes back as its
+//! connections renew.
 //!
-//! A set is a short row of records in one entry of the store, as in [`crate::slots`]: a full one forgets the address
-//! with the fewest connections, and never one that is at its cap.
+//! A set is a short row of records in one entry of the store, as in [`crate::slots`]. A full one evicts the address
+//! with the fewest connections, but never one at its cap.
 
 use crate::bucket::{Bucket, Take};
 use crate::record::{self, Marked, Ways, bytes_of};
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Records in a set.
+/// The records in a set.
 pub const WAYS: usize = 16;
 
 /// The length of a term, in nanoseconds: 30 s.
@@ -25,7 +25,7 @@ pub const TERM: u64 = 30_000_000_000;
 /// The largest difference between the clocks of two decisions on one record, in nanoseconds.
 const SKEW: u64 = 1_000_000_000;
 
-/// How large a set is, in bytes.
+/// The size of a set, in bytes.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, WAYS>>();
 
 /// The limits of one address.
@@ -86,12 +86,12 @@ pub struct ConnectionSet {
 #[repr(C)]
 struct Stored {
     mark: U64,
-    /// The bucket of new connections.
+    /// The TAT of the bucket of new connections.
     tat: U64,
     term: U32,
-    /// Connections that were counted in the term before.
+    /// The connections last counted in the term before.
     before: U16,
-    /// Those that were counted in this one.
+    /// The connections last counted in this term.
     current: U16,
 }
 
@@ -121,7 +121,7 @@ struct Record {
 }
 
 impl ConnectionSet {
-    /// How many connections the address `mark` has open.
+    /// Returns the number of open connections of the address `mark`.
     pub fn open_connections(&self, mark: u64, now: Timestamp) -> u16 {
         self.find(mark, now).map_or(0, |(_, record)| record.live())
     }
@@ -150,8 +150,8 @@ impl ConnectionSet {
         Opening::Admitted { lease: Lease { term: record.term }, evicted }
     }
 
-    /// Moves a connection's count to the current term. If its address was evicted, it is counted again, or `None` is
-    /// returned without room for that.
+    /// Moves a connection's count to the current term. If its address was evicted, it is counted again; returns `None`
+    /// if there is no room for that.
     pub fn renew(&mut self, mark: u64, lease: Lease, caps: &Caps, now: Timestamp) -> Option<Lease> {
         let (way, record) = match self.find(mark, now) {
             Some((way, record)) => (way, record.without(lease)),
@@ -173,8 +173,8 @@ impl ConnectionSet {
         Some((way, Record::from(record).at(now)))
     }
 
-    /// Returns a free place, or else that of the address with the fewest connections among those below their caps, and
-    /// true if that address had any.
+    /// Returns a free place, or else the place of the address with the fewest connections among those below their caps,
+    /// and true if that address had any.
     fn room(&self, caps: &Caps, now: Timestamp) -> Option<(usize, bool)> {
         let records = self.row.iter().map(|record| Record::from(record).at(now)).enumerate();
         let losses = records.filter(|(_, record)| !record.is_capped(caps, now));

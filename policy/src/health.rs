@@ -1,10 +1,10 @@
-//! How a cluster is, in one record that all workers share: a sliding window of what its answers were, how long they
-//! took to begin and to end, and whether that is out of the ordinary. Every answer is one update of the record; a reading
-//! changes nothing.
+//! Measures the health of a cluster in one record that all workers share: a sliding window of the outcomes of its
+//! requests, the times until its responses began and ended, and whether these are anomalous. Each response is one
+//! update of the record; reading it changes nothing.
 //!
-//! Who asked counts as much as what came of it: ratios and latencies are by clients (see [`clients`]), and clients are told
-//! apart twice, by their address and by their key; the lower value counts. So neither made-up keys of one address nor one
-//! key from many addresses are many clients. Out of the ordinary is judged slot by slot, against the slots before.
+//! Ratios and latencies are means over clients (see [`clients`]). Clients are distinguished once by address and once by
+//! key, and the lower value counts, so neither made-up keys from one address nor one key from many addresses pass for
+//! many clients. Each slot is compared with the slots before it to detect anomalies.
 
 pub mod anomaly;
 pub mod clients;
@@ -23,7 +23,7 @@ use window::{Counts, SLOTS, Sum, Window};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Bytes of a record.
+/// The size of a record, in bytes.
 pub const BYTES: usize = size_of::<Stored>();
 
 /// The shortest window, in nanoseconds: 100 ms.
@@ -164,7 +164,7 @@ struct Stored {
 }
 
 impl Record for Health {
-    /// What is missing is unknown yet.
+    /// Missing fields are unknown.
     fn from_bytes(stored: &[u8]) -> Self {
         let stored = Stored::first_of(stored);
         Self {
@@ -189,7 +189,7 @@ impl Record for Health {
 }
 
 impl Health {
-    /// The record with `sample`, which came at `now`; `None` if it says nothing.
+    /// Returns the record with `sample`, which arrived at `now`, or `None` if the sample does not count.
     pub fn record(&self, rule: &HealthRule, sample: &Sample, now: Timestamp) -> Option<Self> {
         self.record_all(rule, &[(*sample, now)])
     }

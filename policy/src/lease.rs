@@ -1,9 +1,9 @@
-//! Which of many workers leads: one record that they all share says who does, and until when.
+//! Elects a leader among many workers by one record that they all share.
 //!
-//! A lease and not a lock, since a worker that dies tells nobody: what it led is led by another one when its lease has
-//! ended. All workers read the same monotonic clock, so a lease has ended for all of them at the same instant, and two
-//! never lead at once, provided that the record is changed by compare-and-swap. A leader renews its lease when half of it
-//! is left; renewing at every tick would cost a write each.
+//! The leader holds a lease, not a lock: if it dies, another worker leads once the lease has ended. All workers read
+//! the same monotonic clock and change the record by compare-and-swap, so the lease ends for all of them at the same
+//! instant and two never lead at once. A leader renews its lease once half of it is left; renewing at every tick would
+//! cost a write each time.
 
 use crate::record::Record;
 use crate::timestamp::Timestamp;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// For how long a lease is given: 10 ms to 60 s.
+/// The length of a lease: 10 ms to 60 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term(u64);
 
@@ -19,37 +19,37 @@ impl Term {
     const SHORTEST: u64 = 10_000_000;
     const LONGEST: u64 = 60_000_000_000;
 
-    /// Of so many nanoseconds; `None` outside of the range.
+    /// Creates a term of this many nanoseconds; `None` outside the range.
     pub const fn new(nanos: u64) -> Option<Self> {
         if nanos < Self::SHORTEST || nanos > Self::LONGEST { None } else { Some(Self(nanos)) }
     }
 
-    /// In nanoseconds.
+    /// Returns the length in nanoseconds.
     pub const fn nanos(self) -> u64 {
         self.0
     }
 }
 
-/// Who leads, as the store keeps it. The default is what an absent record means: nobody.
+/// The record of the leader, in the store's format. The default stands for an absent record: there is no leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Lease {
     leader: U64,
-    /// The instant at which it ends, in nanoseconds.
+    /// The end of the lease, in nanoseconds.
     ends: U64,
 }
 
-/// What a worker learns when it asks for the lead.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It leads until this instant, which is not part of its lease.
+    /// The worker leads until this instant, which is not part of its lease.
     Leads(Timestamp),
-    /// Another one leads, not beyond this instant unless it renews.
+    /// Another worker leads until this instant, unless it renews.
     Follows(Timestamp),
 }
 
 impl Record for Lease {
-    /// What is no lease is nobody's.
+    /// Bytes that are no lease mean that there is no leader.
     fn from_bytes(stored: &[u8]) -> Self {
         Self::read_from_bytes(stored).unwrap_or_default()
     }
@@ -60,11 +60,11 @@ impl Record for Lease {
 }
 
 impl Lease {
-    /// What `worker`, a number that nobody else has, learns when it asks for the lead at `now`, and the record to
-    /// store, if that changes. It leads only once that is stored.
+    /// Claims the lead at `now` for `worker`, a number that no other worker has. Returns the record to store, if it
+    /// changes, and the outcome. The worker leads only once the record is stored.
     pub fn claim(self, worker: u64, now: Timestamp, term: Term) -> (Option<Self>, Standing) {
         let (leader, ends) = (self.leader.get(), Timestamp::from_nanos(self.ends.get()));
-        // No lease is longer than the longest term: what says so was not written by this software.
+        // No lease is longer than the longest term, so a longer one was not written by this software.
         let left = Some(ends.nanos_since(now)).filter(|left| *left <= Term::LONGEST).unwrap_or(0);
         if left > 0 && leader != worker {
             return (None, Standing::Follows(ends));
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_to_ask_leads_for_a_term() {
+    fn the_first_worker_to_claim_leads_for_a_term() {
         let (stored, standing) = Lease::default().claim(7, at(5), term());
         assert_eq!(standing, Standing::Leads(at(5 + SECOND)));
         assert_eq!(stored, Some(led_by(7, 5)));
     }
 
     #[test]
-    fn nobody_else_leads_until_the_lease_has_ended_and_asking_changes_nothing() {
+    fn no_other_worker_leads_until_the_lease_has_ended_and_claims_change_nothing() {
         let lease = led_by(7, 5);
         assert_eq!(lease.claim(8, at(4 + SECOND), term()), (None, Standing::Follows(at(5 + SECOND))));
         assert_eq!(
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_no_lease_keeps_nobody_from_the_lead() {
+    fn an_invalid_record_keeps_no_worker_from_the_lead() {
         let never_ends = [[9; 8], [255; 8]].concat();
         for bytes in [&b""[..], b"short", &[9; 17], &never_ends] {
             let (stored, standing) = Lease::from_bytes(bytes).claim(7, at(5), term());
@@ -143,14 +143,14 @@ mod tests {
         }
     }
 
-    /// What one worker does next.
+    /// The next step of one worker.
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        /// It reads the clock and the record.
+        /// The worker reads the clock and the record.
         Look(usize),
-        /// It decides on what it saw, and stores that, unless somebody was faster.
+        /// The worker decides on what it read, and stores the result unless another worker was faster.
         Store(usize),
-        /// Its VM traps, and a new one without a memory takes its place.
+        /// The worker's VM traps, and a new one without memory replaces it.
         Die(usize),
         /// Time passes.
         Wait(u64),
@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_workers_never_lead_at_once_whoever_dies_and_whatever_races_are_lost(steps in steps()) {
+        fn two_workers_never_lead_at_once_despite_deaths_and_lost_races(steps in steps()) {
             let (mut record, mut version, mut now) = (Lease::default(), 0_u32, 0_u64);
             let mut names = [1_u64, 2, 3, 4];
             let mut seen = [None; 4];
@@ -202,7 +202,7 @@ mod tests {
         }
 
         #[test]
-        fn a_worker_that_asks_often_enough_leads_within_a_term_of_the_leaders_death(
+        fn a_worker_that_claims_often_leads_within_a_term_of_the_leaders_death(
             died in 0..SECOND, pause in 1..SECOND / 2,
         ) {
             let lease = led_by(1, 0);
@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn a_leader_that_asks_twice_a_term_stays(pauses in proptest::collection::vec(0..SECOND / 2, 1..100)) {
+        fn a_leader_that_claims_twice_a_term_stays_leader(pauses in proptest::collection::vec(0..SECOND / 2, 1..100)) {
             let (mut lease, mut now) = (led_by(1, 0), 0_u64);
             for pause in pauses {
                 now = now.saturating_add(pause);

@@ -1,32 +1,31 @@
 //! The decisions of Tidegate. Values go in and values come out: no clock, no I/O, no serde, no proxy.
 //!
 //! - [`timestamp`]: the instant that every decision receives.
-//! - [`bucket`]: one token bucket as one instant (GCRA).
-//! - [`slots`]: many buckets in a fixed amount of memory, and which of them is forgotten first. [`slot_key`]: the keys of
-//!   their entries.
-//! - [`admission`]: several limits, one answer.
+//! - [`bucket`]: a token bucket as one instant (GCRA).
+//! - [`slots`]: many buckets in bounded memory, with eviction. [`slot_key`]: the keys of their entries.
+//! - [`admission`]: the joint decision of several limits.
 //! - [`identity`]: the identity of a client. [`fingerprint`]: keyed hashes in place of names.
 //! - [`headers`]: limits on a request's headers. [`pattern`]: regular expressions on raw bytes.
 //! - [`body_rate`]: the minimum rate of a request body. [`grpc`]: the message lengths of a gRPC stream.
 //! - [`connections`]: the open connections of an address, and the rate of new ones.
 //! - [`json`]: a push lexer for JSON. [`inference`]: the facts and the texts of an inference request.
 //! - [`denied_text`]: texts that no prompt may contain, in any spacing and spelling.
-//! - [`prompt`]: limits on a prompt. [`strips`]: characters removed from it. [`clamp`]: its completion tokens lowered.
+//! - [`prompt`]: limits on a prompt. [`strips`]: characters removed from it. [`clamp`]: caps on its completion tokens.
 //!   [`rewrite`]: the edits of a body.
 //! - [`path`]: the canonical form of a path. [`api`]: the API that it belongs to.
-//! - [`request_head`]: the request head that a connection is in the middle of, and its minimum rate.
+//! - [`request_head`]: the unfinished request head of a connection, and its minimum rate.
 //! - [`retry_budget`]: the retries that first attempts pay for.
 //! - [`attempt`]: the attempt number of a request, from its own claim or from a recorded failure.
 //! - [`voucher`]: free retries for requests that were refused.
-//! - [`date`]: instants as APIs write them. [`retry_hint`]: when a client whose request failed is told to come back, or to stop.
-//! - [`record`]: what the store holds, as bytes. [`ratio`]: a part of a whole.
-//! - [`health`]: how a cluster is, from what it answers.
+//! - [`date`]: instants as APIs write them. [`retry_hint`]: `Retry-After` with jitter, or the advice to stop.
+//! - [`record`]: entries of the store, as bytes. [`ratio`]: a part of a whole.
+//! - [`health`]: the health of a cluster, measured by its responses.
 //! - [`breaker`]: the circuit breaker in front of a cluster.
 //! - [`tier`]: the tiers of degradation, with hysteresis.
-//! - [`answer_cache`]: the last good responses, in bounded memory.
-//! - [`answer`]: what an answer shows while it passes.
-//! - [`lease`]: which of many workers leads.
-//! - [`refused`]: what a worker remembers of refusals, and when a refused crowd is told to come back.
+//! - [`answer_cache`]: recent successful responses, in bounded memory.
+//! - [`answer`]: the content, the errors and the end of a response, read as it passes.
+//! - [`lease`]: the leader among the workers.
+//! - [`refused`]: recent refusals of a worker, and the jitter of the waits that it announces.
 
 pub mod admission;
 pub mod answer;

@@ -1,28 +1,28 @@
-//! What the shared store holds, as bytes that every version of this software reads alike: fields one after the other,
+//! The layout of entries in the shared store, which every version of this software reads alike: fields in sequence,
 //! little-endian, without padding. [`Fixed`] is one record of fixed size, whose layout is its declaration; [`Ways`] are
-//! several of a kind that share one entry of the store, each found by its mark.
+//! several records that share one entry, each found by its mark.
 //!
-//! Reading never fails. Bytes that are no whole record are dropped, so a record may only ever change together with the
-//! prefix of its key.
+//! Reading never fails: an incomplete record is dropped. A record may therefore change only together with the prefix of
+//! its key.
 
 use std::borrow::Cow;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// An entry of the store. The default is what an absent entry means.
+/// An entry of the store. The default stands for an absent entry.
 pub trait Record: Default {
-    /// From bytes that any version of this software may have written. What cannot be read is dropped.
+    /// Reads bytes that any version of this software may have written, and drops unreadable parts.
     fn from_bytes(stored: &[u8]) -> Self;
 
-    /// For the store.
+    /// Returns the bytes to store.
     fn to_bytes(&self) -> Cow<'_, [u8]>;
 }
 
-/// A record of fixed size, of which any bytes are one.
+/// A record of fixed size, for which any bytes are valid.
 pub trait Fixed: FromBytes + IntoBytes + Immutable + Unaligned + Copy {
-    /// Its size, in bytes.
+    /// The size of the record, in bytes.
     const SIZE: usize = size_of::<Self>();
 
-    /// From the start of `stored`. Fields that are missing at the end are zero.
+    /// Reads the start of `stored`. Missing fields at the end are zero.
     fn first_of(stored: &[u8]) -> Self {
         match Self::read_from_prefix(stored) {
             Ok((record, _)) => record,
@@ -38,14 +38,14 @@ pub trait Fixed: FromBytes + IntoBytes + Immutable + Unaligned + Copy {
 
 impl<T: FromBytes + IntoBytes + Immutable + Unaligned + Copy> Fixed for T {}
 
-/// Takes a `T` off the start of `rest`. Fields that are missing at the end are zero.
+/// Takes a `T` off the start of `rest`. Missing fields at the end are zero.
 pub fn take<T: Fixed>(rest: &mut &[u8]) -> T {
     let record = T::first_of(rest);
     *rest = rest.get(T::SIZE..).unwrap_or_default();
     record
 }
 
-/// The size of a `T`, in bytes.
+/// Returns the size of a `T`, in bytes.
 #[expect(clippy::as_conversions, reason = "a usize is never wider than a u64, and no conversion is const")]
 pub const fn bytes_of<T>() -> u64 {
     size_of::<T>() as u64
@@ -53,11 +53,11 @@ pub const fn bytes_of<T>() -> u64 {
 
 /// A record that is found by the mark of its fingerprint.
 pub trait Marked: Fixed {
-    /// Whose it is.
+    /// Returns the mark of the record's fingerprint.
     fn mark(&self) -> u64;
 }
 
-/// Records side by side, which share one entry of the store.
+/// Records side by side in one entry of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(transparent)]
 pub struct Ways<R, const WAYS: usize>([R; WAYS]);
@@ -69,22 +69,22 @@ impl<R: Fixed, const WAYS: usize> Default for Ways<R, WAYS> {
 }
 
 impl<R: Marked, const WAYS: usize> Ways<R, WAYS> {
-    /// All records.
+    /// Returns an iterator over all records.
     pub fn iter(&self) -> core::slice::Iter<'_, R> {
         self.0.iter()
     }
 
-    /// All records, to be changed.
+    /// Returns an iterator over all records that can change them.
     pub fn iter_mut(&mut self) -> core::slice::IterMut<'_, R> {
         self.0.iter_mut()
     }
 
-    /// The first record of `mark`, and its place.
+    /// Returns the first record of `mark` and its place.
     pub fn find(&self, mark: u64) -> Option<(usize, &R)> {
         self.iter().enumerate().find(|(_, record)| record.mark() == mark)
     }
 
-    /// Puts `record` in this place, if there is one.
+    /// Stores `record` in this place, if there is one.
     pub fn set(&mut self, way: usize, record: R) {
         if let Some(place) = self.0.get_mut(way) {
             *place = record;
@@ -93,7 +93,7 @@ impl<R: Marked, const WAYS: usize> Ways<R, WAYS> {
 }
 
 impl<R: Marked, const WAYS: usize> Record for Ways<R, WAYS> {
-    /// What is no whole record, or beyond the last one, is dropped.
+    /// Drops an incomplete record, and any beyond the last place.
     fn from_bytes(stored: &[u8]) -> Self {
         let mut ways = Self::default();
         let records = stored.chunks_exact(R::SIZE).filter_map(|bytes| R::read_from_bytes(bytes).ok());
@@ -132,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_missing_are_zero() {
+    fn missing_fields_are_zero() {
         assert_eq!(Pair::first_of(&[7, 0, 0, 0, 0, 0, 0, 0, 3]), Pair { mark: 7.into(), count: 3.into() });
         assert_eq!(Pair::first_of(&[]), Pair { mark: 0.into(), count: 0.into() });
     }
 
     #[test]
-    fn what_is_no_whole_record_or_beyond_the_last_is_dropped() {
+    fn an_incomplete_record_and_any_beyond_the_last_are_dropped() {
         let pair = Pair { mark: 7.into(), count: 1.into() };
         let stored = pair.as_bytes().repeat(3);
         for (length, found) in [(9, None), (10, Some(0)), (19, Some(0)), (30, Some(0))] {

@@ -1,12 +1,12 @@
-//! What a worker remembers of the buckets that refused last, in a small table of fixed size.
+//! The buckets that refused last on one worker, in a small table of fixed size. It has two uses.
 //!
-//! It answers a client that comes back early without asking the shared store: a bucket is never fuller than it was
-//! seen and has refilled since, whoever asks. (What is given back or settled to less can be there earlier; nobody is
-//! refused for longer than was told.) So a flood of refused requests costs the other workers nothing.
+//! A client that comes back early is refused without asking the shared store, so a flood of refused requests costs the
+//! other workers nothing: a bucket is never fuller than it was when seen plus its refill, whoever asks. (Tokens that
+//! are given back or settled can be available earlier; nobody is refused for longer than announced.)
 //!
-//! And it spreads what clients are told. The SDKs add no jitter to a server's delay, so a crowd that is refused
-//! together would come back together: the n-th that waits for a bucket is told the exact wait plus a random part
-//! of the time in which the bucket makes what all n of them cost. Each worker counts the crowd that it has seen.
+//! It also adds jitter to the waits, because the SDKs add none and clients refused together would come back together.
+//! The n-th client that waits for a bucket gets the exact wait plus a random part of the time in which the bucket
+//! refills the cost of all n. Each worker counts the clients that it has seen.
 
 use crate::admission::{Charge, Charged, Refusal, Wait};
 use crate::bucket::Take;
@@ -15,12 +15,12 @@ use crate::timestamp::Timestamp;
 
 const ENTRIES: u64 = 1_024;
 
-/// The longest wait that is told as an invitation to retry, in nanoseconds: 60 s. Beyond it, clients are
-/// told to stop, since some of them would sleep it out.
+/// The longest wait that is announced as an invitation to retry, in nanoseconds: 60 s. Beyond it clients are advised to
+/// stop, because some of them would sleep through it.
 pub const MAX_RETRY: u64 = 60_000_000_000;
 
-/// The longest time over which a crowd is spread, in nanoseconds: a flood that heeds no hint counts as a crowd too,
-/// and must not push the others further away than this.
+/// The longest jitter, in nanoseconds. A flood that ignores its hints is counted like any other clients and must not
+/// delay them further than this.
 const MAX_SPREAD: u64 = 10_000_000_000;
 
 /// The buckets that refused last on one worker.
@@ -43,7 +43,7 @@ impl Default for Refused {
 }
 
 impl Refused {
-    /// The refusal of `charge` at `now`, if its bucket is known not to have what it costs and not to promise it.
+    /// Returns the refusal of `charge` at `now`, if its bucket is known neither to have the cost nor to promise it.
     pub fn recall(&self, charge: &Charge, now: Timestamp) -> Option<Refusal> {
         let entry = self.entries.get(place(charge.mark)).filter(|entry| entry.mark == charge.mark)?;
         let tat = Some(entry.tat);
@@ -51,7 +51,7 @@ impl Refused {
         Some(Refusal { charge: *charge, wait: Wait::For(wait), level: charge.bucket.level(tat, now) })
     }
 
-    /// Forgets what is known of these buckets, as tokens were given back to them.
+    /// Forgets these buckets, because tokens were given back to them.
     pub fn forget(&mut self, charged: &[Charged]) {
         for Charged { charge, .. } in charged {
             if let Some(entry) =
@@ -62,8 +62,8 @@ impl Refused {
         }
     }
 
-    /// Remembers a refusal at `now`, and gives the wait to tell: at least the refusal's own, with a jitter by `random`.
-    /// A wait of at most [`MAX_RETRY`] never becomes longer than that.
+    /// Remembers a refusal at `now` and returns the wait to announce: the refusal's own plus a jitter drawn from
+    /// `random`. The jitter never raises a wait of at most [`MAX_RETRY`] above that.
     pub fn remember(&mut self, refusal: &Refusal, now: Timestamp, random: u64) -> Wait {
         let Refusal { charge, wait: Wait::For(wait), level } = refusal else { return Wait::Never };
         let Some(entry) = self.entries.get_mut(place(charge.mark)) else { return Wait::For(*wait) };
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_recalled_until_the_token_is_there_and_not_a_nanosecond_longer() {
+    fn a_refusal_is_recalled_until_the_token_is_available_and_not_a_nanosecond_longer() {
         let (mut refused, now) = (Refused::default(), Timestamp::from_nanos(1_000));
         let first = refusal(7, 500);
         refused.remember(&first, now, 0);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_promised_is_not_refused_from_memory() {
+    fn a_cost_that_can_be_promised_is_not_refused_from_memory() {
         let mut refused = Refused::default();
         let mut slow = refusal(7, 500);
         slow.charge.bucket = slow.charge.bucket.promising(Duration::from_nanos(200));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_more_is_refused_longer_and_what_costs_less_is_not_refused_for_it() {
+    fn a_higher_cost_is_refused_for_longer_and_a_lower_one_is_not_recalled() {
         let (mut refused, now) = (Refused::default(), Timestamp::default());
         let costing = |cost| Charge { cost, ..refusal(7, 0).charge };
         let wait = Wait::For(2 * INTERVAL);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_is_never_there_is_not_put_off() {
+    fn a_cost_above_the_capacity_is_not_recalled() {
         let (mut refused, now) = (Refused::default(), Timestamp::default());
         let never = Refusal { wait: Wait::Never, ..refusal(7, 1) };
         assert_eq!(refused.remember(&never, now, u64::MAX), Wait::Never);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_spread_over_the_time_its_tokens_take() {
+    fn jitter_spreads_a_thundering_herd_over_the_refill_of_its_cost() {
         let mut refused = Refused::default();
         let all_told: Vec<_> = (0..1_000)
             .map(|_| told(refused.remember(&refusal(7, INTERVAL), Timestamp::default(), u64::MAX)))
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn one_client_alone_waits_less_than_one_more_interval() {
+    fn a_lone_client_waits_less_than_one_extra_interval() {
         let told = told(Refused::default().remember(&refusal(7, 1_000), Timestamp::default(), u64::MAX));
         assert!(told < 1_000 + INTERVAL);
     }
 
     proptest! {
         #[test]
-        fn never_earlier_than_the_wait_and_never_past_the_longest_retry(
+        fn jitter_never_shortens_a_wait_or_passes_the_longest_retry(
             calls in prop::collection::vec((0_u64..4, 1_u64..u64::MAX / 2, 0_u64..1_000, any::<u64>()), 1..200),
         ) {
             let (mut refused, mut now) = (Refused::default(), Timestamp::default());

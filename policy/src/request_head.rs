@@ -46,7 +46,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracker {
     going_on: Reading,
-    /// The same connection, in case Envoy shows bytes again.
+    /// A second reading of the same connection, in case Envoy shows bytes again.
     starting_over: Option<Box<Reading>>,
 }
 

@@ -1,10 +1,11 @@
-//! When a client whose request failed is told to come back, or to stop. The SDKs add no jitter to a server's delay
-//! and do as it says, so what is told is all the spread that there is: a random part of base * 2^attempt (full jitter),
-//! behind those who were told before. Each worker counts the crowd that it has told, lets it back at one every 20 ms,
-//! and begins a new round when that takes 5 s, so that no number of clients pushes the others further away. What
-//! would pass the end of the round, or of the longest wait, begins anew from its start rather than pile up there.
+//! Decides when a client whose request failed should retry, or that it should stop. The SDKs obey `Retry-After` exactly
+//! and add no jitter, so the jitter must be in the header: a random part of base * 2^attempt (full jitter), queued
+//! after the clients that this worker has already delayed. Each worker lets its queue back at one client every 20 ms
+//! and starts a new round after 5 s, so no number of clients pushes the others further away. A wait beyond the end of
+//! the round, or beyond the longest wait, wraps around to the start instead of piling up at the end.
 //!
-//! A wait that the upstream asks for comes first, whole. One beyond the longest wait, and the last attempt, mean stop.
+//! A wait that the upstream asks for is added in full. A longer one than the longest wait, and the last attempt, mean
+//! stop.
 //!
 //! Source: Brooker, "Exponential Backoff and Jitter" (AWS, 2015).
 
@@ -18,13 +19,13 @@ pub use asked::{Asked, MAX_ASKED, asked, reset};
 
 mod asked;
 
-/// One of the crowd comes back in so many nanoseconds, on each worker.
+/// The interval between two returning clients in nanoseconds, on each worker.
 const PACE: u64 = 20 * MILLISECOND;
 
-/// The longest round of a crowd, in nanoseconds.
+/// The longest round of a queue, in nanoseconds.
 const ROUND: u64 = 5_000 * MILLISECOND;
 
-/// What clients are told.
+/// The parameters of the hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hints {
     base: u64,
@@ -32,14 +33,14 @@ pub struct Hints {
     attempts: u32,
 }
 
-/// Why there are no such hints.
+/// The reason why parameters make no hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHints {
-    /// The base is not 1 ms to the longest wait.
+    /// The base is not between 1 ms and the longest wait.
     Base,
     /// The longest wait is not 1 ms to 60 s.
     Max,
-    /// The attempts are not 1 to 100.
+    /// The number of attempts is not 1 to 100.
     Attempts,
 }
 
@@ -53,23 +54,23 @@ impl fmt::Display for InvalidHints {
     }
 }
 
-/// What one client is told.
+/// The hint for one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// Nanoseconds, at least 1 ms.
+    /// The wait in nanoseconds, at least 1 ms.
     pub wait: u64,
-    /// Whether to come back at all; if so, the wait is at most 60 s.
+    /// True if the client should retry; the wait is then at most 60 s.
     pub should_retry: bool,
 }
 
-/// Those whom one worker has told to come back.
+/// The queue of clients that one worker has invited to retry.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Crowd {
     spoken_for: Timestamp,
 }
 
 impl Crowd {
-    /// How far back the next one stands, less than [`ROUND`].
+    /// Queues one client and returns its delay in nanoseconds, less than [`ROUND`].
     fn queue(&mut self, now: Timestamp) -> u64 {
         let place = self.spoken_for.nanos_since(now);
         let place = if place < ROUND { place } else { 0 };
@@ -79,12 +80,13 @@ impl Crowd {
 }
 
 impl Hints {
-    /// The shortest round and the longest wait, in nanoseconds, and after how many attempts to stop.
+    /// Returns the base and the longest wait, in nanoseconds, and the number of attempts.
     pub const fn parts(&self) -> (u64, u64, u32) {
         (self.base, self.max, self.attempts)
     }
 
-    /// A first wait of up to `base`, doubled with each attempt up to `max`, for so many attempts in all.
+    /// Creates hints with a first wait of up to `base` that doubles with each attempt up to `max`, and a total of
+    /// `attempts`.
     pub fn new(base: Duration, max: Duration, attempts: u32) -> Result<Self, InvalidHints> {
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let (base, max) = (nanos(base), nanos(max));
@@ -99,8 +101,8 @@ impl Hints {
         }
     }
 
-    /// What to tell a client whose attempt number `attempt` (the first is 0) failed at `now`, if the upstream
-    /// `asked` for a wait of so many nanoseconds.
+    /// Returns the hint for a client whose attempt number `attempt` (the first is 0) failed at `now`, if the upstream
+    /// `asked` for a wait of this many nanoseconds.
     pub fn hint(
         &self,
         crowd: &mut Crowd,
@@ -122,7 +124,7 @@ impl Hints {
     }
 }
 
-/// A part of `most` nanoseconds, less than all of it, of which all are equally likely if all values of `random` are.
+/// Returns a uniformly random number of nanoseconds below `most`, drawn from `random`.
 pub fn jitter(most: u64, random: u64) -> u64 {
     u64::try_from(u128::from(most).saturating_mul(u128::from(random)) >> 64).unwrap_or(0)
 }

@@ -1,12 +1,12 @@
-//! The keys of the shared store's entries. A table makes the keys of its sets, so no filter can build one that is wrong, and
-//! what a client sends never becomes part of a key.
+//! The keys of entries in the shared store. A table makes the keys of its sets, so no filter can build a wrong one, and
+//! nothing that a client sends becomes part of a key.
 
 use core::ops::Deref;
 
-/// How long the longest prefix and the longest number are together, in bytes.
+/// The length of the longest prefix and the longest number together, in bytes.
 const LONGEST: usize = 21;
 
-/// The first bytes of a table's keys, which no other table's begin with.
+/// The first bytes of a table's keys, unique to that table.
 pub type Prefix = [u8; 12];
 
 /// The key of one entry: a prefix, and a number in little-endian.
@@ -18,12 +18,12 @@ pub struct SlotKey {
 }
 
 impl SlotKey {
-    /// The entry with this number.
+    /// Returns the key of the entry with this number.
     pub fn numbered(prefix: &[u8], number: u32) -> Self {
         Self { number: Some(number), ..Self::of(prefix, &number.to_le_bytes()) }
     }
 
-    /// The entry of a single mark, which no client chooses.
+    /// Returns the key of the entry of a single mark, which no client chooses.
     pub fn single(prefix: &[u8], mark: u64) -> Self {
         Self::of(prefix, &mark.to_le_bytes())
     }
@@ -35,7 +35,7 @@ impl SlotKey {
         Self { bytes, length, number: None }
     }
 
-    /// The number of the set; `None` for the entry of a single mark.
+    /// Returns the number of the set, or `None` for the entry of a single mark.
     pub const fn number(&self) -> Option<u32> {
         self.number
     }

@@ -1,15 +1,11 @@
-//! Many buckets in a fixed amount of memory: a table of sets, each a short row of records that share one entry
-//! of the store. A fingerprint's place chooses the set, its mark the record, so what a client sends decides
-//! neither how many entries exist nor how long one grows.
+//! Many buckets in bounded memory: a table of sets, each a short row of records that share one entry of the store. A
+//! fingerprint's place chooses the set and its mark the record, so clients control neither the number of entries nor
+//! their length.
 //!
-//! A set that is full forgets what costs least to forget: a bucket that has refilled (its record says nothing
-//! that a missing one does not), else the one with the smallest part of its tokens spent, and never one that
-//! is refusing its client now. When every record of a set is refusing, its newcomers share an overflow bucket: the last
-//! two records of each set are kept for that, each for one limit.
-//!
-//! A set is stored whole
-//! from the start, zeros being refilled buckets of nobody, since one that grew would leave holes in the host's
-//! heap.
+//! A full set evicts the bucket with the smallest loss: a refilled one, or else the one with the smallest part of its
+//! tokens spent, but never one that is refusing its client now. If all are refusing, new clients share an overflow
+//! bucket: the last two records of each set are reserved for that, each for one limit. A set is stored at full size
+//! from the start, zeros being refilled buckets of nobody, because a growing entry would fragment the host's heap.
 
 use crate::record::{self, Marked, Ways, bytes_of};
 use crate::slot_key::{Prefix, SlotKey};
@@ -19,22 +15,22 @@ use std::borrow::Cow;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Records of clients in a set.
+/// The client records in a set.
 pub const WAYS: usize = 14;
 
-/// Records for the buckets that a set's newcomers share.
+/// The records reserved for a set's overflow buckets.
 const OVERFLOWS: usize = 2;
 
 const RECORDS: usize = 16;
 
 const _: () = assert!(WAYS.saturating_add(OVERFLOWS) == RECORDS, "a set is stored as so many records");
 
-/// What an entry costs the host beside its value, in bytes: the map's node and the key, as measured in Envoy.
+/// The host memory of an entry beyond its value, in bytes: the map's node and the key, as measured in Envoy.
 const ENTRY_COST: u64 = 140;
 
 const MIN_SETS: u64 = 64;
 
-/// A table of as many sets as fit in a number of bytes.
+/// A table with as many sets as fit in a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     prefix: Prefix,
@@ -42,29 +38,29 @@ pub struct Table {
 }
 
 impl Table {
-    /// The smallest memory that makes a table, in bytes.
+    /// The minimum memory of a table, in bytes.
     pub const MIN_BYTES: u64 = Self::min_bytes(Self::SET_BYTES);
 
-    /// How large a [`SlotSet`] is, in bytes.
+    /// The size of a [`SlotSet`], in bytes.
     pub const SET_BYTES: u64 = bytes_of::<Ways<Stored, RECORDS>>();
 
-    /// The table of [`SlotSet`]s that takes at most `bytes` of the host's memory; `None` below [`Self::MIN_BYTES`].
+    /// Creates a table of [`SlotSet`]s in at most `bytes` of host memory; `None` below [`Self::MIN_BYTES`].
     pub fn within(prefix: Prefix, bytes: u64) -> Option<Self> {
         Self::of_sets(prefix, Self::SET_BYTES, bytes)
     }
 
-    /// The table of sets of `size` bytes that takes at most `bytes` of the host's memory; `None` for fewer than 64.
+    /// Creates a table of sets of `size` bytes in at most `bytes` of host memory; `None` for fewer than 64 sets.
     pub fn of_sets(prefix: Prefix, size: u64, bytes: u64) -> Option<Self> {
         let sets = u32::try_from(bytes.checked_div(size.saturating_add(ENTRY_COST))?).unwrap_or(u32::MAX);
         (u64::from(sets) >= MIN_SETS).then_some(Self { prefix, sets })
     }
 
-    /// The smallest memory that makes a table of sets of `size` bytes, in bytes.
+    /// Returns the minimum memory of a table of sets of `size` bytes, in bytes.
     pub const fn min_bytes(size: u64) -> u64 {
         size.saturating_add(ENTRY_COST).saturating_mul(MIN_SETS)
     }
 
-    /// Returns the most host memory that the sets take if each has `size` bytes, in bytes.
+    /// Returns the maximum host memory of the sets at `size` bytes each, in bytes.
     pub fn bytes(&self, size: u64) -> u64 {
         size.saturating_add(ENTRY_COST).saturating_mul(u64::from(self.sets))
     }
@@ -74,12 +70,12 @@ impl Table {
         self.sets
     }
 
-    /// The entry of the set that a fingerprint's place chooses.
+    /// Returns the key of the set that a fingerprint's place chooses.
     pub fn set(&self, place: u64) -> SlotKey {
         SlotKey::numbered(&self.prefix, self.set_number(place))
     }
 
-    /// The entry of a bucket that has one of its own, since no client chooses it.
+    /// Returns the key of a bucket with an entry of its own, which no client chooses.
     pub fn single(&self, mark: u64) -> SlotKey {
         SlotKey::single(&self.prefix, mark)
     }
@@ -121,13 +117,12 @@ pub struct SlotSet {
     row: Ways<Stored, RECORDS>,
 }
 
-/// A bucket's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 struct Stored {
     mark: U64,
     tat: U64,
-    /// In 2^20 ns.
+    /// The tolerance in units of 2^20 ns.
     tolerance: U32,
 }
 
@@ -148,18 +143,18 @@ impl record::Record for SlotSet {
 }
 
 impl SlotSet {
-    /// The bucket of `mark`.
+    /// Returns the TAT of the bucket of `mark`.
     pub fn find(&self, mark: u64) -> Option<Timestamp> {
         self.row.find(mark).map(|(_, record)| Timestamp::from_nanos(record.tat.get()))
     }
 
-    /// Stores `record` in the place of its mark, or else of a refilled bucket, or else of the one whose eviction costs
-    /// least, but never of a mark in `keep`.
+    /// Stores `record` over the record of its mark, or else over a refilled bucket, or else over the one whose eviction
+    /// costs least, but never over a mark in `keep`.
     pub fn put(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         self.put_among(0..WAYS, record, now, keep)
     }
 
-    /// Stores the `record` of a bucket that newcomers share in one of the places reserved for these, by the same rules.
+    /// Stores the `record` of an overflow bucket among the records reserved for these, by the same rules.
     pub fn put_overflow(&mut self, record: Record, now: Timestamp, keep: &[u64]) -> Put {
         self.put_among(WAYS..RECORDS, record, now, keep)
     }
@@ -192,7 +187,7 @@ impl SlotSet {
         put
     }
 
-    /// Changes the bucket of `mark`, if it is there.
+    /// Changes the bucket of `mark`, if it is present.
     pub fn amend(&mut self, mark: u64, change: impl FnOnce(Timestamp) -> Timestamp) {
         if let Some((way, record)) = self.row.find(mark).map(|(way, record)| (way, Record::from(record))) {
             self.write(way, Record { tat: change(record.tat), ..record });

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Bytes of a record.
+/// The size of a record, in bytes.
 pub const BYTES: usize = size_of::<[StoredTier; 3]>();
 
 /// The thresholds of a tier, each above 0. Signals without a threshold are ignored.
@@ -93,7 +93,7 @@ pub struct Tiers<T> {
     pub default: T,
 }
 
-/// Which tiers are on, as the bytes that the store holds.
+/// The tiers that are on, in the store's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierRecord {
     tiers: [StoredTier; 3],
@@ -102,9 +102,9 @@ pub struct TierRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 struct StoredTier {
-    /// 1 for on, 2 for calm, else off.
+    /// 1 for on, 2 for on with low signals, else off.
     state: u8,
-    /// Since when its signals are low.
+    /// The time since which the signals are low.
     since: U64,
 }
 
@@ -125,7 +125,7 @@ impl Default for TierRecord {
 }
 
 impl Record for TierRecord {
-    /// What is missing is off.
+    /// Missing tiers are off.
     fn from_bytes(stored: &[u8]) -> Self {
         Self { tiers: Fixed::first_of(stored) }
     }

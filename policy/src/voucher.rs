@@ -1,11 +1,10 @@
-//! Vouchers for requests that we refused and told to come back: their return is paid for, since the cluster never saw
-//! them. Each refusal leaves one and each voucher admits one return, so that whoever lies about it gains no more than
-//! one admission for each refusal; and whoever has one could as well have said that it makes a first attempt.
+//! Vouchers for requests that we refused and invited to retry. Their return is free, because the cluster never saw
+//! them. Each refusal issues one voucher and each voucher admits one return, so abuse gains at most one admission per
+//! refusal, no more than claiming to be a first attempt.
 //!
-//! A table of sets in a fixed amount of memory, as for buckets (see [`crate::slots`]). A set that is full forgets the
-//! client with the fewest, of those the one whose end first; returns without a voucher draw on the budget.
-//!
-//! A set is stored whole from the start.
+//! A table of sets in bounded memory, as for buckets (see [`crate::slots`]). A full set evicts the client with the
+//! fewest vouchers, on a tie the one whose vouchers expire first; its returns then draw on the budget. A set is stored
+//! at full size from the start.
 
 use crate::record::{self, Marked, Ways, bytes_of};
 use crate::refused::MAX_RETRY;
@@ -14,20 +13,20 @@ use std::borrow::Cow;
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Clients in a set.
+/// The clients in a set.
 pub const WAYS: usize = 16;
 
-/// Bytes of a set.
+/// The size of a set, in bytes.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
-/// For how long a voucher lasts, in nanoseconds: for three of the longest waits that are told as invitations, since a
-/// return may be refused again, and then has not used it.
+/// The lifetime of a voucher in nanoseconds: three times the longest wait that invites to retry, because a return that
+/// is refused again has not used its voucher.
 pub const LASTS: u64 = 3 * MAX_RETRY;
 
-/// The most vouchers that one client has. What is refused beyond them leaves none and writes nothing.
+/// The maximum number of vouchers of one client. Refusals beyond it issue none and write nothing.
 pub const MOST: u16 = 10_000;
 
-/// One set, as the bytes that the store holds.
+/// One set, in the store's format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VoucherSet {
     row: Ways<Record, WAYS>,
@@ -37,7 +36,7 @@ pub struct VoucherSet {
 #[repr(C)]
 struct Record {
     mark: U64,
-    /// When they end, in nanoseconds.
+    /// The expiry of all of the client's vouchers, in nanoseconds.
     until: U64,
     count: U16,
 }
@@ -59,8 +58,8 @@ impl record::Record for VoucherSet {
 }
 
 impl Record {
-    /// How many still count: none, if they end further ahead than one of now would, which only a clock that stepped
-    /// back can have brought about.
+    /// Returns the number of valid vouchers. An expiry further ahead than that of a new voucher can only come from a
+    /// clock that stepped back, and none is valid.
     fn valid(&self, now: Timestamp) -> u16 {
         let left = Timestamp::from_nanos(self.until.get()).nanos_since(now);
         if (1..=2 * LASTS).contains(&left) { self.count.get() } else { 0 }
@@ -68,7 +67,7 @@ impl Record {
 }
 
 impl VoucherSet {
-    /// Leaves one for `mark` at `now`. False if it has the most that it can have.
+    /// Issues a voucher to `mark` at `now`. Returns false if the client has the maximum.
     pub fn leave(&mut self, mark: u64, now: Timestamp) -> bool {
         let known = self.row.find(mark).map(|(way, record)| (way, *record));
         let count = known.map_or(0, |(_, record)| record.valid(now));
@@ -81,7 +80,7 @@ impl VoucherSet {
         true
     }
 
-    /// Takes one of `mark` at `now`, if it has any.
+    /// Uses a voucher of `mark` at `now`. Returns false if it has none.
     pub fn take(&mut self, mark: u64, now: Timestamp) -> bool {
         let known = self.row.find(mark).map(|(way, record)| (way, *record));
         let Some((way, record)) = known.filter(|(_, record)| record.valid(now) > 0) else { return false };
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_a_bounded_number_of_them() {
+    fn a_client_has_a_bounded_number_of_vouchers() {
         let mut set = VoucherSet::default();
         let left = (0..u32::from(MOST) + 5).filter(|_| set.leave(7, at(1))).count();
         let taken = (0..u32::from(MOST) + 5).filter(|_| set.take(7, at(2))).count();
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_forgets_the_client_with_the_fewest() {
+    fn a_full_set_evicts_the_client_with_the_fewest() {
         let mut set = VoucherSet::default();
         for mark in 1..=WAYS as u64 {
             (0..mark).for_each(|_| assert!(set.leave(mark, at(mark))));
@@ -138,20 +137,20 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_lets_nothing_last_longer_than_twice() {
+    fn a_voucher_outlives_a_clock_step_by_at_most_its_lifetime() {
         let mut set = VoucherSet::default();
         set.leave(7, at(100 * LASTS));
         assert!(!set.take(7, at(98 * LASTS)));
     }
 
     #[test]
-    fn a_set_has_the_size_that_is_told() {
+    fn a_set_has_its_documented_size() {
         assert_eq!(VoucherSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 
     proptest! {
         #[test]
-        fn no_client_is_let_back_more_often_than_it_was_refused_nor_less_while_there_is_room(
+        fn no_client_returns_more_often_than_it_was_refused_nor_less_while_there_is_room(
             calls in prop::collection::vec((1..=WAYS as u64, any::<bool>(), 0..LASTS / 3), 0..200),
         ) {
             let (mut set, mut map, mut now) = (VoucherSet::default(), BTreeMap::new(), 0);

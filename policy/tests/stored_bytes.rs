@@ -1,5 +1,5 @@
-//! The bytes of records as they have been stored since the first release: whoever changes a layout must change the prefix of
-//! its key too, or a rolling upgrade misreads what another version wrote.
+//! The bytes of records as they have been stored since the first release. A change to a layout requires a change of its
+//! key's prefix, or a rolling upgrade misreads what another version wrote.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -31,7 +31,7 @@ use tidegate_policy::voucher::VoucherSet;
 
 const NOW: Timestamp = Timestamp::from_nanos(0x0123_4567_89ab_cdef);
 
-/// Bytes that another version may have stored, none of which is like its neighbours.
+/// Returns bytes that another version may have stored, each different from its neighbours.
 fn stored(length: usize) -> Vec<u8> {
     (0..length).map(|at| ((at * 37 + 11) % 251) as u8).collect()
 }
@@ -71,7 +71,7 @@ fn connections_are_as_they_were() {
 }
 
 #[test]
-fn failures_and_vouchers_are_as_they_were() {
+fn failures_and_vouchers_have_kept_their_layout() {
     let mut failures = FailureSet::from_bytes(&stored(320));
     failures.remember(Failure { mark: mark_at(&stored(320), 60), attempt: 3, window: 60 }, NOW);
     failures.remember(Failure { mark: 42, attempt: 0, window: 60 }, NOW);
@@ -94,7 +94,7 @@ fn ledgers_are_as_they_were() {
 }
 
 #[test]
-fn the_condition_of_a_cluster_is_as_it_was() {
+fn health_has_kept_its_layout() {
     let rule = HealthRule::new(Duration::from_secs(10), Duration::from_secs(1)).unwrap();
     let who = Who { address: mark_at(&stored(4048), 208), key: 42 };
     let sample =
@@ -107,7 +107,7 @@ fn the_condition_of_a_cluster_is_as_it_was() {
 }
 
 #[test]
-fn breakers_are_as_they_were() {
+fn breakers_have_kept_their_layout() {
     for (phase, first, expected) in [
         (Phase::Closed, 0, (17, CLOSED)),
         (Phase::Open, 1, (1246, OPEN)),
@@ -121,7 +121,7 @@ fn breakers_are_as_they_were() {
 }
 
 #[test]
-fn tiers_are_as_they_were() {
+fn tiers_have_kept_their_layout() {
     let mut bytes = [0; 27];
     bytes[0] = 1;
     bytes[9] = 2;
@@ -141,7 +141,7 @@ fn tiers_are_as_they_were() {
 }
 
 #[test]
-fn kept_answers_and_their_index_are_as_they_were() {
+fn cached_responses_and_their_index_have_kept_their_layout() {
     let print_of = |place, mark| Fingerprint { place, mark };
     let question =
         Question { asked: print_of(1, 2), client: Some(print_of(3, 4)), variants: Variants::default() };

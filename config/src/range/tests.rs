@@ -20,7 +20,7 @@ fn a_quantity_out_of_its_range_is_refused_with_what_was_found_and_what_is_accept
 }
 
 #[test]
-fn what_is_no_quantity_is_refused_with_its_notation() {
+fn an_invalid_quantity_is_refused_with_its_notation() {
     assert!(error::<Count<1, 8>>("\"20\"").contains("expected a whole number"));
     for text in ["10", "\"10 parsecs\"", "\"ms\"", "\"18446744073709551615h\""] {
         assert!(error::<Span<0, LONGEST>>(text).contains("250ms"), "{text}");
@@ -34,14 +34,14 @@ fn what_is_no_quantity_is_refused_with_its_notation() {
 }
 
 #[test]
-fn whole_numbers_may_be_written_with_a_point() {
+fn whole_numbers_may_have_a_decimal_point() {
     for text in ["20", "20.0", "2e1"] {
         assert_eq!(parse::<Count<0, ANY>>(text.as_bytes()).unwrap().number(), 20);
     }
 }
 
 #[test]
-fn what_has_a_default_reads_null_as_that() {
+fn a_quantity_with_a_default_reads_null_as_that() {
     type Timeout = Span<1, DAY, { 5 * SECOND }>;
     assert_eq!(parse::<Timeout>(b"null").unwrap().duration(), Duration::from_secs(5));
     assert_eq!(Timeout::default(), parse::<Timeout>(b"\"5s\"").unwrap());
@@ -49,7 +49,7 @@ fn what_has_a_default_reads_null_as_that() {
 
 proptest! {
     #[test]
-    fn a_quantity_is_read_as_it_is_told(millis in 0..=LONGEST, bytes: u64, millionths in 0..=10 * ONE) {
+    fn a_formatted_quantity_is_read_as_the_same(millis in 0..=LONGEST, bytes: u64, millionths in 0..=10 * ONE) {
         prop_assert_eq!(Millis::read(&Millis::text(millis)), Some(millis));
         prop_assert_eq!(Bytes::read(&Bytes::text(bytes)), Some(bytes));
         prop_assert_eq!(Millionths::read(&Millionths::text(millionths)), Some(millionths));

@@ -5,14 +5,14 @@
 //! Sources: the error types of OpenAI, Anthropic and Gemini (`google.rpc.Code`), vLLM's and SGLang's (Python's names of HTTP
 //! statuses), llama.cpp's `error_type` and TGI's `error_type`.
 
-/// Whose fault an error is.
+/// The party to blame for an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// The client's: what it asked for cannot be had, whoever answers.
+    /// The client: no server could do what it asked for.
     Client,
-    /// Nobody's: the server has more work than it takes.
+    /// Nobody: the server is overloaded.
     Load,
-    /// The server's.
+    /// The server.
     Server,
 }
 
@@ -55,7 +55,7 @@ const CLIENT: [&[u8]; 24] = [
 ];
 
 impl Blame {
-    /// Of an HTTP status; `None` for one that is no error.
+    /// Returns the blame for an HTTP status; `None` if it is no error.
     pub const fn of_status(status: u16) -> Option<Self> {
         match status {
             429 | 529 => Some(Self::Load),
@@ -65,7 +65,7 @@ impl Blame {
         }
     }
 
-    /// Of a word that stands for a status; `None` for one that is not known.
+    /// Returns the blame for a word that stands for a status; `None` if it is unknown.
     pub fn of_word(word: &[u8]) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         let names =
@@ -74,7 +74,7 @@ impl Blame {
     }
 }
 
-/// What an error has said so far of whose fault it is.
+/// The hints so far on who is to blame for an error.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Said {
     number: Option<Blame>,
@@ -82,13 +82,13 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// It has this number where a status may stand.
+    /// Reads a number where a status may stand.
     pub(super) fn number(&mut self, text: &[u8]) {
         let status = core::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
         self.number = self.number.or(status.and_then(Blame::of_status));
     }
 
-    /// It has this word, or number in quotes, where the kind of an error may stand.
+    /// Reads a word, or a quoted number, where the kind of an error may stand.
     pub(super) fn word(&mut self, text: &[u8]) {
         self.number(text);
         self.word = match (self.word, Blame::of_word(text)) {
@@ -97,12 +97,12 @@ impl Said {
         };
     }
 
-    /// This, or where it says nothing, `other`.
+    /// Returns these hints, or `other` if there are none.
     pub(super) fn or(self, other: Self) -> Self {
         Self { number: self.number.or(other.number), word: self.word.or(other.word) }
     }
 
-    /// Whose fault it is.
+    /// Returns the party to blame.
     pub(super) fn blame(self) -> Blame {
         self.number.or(self.word).unwrap_or(Blame::Server)
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_says_whose_fault_it_is() {
+    fn a_status_decides_who_is_to_blame() {
         for (status, blame) in [
             (200, None),
             (400, Some(Blame::Client)),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_counts_before_a_word_and_load_before_another_word() {
+    fn a_number_takes_precedence_over_a_word_and_load_over_other_words() {
         let mut said = Said::default();
         assert_eq!(said.blame(), Blame::Server);
         said.word(b"invalid_request_error");

@@ -1,18 +1,18 @@
-//! One JSON text. White space before it is a sign of life, as some servers send it while they think, and no content; any
-//! other byte is, unless the text begins with an error: then what it says is waited for, since an error document is short
-//! and comes at once. An array, whose elements may come one by one, is content from its first byte.
+//! Reads one JSON text. Leading white space is not content, because some servers send it to keep the connection alive
+//! while they compute. Any other byte is, unless the text begins with an error: an error document is short and comes at
+//! once, so it is read in full first. An array, whose elements may come one by one, is content from its first byte.
 
 use super::meter::Metering;
 use super::text::Text;
 use super::{First, MAX_INSPECTED, Shown, may_hold_an_error};
 
-/// A text that is cut into pieces shorter than this, in bytes, is read in full before it is taken to hold no error.
+/// The size in bytes below which a first chunk is always parsed, instead of being searched for an error.
 const SHORT: usize = 512;
 
-/// Watches the text.
+/// The reader of one JSON text.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What has come of it, until all of that has been said.
+    /// The parser, until it has shown everything.
     text: Option<Box<Text>>,
     is_metered: bool,
     read: usize,

@@ -1,6 +1,6 @@
-//! A stream of events. Comments, other fields and events without data are no content. An event counts when the blank line
-//! after it has come, as for its client. Of each event at most [`MAX_INSPECTED`] bytes are looked at; what they show of a
-//! longer one counts.
+//! Reads a stream of events. Comments, other fields and events without data are no content. An event counts once its
+//! blank line has come, as for its client. At most [`MAX_INSPECTED`] bytes of each event are read, and a longer one
+//! counts by these.
 //!
 //! Source: WHATWG HTML, section 9.2.6 (event stream interpretation), of which only `data` matters here.
 
@@ -8,13 +8,13 @@ use super::meter::Metering;
 use super::text::Text;
 use super::{First, Shown, may_hold_an_error};
 
-/// How many bytes of one event's data are looked at: 64 KiB.
+/// The maximum number of bytes read of one event's data: 64 KiB.
 pub const MAX_INSPECTED: u32 = 64 << 10;
 
 const FIELD: &[u8] = b"data:";
 const DONE: &[u8] = b"[DONE]";
 
-/// Watches the events.
+/// The reader of a stream of events.
 #[derive(Clone, Debug)]
 pub struct EventStream {
     line: Line,
@@ -28,9 +28,9 @@ pub struct EventStream {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// So many bytes of the field's name and colon have come.
+    /// In the field's name and colon, after this many bytes.
     Name(usize),
-    /// Its value comes next, perhaps after one space.
+    /// Before the value, perhaps after one space.
     Space,
     Data,
     Skipped,
@@ -58,7 +58,7 @@ impl EventStream {
         }
     }
 
-    /// Reads on, and tells what the stream has shown so far.
+    /// Reads a chunk and returns the facts so far.
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Shown {
         if self.only_errors && self.is_between_events() && ends_an_event(chunk) && !may_hold_an_error(chunk) {
             return self.shown;
@@ -71,7 +71,7 @@ impl EventStream {
         self.shown
     }
 
-    /// Passes over what cannot hold an error, unless the cost of the response is read.
+    /// Skips chunks that cannot contain an error, unless the response is metered.
     pub(super) const fn only_errors(&mut self) {
         self.only_errors = !self.is_metered;
     }
@@ -129,7 +129,8 @@ impl EventStream {
     }
 }
 
-/// Whether a chunk that begins between events ends between events, so that no part of it says more with what follows.
+/// Returns true if a chunk that begins between events also ends between events, so that none continues in the next
+/// chunk.
 fn ends_an_event(chunk: &[u8]) -> bool {
     chunk.ends_with(b"\n\n") || chunk.ends_with(b"\n\r\n")
 }
@@ -139,7 +140,7 @@ impl Event {
         Self { text: Text::new(is_metered), has_data: false, has_text: false, read: 0, done: 0 }
     }
 
-    /// What the event says; nothing if its data is empty.
+    /// Returns the facts of the event, or `None` if its data is empty.
     fn said(self) -> Option<(Shown, Metering)> {
         if self.done == DONE.len() {
             let end = Shown { first: Some(First::End), done: true, ..Shown::default() };

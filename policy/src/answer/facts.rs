@@ -1,10 +1,10 @@
-//! What one JSON text says, by where it says it: only a member of that name in that place counts (see [`member`]), not its
-//! name within a text or in another place.
+//! The facts in one JSON text, by position: a member counts only by its name in its place (see [`member`]), not by the
+//! same name within a string or elsewhere.
 //!
-//! - A text with `choices` is content if one of them has something in it that is not known to be empty, or stands beside them.
-//! - A text whose `type` announces something, or is an end, is none. Any other text is content.
-//! - A text is an error whose `error`, or that of its `response`, is not null, false, 0 or empty, or whose `type` or `object`
-//!   says so. Whose fault it is stands in it or beside it.
+//! - A text with `choices` is content if a choice, or a member beside them, has a value that is not known to be empty.
+//! - A text whose `type` announces something, or marks an end, is none. Any other text is content.
+//! - A text is an error if its `error`, or that of its `response`, is not null, false, 0 or empty, or if its `type` or
+//!   `object` says so. The blame is read from the error and from the members beside it.
 
 use super::blame::{Blame, Said};
 use super::finish::Finish;
@@ -13,7 +13,7 @@ use super::word::Word;
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;
 
-/// What a text has said so far.
+/// The facts of a text so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     places: [Place; 6],
@@ -25,9 +25,9 @@ pub(super) struct Facts {
     is_object: bool,
     pub(super) has_ended: bool,
     has_choices: bool,
-    /// A text, a tool call or the like.
+    /// True after a text, a tool call or the like.
     pub(super) shows: bool,
-    /// Something beside it that is not known.
+    /// True after an unknown member beside the choices.
     unknown: bool,
     has_error: bool,
     inner: Said,
@@ -71,7 +71,7 @@ impl Facts {
         innermost.copied().unwrap_or_default()
     }
 
-    /// The member that a value that begins now is.
+    /// Begins a value and returns its member.
     fn value(&mut self) -> Member {
         match self.place() {
             Place::Content => self.shows = true,
@@ -81,7 +81,7 @@ impl Facts {
         core::mem::take(&mut self.member)
     }
 
-    /// A value begins that is neither null nor false, nor empty.
+    /// Records that a value begins that is not null, false or empty.
     fn is_there(&mut self, member: Member) {
         match (self.place(), member) {
             (_, Member::Content | Member::Delta) => self.shows = true,

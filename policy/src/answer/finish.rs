@@ -1,22 +1,23 @@
-//! Why a response ended, as the APIs say it: `finish_reason`, `stop_reason`, `done_reason`, `finishReason`.
+//! The reason why a response ended, as the APIs state it: `finish_reason`, `stop_reason`, `done_reason`,
+//! `finishReason`.
 //!
 //! Sources: the API references of OpenAI, Anthropic, Gemini and Ollama; vLLM, SGLang, TGI and llama.cpp's server.
 
-/// Why a response ended. Of several choices the reason that leaves the most undone counts, which is the greatest.
+/// The reason why a response ended. The greatest of several choices' reasons counts, which is the least complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Finish {
-    /// By itself, or for a reason that is not known.
+    /// The model stopped by itself, or for an unknown reason.
     Complete,
-    /// It reached the limit on its tokens.
+    /// The token limit was reached.
     Length,
-    /// A content filter ended it.
+    /// A content filter intervened.
     Filtered,
-    /// It was given up.
+    /// The response was aborted.
     Aborted,
 }
 
 impl Finish {
-    /// Of a reason in lower case.
+    /// Reads a reason in lower case.
     pub fn of(reason: &[u8]) -> Self {
         match reason {
             b"length"
@@ -31,7 +32,7 @@ impl Finish {
         }
     }
 
-    /// Whether the response is not complete.
+    /// Returns true if the response is incomplete.
     pub fn is_cut(self) -> bool {
         self != Self::Complete
     }

@@ -1,11 +1,11 @@
-//! JSON texts, one a line, as Ollama streams them. Blank lines are no content; a line counts when its end has come, as for
-//! its client. Of each line at most [`MAX_INSPECTED`] bytes are looked at.
+//! Reads JSON texts, one per line, as Ollama streams them. Blank lines are no content. A line counts once it has ended,
+//! as for its client. At most [`MAX_INSPECTED`] bytes of each line are read.
 
 use super::meter::Metering;
 use super::text::Text;
 use super::{Shown, may_hold_an_error};
 
-/// Watches the lines.
+/// The reader of JSON lines.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     line: Option<Box<Text>>,
@@ -40,13 +40,13 @@ impl Lines {
         self.shown
     }
 
-    /// The last line may lack its end.
+    /// Ends the response. The last line may lack its line feed.
     pub(super) fn end(&mut self) -> Shown {
         self.dispatch();
         self.shown
     }
 
-    /// Passes over what cannot hold an error, unless the cost of the response is read.
+    /// Skips chunks that cannot contain an error, unless the response is metered.
     pub(super) const fn only_errors(&mut self) {
         self.only_errors = !self.is_metered;
     }
@@ -64,7 +64,7 @@ impl Lines {
     }
 }
 
-/// Whether there is nothing but what JSON takes for white space, so that a cut behind it makes no difference.
+/// Returns true if the line is JSON white space only, so that a cut after it makes no difference.
 fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }

@@ -1,8 +1,8 @@
-//! Which members of which objects say something: those of OpenAI's chat and completion chunks, of Anthropic's and the
-//! Responses API's events, and of errors. What is known to hold nothing to show is a closed list; what is not on it is
-//! [`Member::Unknown`], which is content if there is anything in it.
+//! The significant members of OpenAI's chat and completion chunks, of Anthropic's and the Responses API's events, and
+//! of errors. Members known to show nothing are a closed list. Any other is [`Member::Unknown`], which is content
+//! unless its value is empty.
 
-/// What an open container is.
+/// The kind of an open container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Place {
     #[default]
@@ -13,13 +13,13 @@ pub(super) enum Place {
     Delta,
     Response,
     Error,
-    /// Whose members and elements are content.
+    /// A container whose members and elements are content.
     Content,
-    /// Whose members and elements are not known.
+    /// A container whose members and elements are unknown.
     Unknown,
 }
 
-/// Which member of its object a value is.
+/// The kind of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Member {
     #[default]
@@ -32,20 +32,20 @@ pub(super) enum Member {
     Response,
     Error,
     Kind,
-    /// Where the status of an error may stand.
+    /// A member where the status of an error may stand.
     Fault,
 }
 
-/// What a text is, by its `type` or `object`.
+/// The kind of a text, by its `type` or `object`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     #[default]
     Other,
-    /// Known to hold nothing to show.
+    /// An event that is known to show nothing.
     Empty,
-    /// The end.
+    /// The end of a response.
     Stop,
-    /// The end of what is not complete.
+    /// The end of an incomplete response.
     Cut,
     Error,
 }
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// Which member of an object in this place `key` names.
+/// Returns the kind of the member `key` of an object in this place.
 pub(super) fn member(place: Place, key: &[u8]) -> Member {
     match (place, key) {
         (Place::Event, b"choices") => Member::Choices,

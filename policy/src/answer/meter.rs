@@ -1,9 +1,9 @@
-//! What one JSON text of a response reports of its cost, by where it reports it: a `usage` counts as a member of the text
-//! itself, of its `response` (OpenAI's responses) or of its `message` (Anthropic's `message_start`), and nowhere else. Beside
-//! it: why the response ended, and how many characters of content the text holds, for responses that report nothing.
+//! Reads the cost that one JSON text of a response reports. A `usage` counts as a member of the text itself, of its
+//! `response` (OpenAI's responses) or of its `message` (Anthropic's `message_start`), and nowhere else. It also reads
+//! why the response ended, and counts the characters of content, for responses that report nothing.
 //!
-//! Characters are those of strings within what a model writes ([`content`]), without identifiers and encoded data. A text
-//! that a server repeats as a whole beside its parts (`text` of an event with a `type`, `generated_text`) is not counted twice.
+//! Characters are those of strings that a model writes ([`content`]), without identifiers and encoded data. A text that
+//! repeats all of its parts (`text` of an event with a `type`, `generated_text`) is not counted twice.
 
 use super::finish::Finish;
 use super::usage::{Count, Digits, Usage};
@@ -11,22 +11,22 @@ use super::word::Word;
 use crate::json::{Container, Events, Literal};
 use core::ops::Range;
 
-/// What a response reports and holds, as far as it has been read.
+/// The cost of a response, as far as it has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metering {
-    /// Tokens as the API reports them.
+    /// The tokens as the API reports them.
     pub usage: Usage,
-    /// Why it ended, if it says so.
+    /// The reason why the response ended, if it states one.
     pub finish: Option<Finish>,
-    /// Events, lines or documents with content that have come to their end. A server that streams sends about a token in
+    /// The number of completed events, lines or documents with content. A streaming server sends about one token in
     /// each.
     pub content_events: u64,
-    /// Characters of content in them, as Unicode scalar values.
+    /// The number of characters of content in them, as Unicode scalar values.
     pub characters: u64,
 }
 
 impl Metering {
-    /// Nothing.
+    /// The cost of an unread response.
     pub(super) const NONE: Self = Self { usage: Usage::NONE, finish: None, content_events: 0, characters: 0 };
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -37,13 +37,13 @@ impl Metering {
     }
 }
 
-/// What an open container is.
+/// The kind of an open container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
     Elsewhere,
     Event,
-    /// The text is an array, as Gemini streams without `alt=sse`.
+    /// An array, as Gemini streams without `alt=sse`.
     List,
     Element,
     Choices,
@@ -51,7 +51,7 @@ enum Place {
     Message,
     Response,
     Reason,
-    /// Whose strings are content.
+    /// A container whose strings are content.
     Content,
     Usage,
     PromptDetails,
@@ -61,27 +61,27 @@ enum Place {
     Native,
 }
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Member {
     #[default]
     Other,
-    /// A container in which something is looked for.
+    /// A container with members to read.
     Inner(Place),
-    /// Content, whatever it is.
+    /// Content of any kind.
     Text,
     /// A string that repeats all content so far.
     Whole,
-    /// `response`: content if it is a string, as in Ollama, and all of the response if it is an object, as in OpenAI.
+    /// `response`: content if it is a string, as in Ollama, and the whole response if it is an object, as in OpenAI.
     Response,
-    /// Neither content nor a count.
+    /// A value that is neither content nor a count.
     Label,
     Count(Count),
     Reason,
     Kind,
 }
 
-/// What the string or the number that is being read is.
+/// The purpose of the string or number that is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reading {
     #[default]
@@ -93,10 +93,10 @@ enum Reading {
     Count(Count),
 }
 
-/// How deep something may be looked for: `choices[0].message.content[0].text` and the like.
+/// The depth to which members are read: `choices[0].message.content[0].text` and the like.
 const DEEPEST: usize = 12;
 
-/// Reads one text.
+/// The reader of one text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Meter {
     places: [Place; DEEPEST],
@@ -111,7 +111,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// What the text says, now that it has come to its end.
+    /// Returns the cost that the text reports, once it has ended.
     pub(super) fn metering(&self) -> Metering {
         let repeats = self.has_kind || self.metering.characters > 0;
         let whole = if repeats { 0 } else { self.whole };
@@ -225,7 +225,7 @@ impl Events for Meter {
     }
 }
 
-/// Which member of an object in this place `key` names.
+/// Returns the kind of the member `key` of an object in this place.
 fn member(place: Place, key: &[u8]) -> Member {
     match place {
         Place::Event => event(key),
@@ -271,7 +271,7 @@ fn event(key: &[u8]) -> Member {
     }
 }
 
-/// Which member of something that a model has written `key` names.
+/// Returns the kind of the member `key` within content.
 fn content(key: &[u8]) -> Member {
     match key {
         b"stop_reason" => Member::Reason,
@@ -300,7 +300,7 @@ fn usage(key: &[u8]) -> Member {
     }
 }
 
-/// The names of Gemini, of llama.cpp, and of SGLang and TGI.
+/// Returns the kind of a member named by Gemini, llama.cpp, SGLang or TGI.
 fn native(place: Place, key: &[u8]) -> Member {
     match (place, key) {
         (Place::Metadata, b"promptTokenCount") => Member::Count(Count::Prompt),

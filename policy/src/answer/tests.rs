@@ -18,7 +18,7 @@ fn first(data: &Value) -> Option<First> {
 }
 
 #[test]
-fn whatever_is_not_known_to_be_empty_is_content() {
+fn everything_not_known_to_be_empty_is_content() {
     let chat =
         |delta: Value| json!({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]});
     for content in [
@@ -72,7 +72,7 @@ fn whatever_is_not_known_to_be_empty_is_content() {
 }
 
 #[test]
-fn a_name_within_a_text_or_in_another_place_is_not_taken_for_the_member() {
+fn a_name_in_a_string_or_in_another_place_is_not_the_member() {
     for content in [
         json!({"id": "\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]"}),
         json!({"choices": {"delta": {"content": "Hi"}}}),
@@ -89,7 +89,7 @@ fn a_name_within_a_text_or_in_another_place_is_not_taken_for_the_member() {
 }
 
 #[test]
-fn an_error_within_the_stream_says_whose_fault_it_is() {
+fn an_error_in_the_stream_shows_who_is_to_blame() {
     let chunk = |error: Value| json!({ "error": error });
     for (error, blame) in [
         (chunk(json!({"message": "no", "type": "server_error", "code": 500})), Blame::Server),
@@ -141,7 +141,7 @@ fn an_error_within_the_stream_says_whose_fault_it_is() {
 }
 
 #[test]
-fn where_only_errors_matter_none_is_passed_over() {
+fn a_reader_restricted_to_errors_misses_none() {
     let text = event(&json!({"choices": [{"delta": {"content": "Hi"}}]}));
     let error = event(&json!({"error": {"code": 500}}));
     let of = |chunks: &[&str]| {
@@ -162,7 +162,7 @@ fn where_only_errors_matter_none_is_passed_over() {
 }
 
 #[test]
-fn a_stream_is_whole_once_it_said_so() {
+fn a_stream_is_complete_after_its_final_event() {
     let hello = event(&json!({"choices": [{"delta": {"content": "Hi"}}]}));
     let stop = event(&json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}));
     let after = |rest: &str| shown([&hello, rest].concat().as_bytes());
@@ -196,7 +196,7 @@ fn comments_other_fields_and_blank_lines_are_no_events() {
 }
 
 #[test]
-fn an_event_over_several_lines_is_one() {
+fn an_event_of_several_lines_is_one_event() {
     let lines = b"data: {\"choices\":\r\ndata: [{\"text\":\rdata:\"Hi\"}]\ndata\n: between\ndata: }\r\n";
     let mut watch = Watch::new(Form::Events);
     assert_eq!(watch.feed(lines), Shown::default());
@@ -207,7 +207,7 @@ fn an_event_over_several_lines_is_one() {
 }
 
 #[test]
-fn of_an_event_without_end_only_the_beginning_is_looked_at() {
+fn only_the_beginning_of_an_endless_event_is_read() {
     let long = "x".repeat(1 << 20);
     let early = json!({"choices": [{"delta": {"content": "Hi"}}], "x": long});
     let shown_early = shown(event(&early).as_bytes());
@@ -222,7 +222,7 @@ fn of_an_event_without_end_only_the_beginning_is_looked_at() {
     assert!(watch.feed(b"data: [DONE]\n\n").done);
 }
 
-/// The definition: the whole stream at once, cut into lines and events, each parsed.
+/// Computes the facts by definition: cuts the whole stream into lines and events, and parses each event.
 fn defined(stream: &str) -> Shown {
     let lines = stream.replace("\r\n", "\n").replace('\r', "\n");
     let ended = lines.rsplit_once("\n\n").map_or("", |(ended, _)| ended);
@@ -376,7 +376,7 @@ fn stream() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_word_is_found_wherever_it_is_and_only_where_it_is(text in "[erofaild ]{0,40}", word in "error|failed") {
+    fn a_word_is_found_if_and_only_if_it_is_there(text in "[erofaild ]{0,40}", word in "error|failed") {
         let expected = text.contains(&word);
         prop_assert_eq!(holds(text.as_bytes(), word.as_bytes()), expected);
     }
@@ -387,12 +387,12 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_shows_what_its_events_say(stream in stream()) {
+    fn a_stream_shows_the_facts_of_its_events(stream in stream()) {
         prop_assert_eq!(shown(stream.as_bytes()), defined(&stream));
     }
 
     #[test]
-    fn how_a_stream_is_cut_into_chunks_changes_nothing(
+    fn chunk_boundaries_change_nothing(
         stream in stream(),
         sizes in prop::collection::vec(1_usize..20, 1..20),
     ) {
@@ -429,7 +429,7 @@ mod documents {
     }
 
     #[test]
-    fn blank_bytes_are_a_sign_of_life_and_any_other_byte_is_content() {
+    fn leading_white_space_is_no_content_and_any_other_byte_is() {
         assert_eq!(read(&[b"\n", b" \r\n"]).0, None);
         assert_eq!(read(&[b"\n", b"{"]).0, Some(First::Content));
         assert_eq!(read(&[b"[{\"error\":{}}"]).0, Some(First::Content));
@@ -440,7 +440,7 @@ mod documents {
     }
 
     #[test]
-    fn an_error_is_waited_for_until_it_has_said_whose_fault_it_is() {
+    fn an_error_document_is_read_until_it_shows_who_is_to_blame() {
         let error = br#" {"id":1,"error":{"message":"no","code":400}}"#;
         for cut in 1..error.len() {
             let (begin, end) = error.split_at(cut);
@@ -459,7 +459,7 @@ mod documents {
     }
 
     #[test]
-    fn of_a_document_without_end_only_the_beginning_is_looked_at() {
+    fn only_the_beginning_of_an_endless_document_is_read() {
         let mut watch = Watch::new(Form::Document);
         watch.feed(b"{\"error\":{\"message\":\"");
         let long = "x".repeat(1 << 16);
@@ -488,7 +488,7 @@ mod lines {
     }
 
     #[test]
-    fn an_error_is_told_wherever_it_comes() {
+    fn an_error_is_reported_wherever_it_comes() {
         assert_eq!(read(b"{\"error\":\"model not found\"}\n").first, Some(First::Error(Blame::Server)));
         let text = b"{\"response\":\"Hi\"}\n";
         let error = b"{\"error\":\"llama runner process has terminated\"}\n";
@@ -516,7 +516,7 @@ mod lines {
 }
 
 #[test]
-fn a_form_is_known_by_its_media_type_and_what_is_not_known_is_not_read() {
+fn a_form_follows_from_the_media_type_and_unknown_ones_are_not_read() {
     for (media, form) in [
         ("text/event-stream", Form::Events),
         ("Text/Event-Stream; charset=utf-8", Form::Events),

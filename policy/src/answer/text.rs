@@ -1,6 +1,6 @@
-//! One JSON text of an answer, as it comes in pieces: what it says when it has come to its end. Of one that is longer than
-//! [`MAX_INSPECTED`], what its beginning says counts, but for what it reports of its cost, which may stand at its end; one
-//! that is no JSON is content.
+//! Reads one JSON text of a response in pieces and returns its facts at its end. A text longer than [`MAX_INSPECTED`]
+//! counts by its beginning, except for its reported cost, which may stand at its end. A text that is not JSON is
+//! content.
 
 use super::facts::Facts;
 use super::member::{Kind, Member, Place};
@@ -11,7 +11,7 @@ use core::ops::Range;
 
 const MAX_DEPTH: u8 = 64;
 
-/// A JSON text as it comes.
+/// A JSON text that comes in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     lexer: Lexer,
@@ -21,7 +21,7 @@ pub(super) struct Text {
     is_invalid_later: bool,
 }
 
-/// Who hears what the lexer reads.
+/// The listeners on the lexer's events.
 #[derive(Clone, Debug)]
 struct Listeners {
     facts: Facts,
@@ -30,7 +30,7 @@ struct Listeners {
 }
 
 impl Text {
-    /// One of which nothing has come, and whose cost is read if `is_metered`.
+    /// Creates an empty text, whose cost is read if `is_metered`.
     pub(super) fn new(is_metered: bool) -> Self {
         let meter = is_metered.then(Meter::default);
         Self {
@@ -42,7 +42,7 @@ impl Text {
         }
     }
 
-    /// Reads on.
+    /// Reads a piece.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let room = usize::try_from(MAX_INSPECTED.saturating_sub(self.inspected)).unwrap_or(0);
         let (bytes, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
@@ -54,18 +54,18 @@ impl Text {
         }
     }
 
-    /// Whether its value has come to its end, or is none.
+    /// Returns true if the text's value has ended, or is not JSON.
     pub(super) const fn is_ended(&self) -> bool {
         self.is_invalid || self.listeners.facts.has_ended
     }
 
-    /// Whether an error has begun, so that more of it may say whose fault it is.
+    /// Returns true if an error has begun, so that the rest may show who is to blame.
     pub(super) fn is_in_error(&self) -> bool {
         let facts = &self.listeners.facts;
         facts.is_error() || facts.place() == Place::Error || facts.member == Member::Error
     }
 
-    /// What it says, and what it reports of its cost, now that it has come to its end. One that is no JSON reports nothing.
+    /// Ends the text and returns its facts and its reported cost. A text that is not JSON reports nothing.
     pub(super) fn said(mut self) -> (Shown, Metering) {
         let is_cut = self.inspected >= MAX_INSPECTED;
         self.listeners.is_inspected &= !is_cut;

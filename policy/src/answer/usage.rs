@@ -1,13 +1,13 @@
-//! Tokens that a response says it used. APIs report them cumulatively where they report them more than once, so the
-//! largest of each count holds; nothing is added up over events.
+//! The token counts that a response reports. APIs that report them more than once do so cumulatively, so the largest
+//! value of each count is kept and nothing is added up over events.
 //!
-//! OpenAI counts cached tokens within the prompt and reasoning within the completion. Anthropic counts what it read from
-//! and wrote to its cache beside its `input_tokens`, Gemini its thoughts beside its candidates, and llama.cpp's `timings`
-//! the reused tokens beside those that it processed. The methods give all of them OpenAI's meaning.
+//! OpenAI counts cached tokens within the prompt and reasoning within the completion. Anthropic counts cache reads and
+//! writes beside its `input_tokens`, Gemini its thoughts beside its candidates, and llama.cpp's `timings` reused tokens
+//! beside processed ones. The methods give all of them OpenAI's meaning.
 //!
 //! Sources: the API references of OpenAI, Anthropic, Gemini and Ollama; vLLM, SGLang, TGI and llama.cpp's server.
 
-/// Tokens as they were reported.
+/// The token counts as reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     prompt: Option<u64>,
@@ -24,18 +24,18 @@ pub struct Usage {
     predicted: Option<u64>,
 }
 
-/// Which of the counts a number is.
+/// The kind of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
     /// The whole prompt.
     Prompt,
-    /// The prompt, without what Anthropic read from and wrote to its cache.
+    /// The prompt without Anthropic's cache reads and writes.
     Input,
-    /// The completion, without Gemini's thoughts.
+    /// The completion without Gemini's thoughts.
     Completion,
     Thoughts,
     Total,
-    /// Of the prompt, what was cached.
+    /// The cached part of the prompt.
     Cached,
     CacheRead,
     CacheWritten,
@@ -47,7 +47,7 @@ pub(super) enum Count {
 }
 
 impl Usage {
-    /// Nothing was reported.
+    /// The usage without any count.
     pub(super) const NONE: Self = Self {
         prompt: None,
         input: None,
@@ -63,7 +63,7 @@ impl Usage {
         predicted: None,
     };
 
-    /// Tokens of the prompt, cached ones included.
+    /// Returns the prompt's tokens, including cached ones.
     pub fn prompt(&self) -> Option<u64> {
         let cached = [self.cache_read, self.cache_written].into_iter().flatten();
         let with_cache = self.input.map(|input| cached.fold(input, u64::saturating_add));
@@ -71,39 +71,39 @@ impl Usage {
         self.prompt.or(with_cache).or(timed)
     }
 
-    /// Tokens of the completion, reasoning included.
+    /// Returns the completion's tokens, including reasoning.
     pub fn completion(&self) -> Option<u64> {
         let whole = self.completion.map(|tokens| tokens.saturating_add(self.thoughts.unwrap_or(0)));
         whole.or(self.thoughts).or(self.predicted)
     }
 
-    /// Tokens in all: as reported, or the sum of both.
+    /// Returns all tokens: as reported, or the sum of prompt and completion.
     pub fn total(&self) -> Option<u64> {
         let sum = || Some(self.prompt()?.saturating_add(self.completion()?));
         self.total.or_else(sum)
     }
 
-    /// Tokens of the prompt that came from a cache.
+    /// Returns the prompt's tokens that were read from a cache.
     pub fn cached(&self) -> Option<u64> {
         self.cached.or(self.cache_read).or(self.reused)
     }
 
-    /// Tokens of the prompt that were written to a cache.
+    /// Returns the prompt's tokens that were written to a cache.
     pub const fn cache_written(&self) -> Option<u64> {
         self.cache_written
     }
 
-    /// Tokens of the completion that were reasoning.
+    /// Returns the completion's tokens that were reasoning.
     pub fn reasoning(&self) -> Option<u64> {
         self.reasoning.or(self.thoughts)
     }
 
-    /// Whether anything was reported.
+    /// Returns true if any count was reported.
     pub fn is_reported(&self) -> bool {
         *self != Self::NONE
     }
 
-    /// A count was reported.
+    /// Records a reported count.
     pub(super) fn report(&mut self, count: Count, tokens: u64) {
         let known = match count {
             Count::Prompt => &mut self.prompt,
@@ -122,7 +122,7 @@ impl Usage {
         *known = (*known).max(Some(tokens));
     }
 
-    /// The larger of each count.
+    /// Keeps the larger value of each count.
     pub(super) fn merge(&mut self, other: &Self) {
         let each = [
             (&mut self.prompt, other.prompt),
@@ -142,8 +142,8 @@ impl Usage {
     }
 }
 
-/// A number as it comes in pieces. One of any size is a count, at most `u64::MAX`; decimals are dropped. What is less
-/// than 0, or written with an exponent, is none.
+/// A number that comes in pieces, saturating at `u64::MAX`. Decimals are dropped. A negative number, or one with an
+/// exponent, does not count.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Digits {
     value: u64,

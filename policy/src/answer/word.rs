@@ -1,8 +1,8 @@
-//! A short string or number as it comes in pieces. One that is too long is none that is looked for.
+//! A short string or number that comes in pieces. One that is too long matches nothing.
 
 const LONGEST: usize = 40;
 
-/// The first bytes of a string, and how long it is.
+/// The first bytes of a string, and its length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
     bytes: [u8; LONGEST],
@@ -22,7 +22,7 @@ impl Word {
         self.length = self.length.saturating_add(text.len());
     }
 
-    /// The string; empty if it is too long.
+    /// Returns the string, or an empty one if it is too long.
     pub(super) fn text(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

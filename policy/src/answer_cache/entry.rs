@@ -1,6 +1,6 @@
-//! One kept answer as the store holds it: what it answers and whom, then the answer. It is read only by the
-//! client that it was given to (or by all, where they share) asking the very same question, and only whole, so neither
-//! an index that is behind nor one entry in another's place can make one client's answer another's.
+//! A cached response in the store's format, after the question and the client that it belongs to. It is served only to
+//! the same client (or to all, if they share responses) for exactly the same question, and only if complete. Neither an
+//! outdated index nor an entry in the wrong place can therefore serve one client's response to another.
 
 use super::Question;
 use super::control::Lifetime;
@@ -11,20 +11,20 @@ use crate::timestamp::Timestamp;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Bytes before the answer.
+/// The number of bytes before the response.
 pub const HEADER: u64 = bytes_of::<Head>();
 
-/// The status of every answer that is kept.
+/// The status of every cached response.
 const STATUS: u16 = 200;
 
-/// An own time that is not said.
+/// The value for a response without a freshness lifetime of its own.
 const UNSAID: u32 = u32::MAX;
 
-/// How far a worker's time may be behind another's, in nanoseconds: 1 s. What was stored later than that from now is
-/// from before the clock stepped back.
+/// The largest lag of a worker's time behind another's, in nanoseconds: 1 s. An entry stored further in the future
+/// dates from before the clock stepped back.
 const SKEW: u64 = 1_000_000_000;
 
-/// What an answer is.
+/// The kind of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One JSON document.
@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By the value of `content-type`.
+    /// Returns the kind for a value of `content-type`, or `None` if such responses are not cached.
     pub fn of(content_type: &[u8]) -> Option<Self> {
         let media = content_type.split(|byte| *byte == b';').next()?.trim_ascii();
         if media.eq_ignore_ascii_case(b"application/json") {
@@ -47,18 +47,18 @@ impl Kind {
     }
 }
 
-/// A kept answer.
+/// A cached response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// What it is.
+    /// The kind of the response.
     pub kind: Kind,
-    /// When it was stored.
+    /// The time at which it was stored.
     pub stored_at: Timestamp,
-    /// Which other headers it depends on.
+    /// The further headers that it depends on.
     pub named: Named,
-    /// How long it may be given.
+    /// The time for which it may be served.
     pub lifetime: Lifetime,
-    /// The answer.
+    /// The body.
     pub body: &'a [u8],
 }
 
@@ -68,23 +68,23 @@ struct Head {
     version: u8,
     kind: u8,
     status: U16,
-    /// Of the answer, in bytes.
+    /// The length of the response, in bytes.
     length: U32,
     stored_at: U64,
     asked: StoredPrint,
-    /// Zeros, and another version, where clients share.
+    /// The client's fingerprint; zeros, and another version, if clients share responses.
     client: StoredPrint,
-    /// Which other headers the answer depends on, and what they said.
+    /// The further headers that the response depends on, and a mark of their values.
     named: u8,
     variant: U64,
-    /// When it was asked for, and how old it was then.
+    /// The time of the request, and the age of the response then, in seconds.
     since: U64,
     age: U32,
-    /// How long its own time lasts.
+    /// The remaining freshness lifetime that the response states, in seconds.
     fresh: U32,
-    /// For how long that may be over while the cluster fails.
+    /// The time for which it may be served stale while the cluster fails, in seconds.
     excused: U32,
-    /// 1 if nothing else excuses it.
+    /// 1 if it must never be served stale.
     strict: u8,
 }
 
@@ -102,7 +102,7 @@ impl From<Fingerprint> for StoredPrint {
 }
 
 impl<'a> Answer<'a> {
-    /// The entry for the store; `None` if the answer is 4 GiB or longer.
+    /// Returns the entry to store, or `None` if the response is 4 GiB or longer.
     pub fn pack(&self, question: &Question) -> Option<Vec<u8>> {
         let Lifetime { since, age, fresh, excused, strict } = self.lifetime;
         let head = Head {
@@ -127,8 +127,8 @@ impl<'a> Answer<'a> {
         Some([head.as_bytes(), self.body].concat())
     }
 
-    /// The answer to `question` in an entry of the store, if that is what it holds, whole and at `now` no older than
-    /// `ttl` nanoseconds.
+    /// Reads an entry of the store. Returns the response if it answers `question`, is complete, and is no older than
+    /// `ttl` nanoseconds at `now`.
     pub fn read(entry: &'a [u8], question: &Question, ttl: u64, now: Timestamp) -> Option<Self> {
         let (head, body) = Head::read_from_prefix(entry).ok()?;
         let kind = match head.kind {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_before_the_clock_stepped_back_is_no_answer() {
+    fn an_entry_from_before_a_clock_step_is_no_answer() {
         let (asked, late) = (question(1, None), Answer { stored_at: at(10 * SKEW), ..ANSWER });
         let entry = late.pack(&asked).unwrap();
         let read = |now| Answer::read(&entry, &asked, TTL, at(now));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_is_follows_from_its_content_type() {
+    fn the_kind_of_a_response_follows_from_its_content_type() {
         for value in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
             assert_eq!(Kind::of(value.as_bytes()), Some(Kind::Json), "{value}");
         }
@@ -269,7 +269,7 @@ mod tests {
             let longer = [&entry[..], &[more]].concat();
             prop_assert_eq!(Answer::read(&longer, &asked, TTL, at(5)), None);
             let mut changed = entry.clone();
-            // Every bit of the byte at 48 that names a header is proven by the mark after it; one names none.
+            // The byte at 48 is skipped: the mark after it proves each bit that names a header, but one bit names none.
             let place = 16 + cut.index(40);
             let place = place + usize::from(place >= 48);
             changed[place] ^= 1 << bit;

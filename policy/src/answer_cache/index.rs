@@ -1,11 +1,11 @@
-//! What the places of one set hold. A new answer takes the place of the one to the same question, which counts as asked
-//! for once more, else of none, else of one that is too old, else of the least valuable: the one that was asked for least
-//! often, of these the oldest. So a flood of questions that nobody repeats takes places from each other, not from those
-//! that are.
+//! The contents of one set's places. A new response replaces the one to the same question, which counts as another use,
+//! or else takes an empty place, or else evicts an expired response, or else the least valuable one: the one with the
+//! fewest uses, on a tie the oldest. A flood of unrepeated questions therefore evicts its own responses, not repeated
+//! ones.
 //!
-//! Whoever asks holds at most a share of a set where others' answers would be lost for more: a client [`CLIENT_SHARE`]
-//! places, a network [`NETWORK_SHARE`], so that keys without number are worth no more than one address. Beyond its share
-//! its own least valuable answer goes. Within it the first to go are the answers of those that hold more than theirs.
+//! Where others' responses would be evicted for more, a client holds at most [`CLIENT_SHARE`] places and a network at
+//! most [`NETWORK_SHARE`], so any number of keys is worth no more than one address. Beyond its share, a client's own
+//! least valuable response is evicted. Within it, responses of those that exceed their share are evicted first.
 
 use super::entry::is_live;
 use super::vary::Named;
@@ -16,10 +16,10 @@ use std::borrow::Cow;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Places in a set.
+/// The places in a set.
 pub const WAYS: u32 = 8;
 
-/// Bytes of an index.
+/// The size of an index, in bytes.
 pub const COST: u64 = bytes_of::<[StoredWay; 8]>();
 
 /// The places of a set that one client may hold while others' responses would be evicted for more.
@@ -28,7 +28,7 @@ pub const CLIENT_SHARE: usize = 2;
 /// The places of a set that one network may hold while others' responses would be evicted for more.
 pub const NETWORK_SHARE: usize = 4;
 
-/// One set's index, as the bytes that the store holds.
+/// The index of one set, in the store's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     stored: [StoredWay; 8],
@@ -39,15 +39,15 @@ pub struct Index {
 struct StoredWay {
     mark: U64,
     stored_at: U64,
-    /// 0 for none.
+    /// The length of the response in bytes, or 0 for an empty place.
     length: U32,
-    /// How often it was asked for.
+    /// The number of uses.
     hits: U32,
-    /// The longest that the place ever held.
+    /// The length of the longest response that the place ever held.
     longest: U32,
     client: U32,
     network: U32,
-    /// Which other headers it depends on.
+    /// The further headers that the response depends on.
     named: u8,
 }
 
@@ -100,7 +100,7 @@ impl Default for Index {
 }
 
 impl Record for Index {
-    /// What is longer or shorter than an index is none.
+    /// Bytes of any other length than an index's are an empty index.
     fn from_bytes(stored: &[u8]) -> Self {
         <[StoredWay; 8]>::read_from_bytes(stored).map_or_else(|_| Self::default(), |stored| Self { stored })
     }
@@ -111,8 +111,8 @@ impl Record for Index {
 }
 
 impl Index {
-    /// The place that seems to hold the answer to `question` at `now`, the newest of several: its entry tells whether it
-    /// does.
+    /// Returns the place that seems to hold the newest response to `question` at `now`. Only the entry itself proves
+    /// that it does.
     pub fn find(&self, cache: &AnswerCache, question: &Question, now: Timestamp) -> Option<usize> {
         let holds = |way: &Way| way.holds(question) && way.is_live(cache, now);
         let ways = self.ways();

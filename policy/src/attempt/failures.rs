@@ -1,10 +1,10 @@
-//! Failures of ours that may be tried again by clients that say nothing: a table of sets in a fixed amount of
-//! memory, as for buckets (see [`crate::slots`]). A request is known by its fingerprint. Each failure explains one
-//! retry: it is taken when a request of that fingerprint comes while it lasts, so that whoever sends the same request
-//! again and again is not held to retry more often than it failed. A set that is full forgets the failure that ends
-//! first; the retry that it would have told then counts as a first attempt.
+//! Recent failures of ours, so that retries are recognised even if their clients send no attempt number: a table of
+//! sets in bounded memory, as for buckets (see [`crate::slots`]). A request is known by its fingerprint. Each failure
+//! explains one retry and is used up by the next request with that fingerprint within its window, so a client that
+//! repeats a request on purpose is not charged for more retries than it had failures. A full set evicts the failure
+//! that expires first; its retry then counts as a first attempt.
 //!
-//! A set is stored whole from the start.
+//! A set is stored at full size from the start.
 
 use super::MAX_ATTEMPT;
 use crate::record::{self, Marked, Ways, bytes_of};
@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Failures in a set.
+/// The failures in a set.
 pub const WAYS: usize = 16;
 
-/// Bytes of a set.
+/// The size of a set, in bytes.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
 /// A failed request.
@@ -40,10 +40,10 @@ pub struct FailureSet {
 #[repr(C)]
 struct Record {
     mark: U64,
-    /// When they end, in nanoseconds.
+    /// The expiry of all of them, in nanoseconds.
     until: U64,
     failures: U16,
-    /// The highest of them.
+    /// The highest attempt number among them.
     attempt: U16,
 }
 
@@ -73,7 +73,7 @@ impl Record {
 }
 
 impl FailureSet {
-    /// Remembers `failure` at `now`.
+    /// Records `failure` at `now`.
     pub fn remember(&mut self, failure: Failure, now: Timestamp) {
         let Failure { mark, attempt, window } = failure;
         let known = self.find(mark);
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_makes_nothing_a_retry_for_longer_than_two_windows() {
+    fn a_clock_step_explains_no_retry_for_longer_than_two_windows() {
         let mut set = FailureSet::default();
         set.remember(failure(7, 0), at(100 * WINDOW));
         assert_eq!(set.take(7, WINDOW, at(98 * WINDOW)), None);
     }
 
     #[test]
-    fn a_set_has_the_size_that_is_told() {
+    fn a_set_has_its_documented_size() {
         assert_eq!(FailureSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 

@@ -1,15 +1,13 @@
-//! Which requests find out whether a cluster is back, and what they show.
+//! Chooses the requests that probe whether a cluster has recovered, and evaluates them.
 //!
-//! While the breaker is open for longer than `open_for`, one request in every half of that time is a scout: one that is
-//! answered well begins the rounds at once. Where all that is held against the cluster is of one client, the first other
-//! that comes is one. Rounds of 3, 6 and 12 (of `probes`, twice and four times as many) go one after the other: so many may
-//! be under way at a time, and two more for each that went well. When so many have come back, the part of them that failed
-//! decides, by clients: the mean of the clients' own ratios without the highest.
+//! If the breaker stays open for longer than `open_for`, one request in every half of that time is a scout, and a
+//! successful scout begins the rounds at once. If one client caused the whole trip, the first other client is a scout.
+//! There are three rounds of 1, 2 and 4 times `probes`. That many may be under way at a time, and two more for each
+//! success. When as many have ended, the mean of the clients' failure ratios without the highest decides.
 //!
-//! Where others ask too, a client has one probe of the first round under way at a time, and one that failed or is late is
-//! not asked again for a while; of later rounds it has at most half. A client that is alone has all of them. In the first
-//! round a request that is likely to be answered soon goes before others. A probe that is late gives its place back, and
-//! counts when it comes.
+//! Among others, a client has one probe of the first round at a time, pauses after a failed or late one, and has at
+//! most half of a later round. A lone client has all probes. In the first round, requests that will probably be
+//! answered soon take precedence. A late probe frees its place, and counts when it ends.
 
 use super::{BreakerRule, Probe};
 use crate::health::Who;
@@ -18,7 +16,7 @@ use crate::timestamp::Timestamp;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// The most probes of a round.
+/// The maximum number of probes in a round.
 pub const MOST: usize = 32;
 
 /// The number of rounds that must succeed.
@@ -28,7 +26,7 @@ const ROUNDS: u8 = 3;
 /// rounds succeeded.
 const LATER_TTL: u64 = 500_000_000;
 
-/// The time for which a free place waits for a request that will probably be answered soon, in nanoseconds: 250 ms.
+/// The time in nanoseconds for which a free place waits for a request that will probably be answered soon: 250 ms.
 const PREFERENCE: u64 = 250_000_000;
 
 /// A request that may become a probe.
@@ -59,7 +57,7 @@ pub(super) struct Probes {
     pub(super) round: u8,
     first: Option<Mark>,
     has_company: bool,
-    /// True if one client caused everything that is held against the cluster.
+    /// True if one client caused all of the cluster's trouble.
     is_of_one: bool,
     pub(super) results: Vec<(Mark, bool)>,
     late: Vec<Mark>,
@@ -93,16 +91,16 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 struct Head {
-    /// The numbers of the last probe, and of the last before the breaker opened.
+    /// The numbers of the last probe, and of the last one before the breaker opened.
     sent: U32,
     before: U32,
     began: U64,
     free_since: U64,
     next_scout: U64,
     round: u8,
-    /// Who asked first; zeros for nobody.
+    /// The client that asked first; zeros for none.
     first: StoredMark,
-    /// Bit 0: whether anybody else asked. Bit 1: whether all that is held against the cluster is of one client.
+    /// Bit 0: another client has asked. Bit 1: one client caused all of the cluster's trouble.
     company: u8,
 }
 
@@ -140,7 +138,7 @@ impl From<StoredMark> for Mark {
     }
 }
 
-/// Up to [`MOST`] records behind their number, which takes a byte.
+/// Reads up to [`MOST`] records after a one-byte count.
 fn take_list<T: Fixed>(rest: &mut &[u8]) -> impl Iterator<Item = T> {
     let count = usize::from(take::<u8>(rest)).min(MOST);
     (0..count).map(move |_| take(rest))
@@ -203,8 +201,8 @@ impl Probes {
         bytes
     }
 
-    /// Records that a client asks. The limits on its probes depend on whether others ask too. If one client caused
-    /// everything that is held against the cluster, the first other client becomes a scout at once.
+    /// Records that a client asks. The limits on its probes depend on whether others ask too. If one client caused all
+    /// of the cluster's trouble, the first other client becomes a scout at once.
     pub(super) fn note(&mut self, who: &Who) {
         let mark = Mark::of(who);
         let is_another = self.first.is_some_and(|first| !first.is_of_the_same(&mark));
@@ -215,7 +213,7 @@ impl Probes {
         self.first = self.first.or(Some(mark));
     }
 
-    /// Records that this client caused everything that is held against the cluster.
+    /// Records that this client caused all of the cluster's trouble.
     pub(super) fn blame(&mut self, client: &Who) {
         (self.first, self.is_of_one) = (Some(Mark::of(client)), true);
     }

@@ -146,7 +146,7 @@ fn a_cold_start_does_not_open_it_and_neither_do_too_few_requests() {
 }
 
 #[test]
-fn errors_trip_it_and_so_do_slow_answers_but_not_overload() {
+fn errors_and_slow_responses_trip_it_but_overload_does_not() {
     assert_eq!(Kept::default().ask(shares(499_999, 499_999), 0), Ruling::Admit);
     let refused = Ruling::Refuse { wait: 5 * SECOND };
     assert_eq!(Kept::default().ask(shares(500_000, 0), 0), refused);
@@ -154,7 +154,7 @@ fn errors_trip_it_and_so_do_slow_answers_but_not_overload() {
 }
 
 #[test]
-fn only_answers_since_it_closed_are_asked_for() {
+fn only_responses_since_it_closed_count() {
     let mut kept = Kept::tripped_at(0);
     kept.close(7 * SECOND);
     let mut asked = None;
@@ -386,7 +386,7 @@ mod probing {
     }
 
     #[test]
-    fn a_probe_that_is_late_makes_room_and_counts_when_it_comes() {
+    fn a_late_probe_frees_its_place_and_counts_when_it_ends() {
         let mut kept = Kept::tripped_at(0);
         let late = [(); 3].map(|()| kept.probe(HALF_OPEN));
         let soon = HALF_OPEN + 2 * SECOND;

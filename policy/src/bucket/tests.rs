@@ -17,7 +17,7 @@ fn at(nanos: u64) -> Timestamp {
 }
 
 #[test]
-fn what_cannot_be_enforced_cannot_be_built() {
+fn an_unenforceable_bucket_cannot_be_built() {
     let rate = |requests, period| Rate { requests, period };
     assert_eq!(Bucket::new(rate(0, SECOND), 1), Err(InvalidBucket::ZeroRate));
     assert_eq!(Bucket::new(rate(1, Duration::ZERO), 1), Err(InvalidBucket::ZeroRate));
@@ -52,7 +52,7 @@ fn promised_tokens_come_in_order_and_end_at_the_promise() {
 }
 
 #[test]
-fn a_clock_that_steps_back_locks_out_for_at_most_one_refill() {
+fn a_clock_step_locks_no_client_out_for_longer_than_a_refill() {
     let bucket = bucket(1, 5);
     let hours = 5 * 3_600_000_000_000;
     let Take::NotYet { wait } = bucket.take(Some(at(hours)), at(0), 1) else {
@@ -71,7 +71,7 @@ fn a_cost_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_cost_above_the_capacity_is_never_there_and_one_below_it_is_later() {
+fn a_cost_is_refused_forever_only_above_the_capacity() {
     let bucket = bucket(10, 5);
     assert_eq!(bucket.take(None, at(0), 6), Take::Never);
     assert_eq!(bucket.take(None, at(u64::MAX), u32::MAX), Take::Never);
@@ -80,7 +80,7 @@ fn a_cost_above_the_capacity_is_never_there_and_one_below_it_is_later() {
 }
 
 #[test]
-fn what_was_used_beyond_the_cost_is_owed_and_paid_before_anything_is_admitted() {
+fn usage_above_the_cost_is_owed_and_paid_before_anything_is_admitted() {
     let bucket = bucket(10, 5).owing(20);
     let Take::Now { tat } = bucket.take(None, at(0), 2) else { panic!("a full bucket refused") };
     let owing = bucket.settle(tat, Taken { cost: 2, tat }, 9, at(0));
@@ -92,7 +92,7 @@ fn what_was_used_beyond_the_cost_is_owed_and_paid_before_anything_is_admitted() 
 }
 
 #[test]
-fn no_bucket_owes_more_than_it_may() {
+fn debt_never_exceeds_its_bound() {
     for (debt, tokens) in [(0, 5), (3, 8)] {
         let bucket = bucket(10, 5).owing(debt);
         let Take::Now { tat } = bucket.take(None, at(0), 1) else { panic!("a full bucket refused") };
@@ -102,7 +102,7 @@ fn no_bucket_owes_more_than_it_may() {
 }
 
 #[test]
-fn what_was_not_used_comes_back_unless_it_has_come_back_by_itself() {
+fn unused_tokens_are_given_back_unless_refilled_meanwhile() {
     let bucket = bucket(10, 5);
     let Take::Now { tat } = bucket.take(None, at(0), 5) else { panic!("a full bucket refused") };
     let taken = Taken { cost: 5, tat };
@@ -114,7 +114,7 @@ fn what_was_not_used_comes_back_unless_it_has_come_back_by_itself() {
     assert_eq!(bucket.settle(again, taken, 0, full), again);
 }
 
-/// Fails if in any window more was admitted, by its time and cost, than the burst and what came in that time.
+/// Fails if some window admitted more than the burst plus the refill. Each pair is a time and a cost.
 fn within_the_rate(admitted: &[(u64, u32)], requests: u32, burst: u32) -> Result<(), TestCaseError> {
     for first in 0..admitted.len() {
         let mut sum = 0;
@@ -128,7 +128,7 @@ fn within_the_rate(admitted: &[(u64, u32)], requests: u32, burst: u32) -> Result
     Ok(())
 }
 
-/// The bucket as it was while every request cost one, to hold the new arithmetic to.
+/// Decides as the bucket did when every request cost one token.
 fn take_one_as_before(bucket: &Bucket, tat: Option<Timestamp>, now: Timestamp) -> Take {
     let refill = bucket.interval() * u64::from(bucket.capacity());
     let furthest = now.plus(refill.saturating_add(bucket.promised()));
@@ -143,7 +143,7 @@ fn take_one_as_before(bucket: &Bucket, tat: Option<Timestamp>, now: Timestamp) -
 
 proptest! {
     #[test]
-    fn a_cost_of_one_is_decided_as_it_always_was(
+    fn a_cost_of_one_is_decided_as_before_costs_existed(
         requests in 1_u32..1_000_000, burst in 1_u32..1_000, promised in 0_u64..5_000_000_000,
         tat in prop::option::of(0_u64..3_000_000_000_000), now in 0_u64..3_000_000_000_000,
     ) {
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn never_more_cost_than_the_burst_and_the_refill_in_any_window(
+    fn admitted_cost_never_exceeds_the_burst_plus_the_refill_in_any_window(
         requests in 1_u32..5_000,
         burst in 1_u32..50,
         steps in prop::collection::vec((0_u64..400_000_000, 0_u32..60), 1..300),
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn never_more_used_than_the_burst_and_the_refill_while_costs_are_settled_one_at_a_time(
+    fn usage_never_exceeds_the_burst_plus_the_refill_if_charges_are_settled_one_by_one(
         requests in 1_u32..5_000,
         burst in 1_u32..50,
         steps in prop::collection::vec((0_u64..400_000_000, 1_u32..50, 0_u32..50, any::<bool>()), 1..300),
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn an_overrun_delays_what_comes_after_it_by_what_it_was(
+    fn an_overrun_delays_the_next_request_by_its_own_size(
         requests in 1_u32..1_000, burst in 1_u32..50, cost in 1_u32..50, more in 0_u32..200, gap in 0_u64..2_000_000_000,
     ) {
         let bucket = bucket(requests, burst).owing(200);
@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn decides_as_governor_does(
+    fn it_decides_as_governor_does(
         interval in 1_000_u64..2_000_000_000,
         burst in 1_u32..200,
         steps in prop::collection::vec((0_u64..3_000_000_000, 1_u8..8), 1..120),
@@ -243,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn never_more_than_the_burst_and_the_refill_in_any_window(
+    fn admitted_requests_never_exceed_the_burst_plus_the_refill_in_any_window(
         requests in 1_u32..5_000,
         burst in 1_u32..50,
         gaps in prop::collection::vec(0_u64..400_000_000, 1..300),
@@ -262,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn the_wait_told_is_exact(
+    fn the_wait_is_exact(
         requests in 1_u32..1_000_000, burst in 1_u32..1_000, cost in 0_u32..1_000,
         ahead in 0_u64..u64::MAX / 4, now in 0_u64..u64::MAX / 4,
     ) {
@@ -277,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn no_clock_and_no_record_overflow_it(
+    fn no_clock_and_no_record_cause_an_overflow(
         requests in 1_u32..1_000_000, burst in 1_u32..100, tat: u64, now: u64, ahead: u64, cost: u32, used: u32,
     ) {
         let bucket = bucket(requests, burst).promising(Duration::from_nanos(ahead)).owing(used);

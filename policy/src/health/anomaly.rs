@@ -17,7 +17,7 @@ pub const MIN_SAMPLES: u32 = 20;
 /// The largest distinguishable value: 2^48, which is 78 hours in nanoseconds.
 pub const MAX_VALUE: u64 = 1 << 48;
 
-/// Bytes of a detector.
+/// The size of a detector, in bytes.
 pub const BYTES: usize = size_of::<Stored>();
 
 const MEMORY: u32 = 16;
@@ -71,7 +71,7 @@ impl From<&Detector> for Stored {
 }
 
 impl Detector {
-    /// The mean.
+    /// Returns the mean.
     pub const fn mean(&self) -> u64 {
         self.mean
     }

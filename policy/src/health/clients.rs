@@ -1,11 +1,11 @@
-//! Who had what, so that one client's trouble is one client's: however many requests it sends, it can neither trip a
-//! breaker nor a tier by itself where others are served.
+//! Keeps the results of each client apart, so that one client, however many requests it sends, can trip neither a
+//! breaker nor a tier while others are served.
 //!
-//! Each client has a row with what its own requests came to in each slot of the window. What is told of all is the mean of
-//! the clients' own ratios (or latencies) without the highest, so it is never more than the mean of the others', whichever
-//! client is looked at; where there is only one, its own counts. A cluster that fails for all fails for the others too.
+//! Each client has a row with its own results for each slot of the window. The result for all is the mean of the
+//! clients' own ratios (or latencies) without the highest. It never exceeds the mean of the other clients, whichever
+//! client is left out. A lone client's own value counts. A cluster that fails for all still fails for the others.
 //!
-//! There are [`WAYS`] rows. A client beyond them shares the row of another, and counts together with it.
+//! There are [`WAYS`] rows; further clients share the row of another.
 //!
 //! Source: the trimmed mean, Tukey, "The Future of Data Analysis" (1962).
 
@@ -17,7 +17,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// The number of rows.
 pub const WAYS: usize = 32;
 
-/// In nanoseconds, what times are kept in: 65.5 µs.
+/// The unit of stored times in nanoseconds: 65.5 µs.
 const UNIT: u64 = 1 << 16;
 const WHOLE: u64 = 1_000_000;
 
@@ -78,16 +78,16 @@ pub struct Clients {
 #[repr(C)]
 pub(super) struct Client {
     mark: U64,
-    /// The weighted mean to the first byte.
+    /// The weighted mean of the times to the first byte.
     first_byte: U32,
-    /// The weighted mean to the end.
+    /// The weighted mean of the times to the end.
     total: U32,
-    /// The sum of the newest slot's first bytes.
+    /// The sum of the times to the first byte in the newest slot.
     first_bytes: U32,
     slots: [Counts; 10],
 }
 
-/// What one slot had. All are halved when one is full.
+/// The counts of one slot. All are halved when one is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 struct Counts {
@@ -104,7 +104,7 @@ impl Marked for Client {
 }
 
 impl Clients {
-    /// The slot at `place` begins anew.
+    /// Clears the slot at `place` in every row.
     pub fn clear(&mut self, place: usize) {
         self.each(|client| {
             if let Some(slot) = client.slots.get_mut(place) {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_of_a_lone_client_is_the_clusters() {
+    fn the_ratio_of_a_lone_client_is_the_ratio_of_the_cluster() {
         assert_eq!((errors(&[]), errors(&[(20, 10)]), errors(&[(20, 20)])), (0, 500_000, 1_000_000));
     }
 

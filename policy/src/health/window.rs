@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 /// Slots of a window.
 pub const SLOTS: u64 = 10;
 
-/// What was counted.
+/// The counts of a slot or of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests that say something about the cluster.
@@ -99,7 +99,7 @@ impl From<&Window> for Stored {
 }
 
 impl Window {
-    /// Whether [`advance`](Self::advance) would change nothing.
+    /// Returns true if [`advance`](Self::advance) would change nothing.
     pub fn is_at(&self, slot: u64, now: Timestamp) -> bool {
         let number = number(now, slot);
         self.holds(slot, number) && number <= self.newest

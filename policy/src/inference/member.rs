@@ -166,7 +166,7 @@ members! {
     // Biased tokens, or the only tokens that are allowed.
     LogitBias = "logit_bias": Bias,
     AllowedTokenIds = "allowed_token_ids": Bias,
-    /// Whether the response is created later and fetched by another request.
+    /// The switch for a response that is created later and fetched by another request.
     Background = "background": Reading::Nothing,
     /// The conversation that the request and its response extend.
     Conversation = "conversation": Reading::Nothing,

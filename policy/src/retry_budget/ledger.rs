@@ -1,23 +1,23 @@
-//! What a budget remembers: 72 bytes, however many requests there were. First attempts and retries are counted by
-//! slots of a tenth of the ttl. First attempts count while their whole slot lies within the ttl (10 slots), retries
-//! until their whole slot lies outside (11), so both err on the side of fewer retries, by at most a slot. A count that
-//! has reached its end, 65,535 in a slot, stays there: what comes on top earns nothing, and is not admitted.
+//! The state of a budget: 72 bytes, however many requests there were. First attempts and retries are counted in slots
+//! of a tenth of the ttl. First attempts count while their whole slot lies within the ttl (10 slots), retries until
+//! their whole slot lies outside (11), so both err on the side of fewer retries, by at most a slot. A count saturates
+//! at 65,535 per slot: further first attempts earn nothing, and further retries are not admitted.
 //!
-//! A time that lies further ahead than two of its windows (the clock stepped back)
-//! is replaced by now, so it locks nobody out, and no count is dropped for it.
+//! A time further ahead than two of its windows (the clock stepped back) is replaced by now, so it locks nobody out,
+//! and no count is dropped for it.
 
 use crate::timestamp::Timestamp;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Slots in a ttl.
+/// The slots in a ttl.
 pub(super) const EARNING_SLOTS: u64 = 10;
 
 const EARNING: usize = 10;
 
 const SLOTS: usize = EARNING + 1;
 
-/// What a budget remembers. The default is one that nobody has used.
+/// The state of a budget. The default is an unused budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub(super) begin: Timestamp,
@@ -33,18 +33,18 @@ struct Slot {
     withdrawals: u16,
 }
 
-/// A ledger as the store holds it.
+/// A ledger in the store's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Stored {
-    /// When the newest slot began.
+    /// The time at which the newest slot began.
     begin: U64,
     /// The TAT of the reserve.
     reserve: U64,
-    /// Until when its client is expected.
+    /// The time until which the client is expected.
     expected: U64,
     debt: U32,
-    /// The newest first.
+    /// The slots, the newest first.
     slots: [StoredSlot; SLOTS],
 }
 
@@ -87,7 +87,7 @@ impl From<&Stored> for Ledger {
 }
 
 impl Ledger {
-    /// As it is at `now`, with slots of so many nanoseconds.
+    /// Returns the ledger at `now`, with slots of `slot` nanoseconds.
     pub(super) fn rolled(mut self, slot: u64, now: Timestamp) -> Self {
         let furthest = now.plus(slot.saturating_mul(2 * (EARNING_SLOTS + 1)));
         if self.begin > furthest {
@@ -147,17 +147,17 @@ impl Ledger {
         u64::from(paid)
     }
 
-    /// Returns the first attempts that earn.
+    /// Returns the number of first attempts that earn.
     pub(super) fn deposits(&self) -> u64 {
         self.slots.iter().take(EARNING).map(|slot| u64::from(slot.deposits)).sum()
     }
 
-    /// Returns the first attempts that are remembered.
+    /// Returns the number of remembered first attempts.
     pub(super) fn all_deposits(&self) -> u64 {
         self.slots.iter().map(|slot| u64::from(slot.deposits)).sum()
     }
 
-    /// Returns the retries that count.
+    /// Returns the number of retries that count.
     pub(super) fn withdrawals(&self) -> u64 {
         self.slots.iter().map(|slot| u64::from(slot.withdrawals)).sum()
     }

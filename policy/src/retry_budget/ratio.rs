@@ -27,17 +27,17 @@ impl fmt::Display for InvalidRatio {
 }
 
 impl Ratio {
-    /// From millionths; `None` for more than 10.
+    /// Creates a ratio from millionths; `None` above 10.
     pub const fn from_millionths(millionths: u64) -> Option<Self> {
         if millionths <= MAX { Some(Self { millionths }) } else { None }
     }
 
-    /// So many millionths.
+    /// Returns the ratio in millionths.
     pub const fn millionths(self) -> u64 {
         self.millionths
     }
 
-    /// Returns the earnings of this many first attempts, in millionths of a retry.
+    /// Returns the earnings of `first_attempts`, in millionths of a retry.
     pub(super) const fn of(self, first_attempts: u64) -> u64 {
         self.millionths.saturating_mul(first_attempts)
     }

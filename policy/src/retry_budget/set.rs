@@ -1,11 +1,11 @@
-//! Many clients' ledgers in a fixed amount of memory: a table of sets, as for buckets (see [`crate::slots`]).
+//! The ledgers of many clients in bounded memory: a table of sets, as for buckets (see [`crate::slots`]).
 //!
-//! A set that is full forgets the ledger that has earned and spent least, an idle one first. What the forgotten
-//! client loses is what it had earned: its retries are left with the reserve. What it gains, if it had spent, is one
-//! retry from a fresh reserve, which a name of its own would have given it as well. One who makes up names crowds out
-//! names of that kind, which have earned little, before clients that send much.
+//! A full set evicts the ledger that has earned and spent least, an idle one first. The evicted client loses its
+//! earnings, so its retries are left with the reserve. If it had spent, it gains one retry from a fresh reserve, no
+//! more than a made-up name would have given it. Made-up names earn little, so a flood of them evicts itself before
+//! clients that send much.
 //!
-//! A set is stored whole from the start.
+//! A set is stored at full size from the start.
 
 use super::Budget;
 use super::ledger::{Ledger, Stored};
@@ -15,10 +15,10 @@ use std::borrow::Cow;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, Unaligned};
 
-/// Ledgers in a set.
+/// The ledgers in a set.
 pub const WAYS: usize = 8;
 
-/// Bytes of a set.
+/// The size of a set, in bytes.
 pub const SET_BYTES: u64 = bytes_of::<Ways<Record, WAYS>>();
 
 /// One set, in the store's format.
@@ -51,13 +51,13 @@ impl record::Record for LedgerSet {
 }
 
 impl LedgerSet {
-    /// The ledger of `mark`; one that nobody has used, if there is none.
+    /// Returns the ledger of `mark`, or an unused one.
     pub fn find(&self, mark: u64) -> Ledger {
         self.row.find(mark).map_or_else(Ledger::default, |(_, record)| Ledger::from(&record.ledger))
     }
 
-    /// Stores the ledger of `mark` in place of its last one, or else of the one whose eviction costs least. Returns
-    /// true if that one had something to lose.
+    /// Stores the ledger of `mark` over its last one, or else over the one whose eviction costs least. Returns true if
+    /// the evicted ledger had something to lose.
     pub fn put(&mut self, mark: u64, ledger: Ledger, budget: &Budget, now: Timestamp) -> bool {
         let known = self.row.find(mark).map(|(way, _)| (way, 0));
         let (way, loss) = known.unwrap_or_else(|| self.least(budget, now));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_the_size_that_is_told() {
+    fn a_set_has_its_documented_size() {
         assert_eq!(LedgerSet::default().to_bytes().len() as u64, SET_BYTES);
     }
 

@@ -368,7 +368,7 @@ proptest! {
         millionths in ratios(), min in 0_u32..30, start in TTL..5 * TTL, crowd in prop_oneof![Just(0_u32), Just(3)],
         steps in prop::collection::vec((gaps(), 0..3_usize, 1_u32..10), 1..100),
     ) {
-        // For each first attempt of the client, a crowd makes this many; with three, the client's part is a quarter.
+        // Other clients make this many first attempts for each one of the client. With three, its part is a quarter.
         let budget = rule(millionths, min);
         let (mut now, mut client, mut cluster) = (start, Ledger::default(), Ledger::default());
         let (mut firsts, mut retries) = (vec![], vec![]);
@@ -425,7 +425,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_stored_retries_are_admitted_again_when_six_ttl_have_passed(
+    fn whatever_is_stored_retries_are_admitted_again_after_six_ttl(
         whole: [u8; 32], now in 0..u64::MAX / 2, min in 1_u32..100,
     ) {
         let budget = rule(200_000, min);

@@ -1,9 +1,9 @@
-//! The wait that the upstream asks for. `retry-after-ms` and `retry-after` state it, as a number, a duration or a date; where they
-//! state none, the limits do of which nothing is left: `x-ratelimit-reset-*`, `ratelimit-reset`,
-//! `anthropic-ratelimit-*-reset` and `ratelimit` with its `t`. Of several waits the longest counts. An unreadable value is
+//! Reads the wait that the upstream asks for: from `retry-after-ms` and `retry-after`, as a number, a duration or a
+//! date, or else from the limits that are exhausted (`x-ratelimit-reset-*`, `ratelimit-reset`,
+//! `anthropic-ratelimit-*-reset`, and `t` of `ratelimit`). The longest of several waits counts. An unreadable value is
 //! distinguished from an absent one, so that it never becomes a shorter wait.
 //!
-//! Dates are relative to the response's own, if it has one, since its server's clock may differ from ours.
+//! Dates are relative to the response's own date, if it has one, because its server's clock may differ from ours.
 //!
 //! Source: RFC 9110 section 10.2.3; draft-ietf-httpapi-ratelimit-headers; the headers of OpenAI and of Anthropic.
 
@@ -13,33 +13,33 @@ use core::cell::Cell;
 
 const SECOND: u64 = 1_000 * MILLISECOND;
 
-/// Longer waits are taken for this one, in nanoseconds: a day.
+/// The maximum wait, in nanoseconds: a day. Longer waits count as this one.
 pub const MAX_ASKED: u64 = 86_400 * SECOND;
 
 const DECIMALS: usize = 9;
 
-/// Seconds from which on a number is a time since 1970 and no wait: thirty years.
+/// The number of seconds from which a number is a time since 1970 rather than a wait: about thirty years.
 const OLDEST: u64 = 1_000_000_000;
 
-/// The same in milliseconds.
+/// The same number in milliseconds.
 const OLDEST_MILLIS: u64 = 1_000 * OLDEST;
 
-/// So many limits are looked at, however many an answer names.
+/// The maximum number of limits that are read from one response.
 const MOST_LIMITS: usize = 32;
 
-/// What an answer asks for.
+/// The wait that a response asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// No wait.
     Nothing,
-    /// A wait of so many nanoseconds, more than 0.
+    /// A wait in nanoseconds, above 0.
     Wait(u64),
-    /// Something that only its client may know how to read.
+    /// A value that only the client may be able to read.
     Unreadable,
 }
 
 impl Asked {
-    /// In nanoseconds, if it is a wait that can be read.
+    /// Returns the wait in nanoseconds, if it is readable.
     pub const fn wait(self) -> Option<u64> {
         match self {
             Self::Wait(wait) => Some(wait),
@@ -47,7 +47,7 @@ impl Asked {
         }
     }
 
-    /// The longer of two; what can be read before what cannot.
+    /// Returns the longer of two waits. A readable wait takes precedence over an unreadable one.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Wait(one), Self::Wait(two)) => Self::Wait(one.max(two)),
@@ -57,8 +57,9 @@ impl Asked {
     }
 }
 
-/// What an answer with these headers, names in lower case, asks for; `None` if that takes a clock. `wall` is what it says,
-/// in nanoseconds since 1970, if it was asked: it is needed only for a date in an answer that does not say its own.
+/// Returns the wait that a response with these headers (names in lower case) asks for, or `None` if that requires a
+/// clock. `wall` is the time in nanoseconds since 1970, if it was read. It is needed only for a date in a response
+/// without a date of its own.
 pub fn asked<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, wall: Option<u64>) -> Option<Asked> {
     let mut found = Found::default();
     headers.for_each(|(name, value)| found.hear(name, value.trim_ascii()));
@@ -75,8 +76,8 @@ pub fn asked<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, wall: Opti
     (!clock.was_missed.get()).then_some(asked)
 }
 
-/// How long until a limit resets, in nanoseconds, as `x-ratelimit-reset-*` says it: a duration, a number of seconds, or a
-/// time; `wall` is now, in nanoseconds since 1970.
+/// Returns the nanoseconds until a limit resets, from a value of `x-ratelimit-reset-*`: a duration, a number of
+/// seconds, or a time. `wall` is now, in nanoseconds since 1970.
 pub fn reset(value: &[u8], wall: u64) -> Option<u64> {
     until_reset(value, &Clock { now: Some(wall), was_missed: Cell::default() })
 }
@@ -100,7 +101,7 @@ fn until_reset(value: &[u8], clock: &Clock) -> Option<u64> {
     asked.wait()
 }
 
-/// What time it is, in nanoseconds since 1970, if that is known.
+/// The time in nanoseconds since 1970, if it is known.
 struct Clock {
     now: Option<u64>,
     was_missed: Cell<bool>,
@@ -116,7 +117,7 @@ impl Clock {
     }
 }
 
-/// One limit among those that an answer names: whose header it is, and what of.
+/// The name of a limit: its family of headers, and the rest of the header's name.
 type Limit<'a> = (&'static [u8], &'a [u8]);
 
 #[derive(Default)]
@@ -146,7 +147,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Until the last limit resets of which nothing is left, or of which that is not said.
+    /// Returns the wait until the last of the limits resets that are exhausted, or that do not state what is left.
     fn limits(&self, clock: &Clock) -> Asked {
         let is_spent = |limit: &Limit<'_>| {
             let mut left = self.left.iter().filter(|(of, _)| of == limit);
@@ -159,7 +160,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Which limit a header is about, and whether it says when that resets or how much of it is left.
+/// Returns the limit that a header names, and true if the header states the reset or false if it states the rest.
 fn limit(name: &[u8]) -> Option<(Limit<'_>, bool)> {
     if let Some(rest) = name.strip_prefix(b"anthropic-ratelimit-") {
         let reset = rest.strip_suffix(b"-reset").map(|of| (of, true));
@@ -173,7 +174,7 @@ fn limit(name: &[u8]) -> Option<(Limit<'_>, bool)> {
     Some(((family, of), is_reset))
 }
 
-/// One limit of a `ratelimit` list, such as `"default";r=0;t=30`.
+/// Reads one limit of a `ratelimit` list, such as `"default";r=0;t=30`, and returns its wait if it is exhausted.
 fn item(item: &[u8]) -> Option<u64> {
     let parameter =
         |name: &[u8]| item.split(|byte| *byte == b';').find_map(|part| part.trim_ascii().strip_prefix(name));
@@ -181,7 +182,8 @@ fn item(item: &[u8]) -> Option<u64> {
     parameter(b"t=").filter(|_| is_spent).and_then(some)
 }
 
-/// A number of units, or a duration as Go writes it, such as `6m0s`. Without a digit, or less than 0, it asks for nothing.
+/// Reads a number of units, or a duration in Go's notation, such as `6m0s`. A value without a digit or below 0 asks for
+/// nothing.
 fn plain(value: &[u8], unit: u64) -> Asked {
     let negative = value.strip_prefix(b"-").is_some_and(|rest| number(rest, unit).is_some());
     match number(value, unit).or_else(|| duration(value)) {
@@ -192,12 +194,12 @@ fn plain(value: &[u8], unit: u64) -> Asked {
     }
 }
 
-/// A date, of which one that has passed asks for nothing; `None` if it is none.
+/// Reads a date. A past one asks for nothing; `None` if it is no date.
 fn instant(value: &[u8], clock: &Clock) -> Option<Asked> {
     date::http(value).or_else(|| date::rfc3339(value)).map(|time| clock.until(time))
 }
 
-/// Such as `1h0m0.5s`.
+/// Reads a duration such as `1h0m0.5s`, in nanoseconds.
 fn duration(mut rest: &[u8]) -> Option<u64> {
     let mut sum = None;
     while !rest.is_empty() {
@@ -221,7 +223,7 @@ fn duration(mut rest: &[u8]) -> Option<u64> {
     sum
 }
 
-/// So many units, whole or decimal, in nanoseconds.
+/// Reads a whole or decimal number of units, in nanoseconds.
 fn number(value: &[u8], unit: u64) -> Option<u64> {
     let text = core::str::from_utf8(value).ok()?;
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
@@ -235,7 +237,7 @@ fn number(value: &[u8], unit: u64) -> Option<u64> {
     Some(whole.saturating_mul(unit).saturating_add(u64::try_from(part).ok()?))
 }
 
-/// The same, if it is more than nothing.
+/// Reads a number of seconds above 0, in nanoseconds.
 fn some(value: &[u8]) -> Option<u64> {
     number(value.trim_ascii(), SECOND).filter(|wait| *wait > 0).map(|wait| wait.min(MAX_ASKED))
 }

@@ -14,10 +14,10 @@ fn usual() -> Hints {
     hints(SECOND, 60 * SECOND, 3)
 }
 
-/// A client: when it is refused, by which worker, and the random number drawn.
+/// A refused client: the time, the worker, and the random number drawn.
 type Refused = (u64, usize, u64);
 
-/// When clients come back.
+/// Returns the times at which clients come back.
 fn arrivals(hints: Hints, refused: &[Refused], attempt: u32, asked: Option<u64>) -> Vec<u64> {
     let mut crowds = [Crowd::default(); WORKERS];
     let told = refused.iter().map(|(time, worker, random)| {
@@ -30,7 +30,7 @@ fn arrivals(hints: Hints, refused: &[Refused], attempt: u32, asked: Option<u64>)
     arrivals
 }
 
-/// So many clients refused in one second, one after the other, with the random numbers of SplitMix64.
+/// Returns this many clients that are refused one after the other within a second, with random numbers of SplitMix64.
 fn refused_in_one_second(count: u64) -> Vec<Refused> {
     (0..count).map(|n| (n * SECOND / count, n as usize % WORKERS, random(n))).collect()
 }
@@ -42,7 +42,7 @@ fn random(n: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// The most that come in 100 ms, wherever those begin, and the mean from the first to the last.
+/// Returns the highest number of arrivals in any 100 ms, and the mean from the first to the last.
 fn peak_and_mean(arrivals: &[u64]) -> (usize, f64) {
     let slot = 100 * MILLISECOND;
     let in_slot =
@@ -53,7 +53,7 @@ fn peak_and_mean(arrivals: &[u64]) -> (usize, f64) {
 }
 
 #[test]
-fn what_cannot_be_told_cannot_be_built() {
+fn hints_outside_their_ranges_cannot_be_built() {
     let new = |base, max, attempts| {
         Hints::new(Duration::from_millis(base), Duration::from_millis(max), attempts).map(|_| ())
     };
@@ -84,7 +84,7 @@ fn the_last_attempt_means_stop() {
 }
 
 #[test]
-fn what_the_upstream_asks_comes_first_within_the_longest_wait_and_means_stop_beyond() {
+fn the_upstreams_wait_is_added_up_to_the_longest_wait_and_means_stop_beyond() {
     let hints = hints(SECOND, 20 * SECOND, 3);
     let hint = |asked, random| {
         let hint = hints.hint(&mut Crowd::default(), 0, Some(asked), Timestamp::default(), random);
@@ -97,7 +97,7 @@ fn what_the_upstream_asks_comes_first_within_the_longest_wait_and_means_stop_bey
 }
 
 #[test]
-fn those_who_are_told_to_stop_push_nobody_back() {
+fn clients_that_should_stop_delay_no_others() {
     let mut crowd = Crowd::default();
     for _ in 0..1_000 {
         usual().hint(&mut crowd, 2, None, Timestamp::default(), 7);
@@ -106,7 +106,7 @@ fn those_who_are_told_to_stop_push_nobody_back() {
 }
 
 #[test]
-fn a_flood_that_heeds_nothing_pushes_nobody_further_than_a_round() {
+fn a_flood_that_ignores_hints_delays_no_client_by_more_than_a_round() {
     let mut crowd = Crowd::default();
     for n in 0..100_000 {
         assert!(usual().hint(&mut crowd, 0, None, Timestamp::default(), random(n)).wait < ROUND);
@@ -114,7 +114,7 @@ fn a_flood_that_heeds_nothing_pushes_nobody_further_than_a_round() {
 }
 
 #[test]
-fn a_crowd_larger_than_a_round_is_spread_as_evenly() {
+fn a_queue_longer_than_a_round_is_spread_as_evenly() {
     let (peak, mean) = peak_and_mean(&arrivals(usual(), &refused_in_one_second(20_000), 0, None));
     assert!((peak as f64) < 1.5 * mean, "{peak} in 100 ms, {mean} on average");
 }
@@ -130,7 +130,7 @@ fn a_thousand_clients_refused_in_one_second_do_not_come_back_in_one() {
 
 proptest! {
     #[test]
-    fn of_a_thousand_clients_refused_in_one_second_no_slot_has_more_than_three_times_the_mean(
+    fn a_thousand_clients_refused_in_one_second_come_back_at_most_at_three_times_the_mean_rate(
         refused in prop::collection::vec((0..SECOND, 0..WORKERS, any::<u64>()), 1_000),
         within in prop_oneof![Just(1), Just(SECOND / 10), Just(SECOND)], workers in 1..=WORKERS,
         attempt in 0_u32..3, asked in prop::option::of(1..50 * SECOND),

@@ -22,7 +22,7 @@ fn stream(events: &[Value]) -> Metering {
     read(Form::Events, [text.as_bytes()]).1
 }
 
-/// Prompt, completion, total, cached, reasoning.
+/// Returns the counts of the prompt, the completion, the total, cached tokens and reasoning.
 fn tokens(metering: &Metering) -> [Option<u64>; 5] {
     let usage = &metering.usage;
     [usage.prompt(), usage.completion(), usage.total(), usage.cached(), usage.reasoning()]
@@ -107,7 +107,7 @@ fn each_api_reports_its_tokens_under_its_own_names() {
 }
 
 #[test]
-fn counts_that_come_more_than_once_are_cumulative() {
+fn repeated_counts_are_cumulative() {
     let chunk = |completion: u64| {
         json!({"choices": [{"delta": {"content": "Hi"}}],
             "usage": {"prompt_tokens": 9, "completion_tokens": completion, "total_tokens": 9 + completion}})
@@ -170,7 +170,7 @@ fn numbers_of_any_size_saturate() {
 }
 
 #[test]
-fn characters_are_those_that_a_model_wrote() {
+fn only_characters_that_the_model_wrote_count() {
     for (expected, body) in [
         (2, json!({"choices": [{"delta": {"role": "assistant", "content": "Hi"}}]})),
         (4, json!({"choices": [{"delta": {"content": "日本"}}, {"delta": {"reasoning_content": "é\n"}}]})),
@@ -211,7 +211,7 @@ fn characters_are_those_that_a_model_wrote() {
 }
 
 #[test]
-fn what_a_long_text_reports_at_its_end_is_read() {
+fn a_report_at_the_end_of_a_long_text_is_read() {
     let long = "x".repeat(1 << 18);
     let usage = json!({"input_tokens": 3, "output_tokens": 70_000});
     let completed = json!({"type": "response.completed", "response": {"output": [long], "usage": usage}});
@@ -233,7 +233,7 @@ fn what_a_long_text_reports_at_its_end_is_read() {
 }
 
 #[test]
-fn what_is_no_json_or_ends_too_early_reports_nothing() {
+fn invalid_or_truncated_json_reports_nothing() {
     for text in [
         &b"{\"usage\":{\"completion_tokens\":7}"[..],
         b"{\"usage\":{\"completion_tokens\":7}}}",
@@ -249,7 +249,8 @@ fn what_is_no_json_or_ends_too_early_reports_nothing() {
     assert_eq!(read(Form::Lines, [before.as_slice()]).1.usage.completion(), Some(7));
 }
 
-/// The name of a stream of a real server, what it reports, and its events and characters of content.
+/// The name of a real server's stream, the tokens and the reason that it reports, and its events and characters of
+/// content.
 type Reported = (&'static str, [Option<u64>; 2], Option<Finish>, u64, u64);
 
 const STREAMS: [Reported; 16] = [
@@ -272,7 +273,7 @@ const STREAMS: [Reported; 16] = [
 ];
 
 #[test]
-fn the_streams_of_real_servers_report_what_they_cost() {
+fn the_streams_of_real_servers_report_their_cost() {
     let all: Vec<Value> =
         serde_json::from_str(include_str!("../../../../tests/traffic/streams.json")).unwrap();
     for (name, usage, finish, events, characters) in STREAMS {
@@ -285,10 +286,10 @@ fn the_streams_of_real_servers_report_what_they_cost() {
     }
 }
 
-/// The API, what it reported as prompt, completion and cached tokens, and why the response ended.
+/// The API, its counts of prompt, completion and cached tokens, and the reason why the response ended.
 type Recorded = (&'static str, [Option<u64>; 3], Option<Finish>);
 
-/// What llama.cpp's own server reported of at most eight tokens, each API asked once.
+/// The reports of llama.cpp's own server on at most eight tokens, with one request per API.
 const LLAMA_CPP: [Recorded; 10] = [
     ("chat stream with usage", [Some(38), Some(8), Some(0)], Some(Finish::Length)),
     ("chat stream", [Some(38), Some(5), Some(37)], Some(Finish::Complete)),
@@ -303,7 +304,7 @@ const LLAMA_CPP: [Recorded; 10] = [
 ];
 
 #[test]
-fn what_a_real_server_reports_is_read_whichever_api_was_asked() {
+fn the_report_of_a_real_server_is_read_in_every_api() {
     let all: Vec<Value> =
         serde_json::from_str(include_str!("../../../../tests/traffic/llama_cpp.json")).unwrap();
     for (name, tokens, finish) in LLAMA_CPP {
@@ -363,7 +364,7 @@ fn anything() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn how_a_response_is_cut_changes_nothing_of_what_it_reports(
+    fn chunk_boundaries_change_no_report(
         texts in prop::collection::vec(anything(), 1..5),
         sizes in prop::collection::vec(1_usize..20, 1..20),
     ) {
@@ -385,7 +386,7 @@ proptest! {
     }
 
     #[test]
-    fn what_it_shows_is_the_same_whoever_asks_for_its_cost(
+    fn metering_changes_no_fact(
         texts in prop::collection::vec(anything(), 0..5), noise: Vec<u8>,
     ) {
         let events: String = texts.iter().map(|text| format!("data: {text}\n\n")).collect();

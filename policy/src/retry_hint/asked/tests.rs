@@ -34,7 +34,7 @@ fn milliseconds_and_seconds_are_read_whole_and_decimal() {
 }
 
 #[test]
-fn a_date_is_taken_from_the_answers_own_and_else_from_the_clock() {
+fn a_date_is_relative_to_the_responses_own_or_else_to_the_clock() {
     let date = ("retry-after", "Wed, 21 Oct 2015 07:33:00 GMT");
     assert_eq!(seconds(&[date]), Some(300));
     assert_eq!(seconds(&[date, ("date", "Wed, 21 Oct 2015 07:32:40 GMT")]), Some(20));
@@ -53,7 +53,7 @@ fn a_date_is_taken_from_the_answers_own_and_else_from_the_clock() {
 }
 
 #[test]
-fn what_names_no_wait_is_told_from_what_cannot_be_read() {
+fn an_absent_wait_is_distinguished_from_an_unreadable_one() {
     for value in ["", ".", "0", "0.0", "-1", "-0.5", "soon", "NaN", "inf"] {
         assert_eq!(asks(&[("retry-after", value)]), Asked::Nothing, "{value:?}");
         assert_eq!(seconds(&[("retry-after-ms", value), ("retry-after", "2")]), Some(2), "{value:?}");
@@ -70,7 +70,7 @@ fn what_names_no_wait_is_told_from_what_cannot_be_read() {
 }
 
 #[test]
-fn a_limit_of_which_nothing_is_left_names_its_reset() {
+fn an_exhausted_limit_asks_for_its_reset() {
     for (name, value, wait) in [
         ("x-ratelimit-reset-requests", "6m0s", 360),
         ("x-ratelimit-reset-requests", "120ms", 1),
@@ -91,7 +91,7 @@ fn a_limit_of_which_nothing_is_left_names_its_reset() {
 }
 
 #[test]
-fn a_limit_of_which_something_is_left_names_no_wait() {
+fn a_limit_that_is_not_exhausted_asks_for_nothing() {
     for (reset, left) in [
         ("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests"),
         ("x-ratelimit-reset", "x-ratelimit-remaining"),
