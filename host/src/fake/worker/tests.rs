@@ -13,7 +13,8 @@ struct Notes {
     heard: RefCell<Vec<String>>,
 }
 
-/// Makes as many calls as it is told at a tick, rings the stream that a message names, and takes part in an election.
+/// A plugin whose task makes a given number of calls per tick, rings the stream that a message names, and takes part
+/// in an election.
 #[derive(Default)]
 struct Plain(Rc<Notes>);
 
@@ -84,7 +85,7 @@ impl PlainTask {
     }
 }
 
-/// A worker that has started, and what its task notes.
+/// Returns a worker that has started, and the notes that its task takes.
 fn started() -> (FakeWorker, Rc<Notes>) {
     let plugin = Plain::default();
     let mut worker = FakeWorker::running(&plugin);

@@ -13,8 +13,8 @@ struct Heard {
     messages: RefCell<Vec<Vec<u8>>>,
 }
 
-/// Makes a call to its name and wakes itself with its name when it starts, has an alarm after half a period, and counts
-/// its ticks.
+/// A plugin whose task, at its start, calls the upstream of its name and sends itself its name as a message. The task
+/// sets an alarm for half a period later and counts its ticks.
 struct Asker {
     name: &'static str,
     period: u64,
