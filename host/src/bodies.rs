@@ -57,7 +57,7 @@ impl ResponseNeeds {
 pub struct Response {
     /// HTTP status, if there is one.
     pub status: Option<u16>,
-    /// For a gRPC call, the HTTP status that corresponds to its `grpc-status`, once that has arrived.
+    /// What the response has shown so far.
     pub call_status: Option<u16>,
     /// What the last callback's bytes revealed.
     pub shown: Shown,

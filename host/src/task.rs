@@ -1,14 +1,12 @@
-//! Work of a plugin on a worker outside of its streams: periodic ticks, calls to upstreams, messages from other
-//! workers, and waking streams.
+//! Work of a plugin on a worker outside of its streams: ticks, calls to upstreams, messages from other workers, and
+//! waking streams.
 //!
 //! A task runs on every thread that has the plugin: on each worker, and on the proxy's main thread, which has no
 //! streams. It starts at the first tick or message after configuration, not during it, because Envoy also tries
 //! configurations in VMs that it discards. After a trap, its successor starts with the worker's next request. While a
-//! configuration is replaced, the old and the new task run side by side, so work that must be done once belongs to a
-//! leader ([`Election`](crate::election::Election)).
-//!
-//! A task and the streams of its worker share what their plugin gave them, such as an `Rc`; their callbacks never
-//! nest.
+//! configuration is replaced, both tasks run side by side, so work that must be done once belongs to a leader
+//! ([`Election`](crate::election::Election)). A task and the streams of its worker share what their plugin gave them,
+//! such as an `Rc`; their callbacks never nest.
 
 mod parts;
 

@@ -1,4 +1,4 @@
-//! The cut, on modules small enough to read.
+//! Tests of the reduction, on modules small enough to read.
 
 use super::{is_provided_method, trim};
 use crate::surface::parse;
@@ -6,7 +6,8 @@ use walrus::{FunctionBuilder, FunctionId, Module, ValType};
 
 const LISTED: &str = "export proxy_on_tick\nimport env proxy_log";
 
-/// A module whose callbacks call what is in `called`, and whose vtable holds a provided method per import.
+/// Returns a module whose callbacks call the functions in `called`, and whose vtable contains a provided method per
+/// import.
 fn module(imports: &[&str], called: &[&str], callbacks: &[&str]) -> Vec<u8> {
     let mut module = Module::default();
     let memory = module.memories.add_local(false, false, 1, None, None);
