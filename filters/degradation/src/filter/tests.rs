@@ -25,7 +25,7 @@ fn filter(document: &Value) -> Degradation {
     Degradation::configure(document.to_string().as_bytes()).expect("it is right")
 }
 
-/// A request that is at the cluster, with its body.
+/// Returns a request that has been sent to the cluster, with its body.
 fn sent<'a>(proxy: &'a FakeProxy, filter: &Degradation) -> (DegradationStream, FakeExchange<'a>) {
     let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
     exchange.request_goes_on.set(true);

@@ -32,7 +32,7 @@ fn probe(standing: Standing) -> Option<Probe> {
     }
 }
 
-/// Two workers whose cluster has failed, at `at(0)`.
+/// Returns two workers whose cluster has failed, at `at(0)`.
 fn failed(store: &FakeStore, config: &Config) -> [Gate; 2] {
     let workers = [Gate::default(), Gate::default()];
     for worker in &workers {
