@@ -1,4 +1,4 @@
-//! Limits that count by the model, which only the body names.
+//! Limits by model, which only the body names.
 
 use super::*;
 
