@@ -240,7 +240,7 @@ fn the_return_of_what_another_filter_refused_is_a_first_attempt_and_pays_as_one(
     );
 }
 
-/// Sends an attempt that a filter behind this one then refuses.
+/// Sends an attempt that a later filter then refuses.
 fn refused_behind(filter: &RetryBudget, proxy: &FakeProxy, attempt: &str, details: &str) {
     let (mut stream, mut exchange, flow) = send(filter, proxy, &[("x-stainless-retry-count", attempt)]);
     assert_eq!(flow, Flow::Continue);
