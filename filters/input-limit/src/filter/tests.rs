@@ -22,7 +22,7 @@ fn begin<'a>(
     (stream, exchange, flow)
 }
 
-/// Sends a body in chunks of `size` bytes; gives the body that goes on, or the answer.
+/// Sends a body in chunks of `size` bytes. Returns the body that is passed on, or the response.
 fn send(filter: &InputLimit, body: &[u8], size: usize) -> Result<Vec<u8>, Reply> {
     let proxy = FakeProxy::running(filter);
     let (mut stream, mut exchange, flow) = begin(filter, &proxy, &JSON);
