@@ -17,7 +17,7 @@ fn validator(module: &Module) -> Validator {
     jsonschema::validator_for(&module.schema().into()).unwrap()
 }
 
-/// Every file below a folder, in no order.
+/// Returns every file below a folder, in no particular order.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
