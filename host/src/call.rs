@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_empty_too_long_or_no_names_name_no_upstream() {
+    fn empty_overlong_and_invalid_names_are_rejected() {
         let (longest, longer) = ("x".repeat(125), "x".repeat(126));
         assert!(GrpcUpstream::new(&longest, Some(&longest)).is_some());
         let wrong = [
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_comes_once_and_one_that_nobody_waits_for_never() {
+    fn a_response_is_taken_once_and_an_unexpected_one_never() {
         let mut calls = InFlight::default();
         let (first, second) = (calls.add("a", NOW), calls.add("b", NOW));
         assert_ne!(first, second);

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_exactly() {
+    fn sizes_are_formatted_exactly() {
         let told = [0, 1, 2_047, 1 << 10, 16 << 20, (1 << 20) + 1].map(size_text);
         assert_eq!(told, ["0 B", "1 B", "2047 B", "1 KiB", "16 MiB", "1048577 B"]);
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn elections_of_other_names_have_other_leaders() {
+    fn elections_with_different_names_are_independent() {
         let proxy = FakeProxy::default();
         let first = worker(&proxy, 1);
         let (other, _) = worker(&proxy, 2);

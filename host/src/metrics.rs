@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_that_of_the_name() {
+    fn an_index_is_that_of_the_name() {
         let names = Each::names(&["a", "b"]);
         assert_eq!(names, ["t.first", "t.second", "t.third.a", "t.third.b", "t.fourth.a", "t.fourth.b"]);
         assert_eq!([Counter::First, Counter::Second].map(Counter::place), [0, 1]);
@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_told_to_the_proxy() {
+    fn counts_reach_the_proxy() {
         let proxy = FakeProxy::running(&Counting);
         Counter::Second.count(&proxy, 3);
         assert_eq!(["t.first", "t.second"].map(|name| proxy.counter(name)), [0, 3]);
     }
 
     #[test]
-    fn what_is_counted_is_told() {
+    fn the_meaning_is_the_doc_comment() {
         assert_eq!(Counter::ALL[0].meaning, " First, on two lines.");
         assert_eq!(Each::ALL[1].name, "t.fourth.<rule>");
         assert_eq!(Counter::names().len(), 2);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_what_opens_as_one() {
+    fn connect_and_get_with_upgrade_are_tunnels() {
         assert_eq!(of(&[(":method", "CONNECT"), (":protocol", "websocket")]), Protocol::Tunnel);
         assert_eq!(of(&[(":method", "GET"), ("upgrade", "websocket")]), Protocol::Tunnel);
         assert_eq!(of(&[(":method", "POST"), ("upgrade", "websocket")]), Protocol::Http);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_is_judged_as_its_http_status() {
+    fn grpc_codes_have_the_outcome_of_their_http_status() {
         let of = |code: u8| {
             let status = http_status(code.to_string().as_bytes());
             Ending { status, details: b"via_upstream", flags: 0 }.outcome()

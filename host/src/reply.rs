@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_in_the_words_of_the_api_that_was_asked() {
+    fn an_error_has_the_format_of_the_requested_api() {
         let body = |status, dialect| -> serde_json::Value {
             let reply = Reply { status, ..error() };
             serde_json::from_slice(&reply.for_asker(Protocol::Http, dialect).body).unwrap()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_gets_the_sentence_alone_and_the_wait_in_its_own_words() {
+    fn grpc_gets_the_message_alone_and_the_wait_as_pushback() {
         let reply = error().retry_after(Duration::from_secs(2));
         let grpc = reply.for_grpc();
         assert_eq!(grpc.body, b"a \"b\"");

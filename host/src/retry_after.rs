@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_60_seconds_and_where_no_wait_helps_clients_are_stopped_once() {
+    fn waits_over_60_seconds_and_never_forbid_a_retry_once() {
         let stops = |after| written(after).iter().filter(|(name, _)| *name == SHOULD_RETRY).count();
         assert_eq!(stops(RetryAfter::after(60_000 * MILLISECOND)), 0);
         assert_eq!(stops(RetryAfter::after(60_001 * MILLISECOND)), 1);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn it_replaces_what_a_response_says() {
+    fn the_headers_of_a_response_are_replaced() {
         let proxy = FakeProxy::default();
         let mut exchange = proxy.exchange(&[]);
         exchange.respond(&[(":status", "503"), ("retry-after", "0"), ("x-should-retry", "true")]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wait_it_only_says_whether_to_come_back() {
+    fn without_a_wait_only_should_retry_is_set() {
         let proxy = FakeProxy::default();
         let mut exchange = proxy.exchange(&[]);
         exchange.respond(&[(":status", "503"), ("retry-after", "soon"), ("x-should-retry", "true")]);

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn losing_every_race_is_an_answer() {
+    fn losing_every_race_is_contended() {
         let store = FakeStore::default();
         store.lose_swap_of(b"k", ATTEMPTS, b"w");
         let mut decided = 0;

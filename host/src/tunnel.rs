@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_open_when_the_server_has_granted_what_was_asked_for() {
+    fn a_tunnel_opens_when_the_server_grants_the_requested_kind() {
         let (upgrade, connect) = ([(":method", "GET"), ("upgrade", "websocket")], [(":method", "CONNECT")]);
         assert!(open(&upgrade, "101") && !open(&upgrade, "200") && !open(&upgrade, "503"));
         assert!(open(&connect, "200") && !open(&connect, "101") && !open(&connect, "407"));

@@ -109,7 +109,7 @@ fn the_earliest_alarm_of_all_parts_is_the_alarm_of_the_whole() {
 }
 
 #[test]
-fn an_answer_comes_to_the_part_that_made_the_call_and_once() {
+fn a_response_is_delivered_once_to_the_part_that_made_the_call() {
     let (mut worker, [fast, slow]) = two();
     worker.advance(0);
     let calls = worker.take_calls();
@@ -122,7 +122,7 @@ fn an_answer_comes_to_the_part_that_made_the_call_and_once() {
 }
 
 #[test]
-fn a_message_comes_to_the_part_that_sent_it() {
+fn a_message_is_delivered_to_the_part_that_sent_it() {
     let (mut worker, [fast, slow]) = two();
     worker.advance(0);
     worker.hear();
