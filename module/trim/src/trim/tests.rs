@@ -59,7 +59,7 @@ fn refusal(wasm: &[u8], listed: &str) -> String {
 }
 
 #[test]
-fn what_nobody_calls_is_neither_imported_nor_exported() {
+fn uncalled_functions_are_neither_imported_nor_exported() {
     let wasm = module(&["proxy_log", "proxy_done"], &["proxy_log"], &["proxy_on_tick", "proxy_on_log"]);
     let trimmed = Module::from_buffer(&trim(&wasm, &parse(LISTED).unwrap()).unwrap()).unwrap();
     let imports: Vec<&str> = trimmed.imports.iter().map(|import| import.name.as_str()).collect();
@@ -106,7 +106,7 @@ fn a_surface_line_that_is_neither_export_nor_import_is_refused() {
 }
 
 #[test]
-fn only_what_the_dispatcher_never_calls_counts_as_provided() {
+fn only_methods_that_the_dispatcher_never_calls_count_as_provided() {
     for name in [
         "<a::S as proxy_wasm::traits::Context>::done",
         "proxy_wasm::traits::HttpContext::get_http_request_body",
