@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_is_a_client_and_the_network_that_it_is_trusted_to_come_from() {
+    fn an_asker_is_a_client_and_its_trusted_network() {
         let direct = r#"{"tiers":{"cached":{}}}"#;
         let behind = r#"{"address":{"trusted_hops":1},"tiers":{"cached":{}}}"#;
         let from = |text| [("x-forwarded-for", text)];

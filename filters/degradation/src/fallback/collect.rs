@@ -122,7 +122,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn all_that_is_gathered_at_a_time_is_bounded_and_what_is_given_up_makes_room() {
+    fn concurrent_collection_is_bounded_and_an_abandoned_one_makes_room() {
         let document = br#"{"tiers":{"cached":{"max_entry":"1MiB","max_entries":16}}}"#;
         let cached = Config::read(document).unwrap().cached.unwrap();
         let headers: HeaderMap = [("content-type", "application/json")].into_iter().collect();

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_that_there_is_says_the_message() {
+    fn the_message_is_in_every_format() {
         for (api, pointer) in [
             (Api::Chat, "/choices/0/message/content"),
             (Api::Completion, "/choices/0/text"),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_streams_has_content_a_reason_and_an_end() {
+    fn a_stream_has_content_a_finish_reason_and_an_end() {
         for api in [Api::Chat, Api::Completion, Api::Message, Api::Response] {
             let shown =
                 Watch::new(Form::Events).feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_shape_has_no_answer() {
+    fn an_api_without_a_format_has_no_default_response() {
         assert_eq!(body(&asked(Api::Other, false), "busy", 7), None);
         assert_eq!(body(&asked(Api::Embedding, false), "busy", 7), None);
     }

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_put_in_under_the_name_that_the_api_has_for_it() {
+    fn a_limit_is_inserted_under_its_name_in_the_api() {
         for (api, asked, name) in [
             (Api::Chat, "messages", "max_tokens"),
             (Api::Completion, "prompt", "max_tokens"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_inference_request_is_left_alone() {
+    fn a_body_that_is_not_inference_is_left_alone() {
         for (api, body) in [
             (Api::Management, r#"{"messages":[],"max_tokens":9000}"#),
             (Api::Message, r#"{"role":"user","content":"x"}"#),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_is_the_one_that_counts() {
+    fn the_last_of_two_equal_members_is_reduced() {
         let (body, _) =
             smaller(&all(), Api::Chat, r#"{"max_tokens":1,"messages":[],"max_tokens":9999}"#).unwrap();
         assert_eq!(body["max_tokens"], 256);
