@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_can_never_be_admitted_is_told_to_stop_and_not_when_to_come_back() {
+    fn a_request_that_can_never_be_admitted_is_told_not_to_retry() {
         let reply = throttled("a", "10 requests per second, bursts of 20", Wait::Never);
         assert_eq!((reply.status, reply.invites()), (413, false));
         assert!(reply.headers.contains(&("x-should-retry", "false".to_owned())));
