@@ -409,7 +409,7 @@ fn is_upload(path: &[u8]) -> bool {
         || path.ends_with(b"/images/variations")
 }
 
-/// Last path segments for uploads: of OpenAI, of servers with its API, and of Ollama.
+/// Path segments of uploads: OpenAI's, those of servers with its API, and Ollama's.
 const UPLOADS: [&[u8]; 6] = [b"audio", b"files", b"uploads", b"blobs", b"containers", b"transcribe"];
 
 /// Returns true if a member's value is a number, which can be reduced.
