@@ -73,7 +73,7 @@ fn every_metric_that_a_module_has_is_in_the_reference_and_no_other() {
 }
 
 #[test]
-fn a_schema_refuses_what_is_misspelled() {
+fn a_schema_refuses_a_misspelled_key() {
     let rate = |text: &str| json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": text, "burst": 1 } }] });
     for (root_id, document, is_right) in [
         ("rate-limit", rate("10/s"), true),
