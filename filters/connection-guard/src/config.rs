@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cap_is_written_as_zero_and_exempt_networks_in_either_family() {
+    fn zero_removes_the_cap_and_exempt_networks_may_be_ipv4_or_ipv6() {
         let document = json!({ "max_connections_per_address": 0, "exempt": ["10.0.0.0/8", "::1"] });
         let config = Config::read(document.to_string().as_bytes()).unwrap();
         assert_eq!(config.caps.connections, None);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+    fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
         for (document, parts) in [
             (json!({ "headers": { "timeout": "0s" } }), ["headers.timeout", "0ns", "1ms to 24h"]),
             (json!({ "headers": { "grace": "10s" } }), ["headers", "10s", "shorter than the timeout"]),

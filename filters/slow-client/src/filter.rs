@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_answered_when_the_grace_is_over() {
+    fn a_stalled_body_is_refused_when_the_grace_is_over() {
         let filter = filter(json!({}));
         let proxy = FakeProxy::running(&filter);
         let (mut stream, exchange, flow) = begin(&filter, &proxy);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_moves_the_alarm_and_the_end_takes_it_back() {
+    fn a_chunk_postpones_the_alarm_and_the_end_clears_it() {
         let filter = filter(json!({ "hold_headers": true }));
         let proxy = FakeProxy::running(&filter);
         let (mut stream, exchange, flow) = begin(&filter, &proxy);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+    fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
         for (document, parts) in [
             (json!({ "body": { "grace": "0s" } }), ["body.grace", "0ns", "1ms"]),
             (json!({ "body": { "min_rate": "5B" } }), ["body.min_rate", "5B", "500B/s"]),
