@@ -57,9 +57,9 @@ impl ResponseNeeds {
 pub struct Response {
     /// HTTP status, if there is one.
     pub status: Option<u16>,
-    /// What the response has shown so far.
+    /// For a gRPC call, the HTTP status that corresponds to its `grpc-status`, once that has arrived.
     pub call_status: Option<u16>,
-    /// What the last callback's bytes revealed.
+    /// What the response has shown so far.
     pub shown: Shown,
     is_call: bool,
     watch: Watch,

@@ -88,7 +88,7 @@ fn rows(module: &Module) -> Vec<Row> {
 
 struct Section<'a> {
     root: &'a Value,
-    /// Where the description of a key was first given.
+    /// Row in which the description of a key was first given.
     told: BTreeMap<String, String>,
     rows: Vec<Row>,
 }
