@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Builds dist/<root_id>.wasm; without arguments, every filter. `empty` is what the benchmark compares with
-# (dist/bench/empty.wasm), `scan` what it times the scan of a body in (dist/bench/scan.wasm), `store-contract` and
-# `task-contract` what the tests hold Envoy's store, calls and workers to (dist/tests/).
+# Builds dist/<root_id>.wasm; without arguments, every filter. The other names build modules for measurements and
+# tests: `empty`, the benchmark's baseline (dist/bench/empty.wasm), `scan`, which times the scan of a body
+# (dist/bench/scan.wasm), and `store-contract` and `task-contract`, which check Envoy's store, calls and workers
+# (dist/tests/).
 #   module/build.sh [root_id | empty | scan | store-contract | task-contract]...
-# Rust's wasm32 target comes from the first of: the active toolchain, rustup, Debian's rustc-web. The last has
-# no ready-made standard library for wasm32, so -Zbuild-std makes one, which a stable compiler only does under
-# RUSTC_BOOTSTRAP; that and the linker are the only flags that depend on the way taken.
-# A filter keeps its function names (strip=none) until tidegate-trim has used them. No path of this machine
-# ends up in a product, so the same sources and toolchain give the same bytes wherever they are built.
+# Rust's wasm32 target comes from the first of: the active toolchain, rustup, Debian's rustc-web. Debian's has no
+# prebuilt standard library for wasm32, so -Zbuild-std builds one, which a stable compiler allows only with
+# RUSTC_BOOTSTRAP. The flags differ between the three only in that and in the linker.
+# A filter keeps its function names (strip=none) until tidegate-trim has used them. No path of the build machine
+# ends up in a product, so the same sources and toolchain give the same bytes on every machine.
 set -euo pipefail
 
 readonly TARGET=wasm32-unknown-unknown
@@ -141,7 +142,7 @@ build_empty() {
     publish "$(built tidegate_bench_empty)" dist/bench/empty.wasm
 }
 
-# With serde_json, which modules use once, at its fastest too.
+# serde_json, which modules use only once, is optimised for speed here.
 build_scan() {
     build_wasm tidegate-bench-scan symbols --config 'profile.release.package.serde_json.opt-level=3'
     publish "$(built tidegate_bench_scan)" dist/bench/scan.wasm

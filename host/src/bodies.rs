@@ -1,9 +1,10 @@
-//! Both bodies of one exchange, read once for all filters that ask, by whoever hands them the bodies. It belongs to the
-//! stream and is lent to each callback, before which it has read what that callback is about.
+//! The request and response bodies of one exchange, read once for all filters that ask. The reader belongs to the
+//! stream and is lent to each callback; by then it has read the bytes that the callback is about.
 //!
-//! A request's body is scanned if the filter's configuration asks for that ([`Filter::scan`](crate::exchange::Filter::scan))
-//! and the stream wants it; until the response begins. A response is read as far as the stream says before its headers
-//! and after each of its callbacks ([`ResponseNeeds`]), which can only become less. Where nobody asks, nothing is read.
+//! A request body is scanned if the filter's configuration asks for it
+//! ([`Filter::scan`](crate::exchange::Filter::scan)) and the stream wants it, until the response begins. A response
+//! is read as far as the stream asks before the response headers and after each response callback
+//! ([`ResponseNeeds`]); these needs can only shrink. If no filter asks, nothing is read.
 
 use crate::exchange::Stream;
 use crate::headers::HeaderMap;
@@ -12,27 +13,27 @@ use crate::scan::{Scan, ScanNeeds};
 use tidegate_policy::answer::{Form, Metering, Shown, Watch};
 use tidegate_policy::fingerprint::Fingerprinter;
 
-/// What a stream wants to know of its response.
+/// The parts of the response that a stream needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseNeeds {
-    /// Its first content, and all else that [`Shown`] says.
+    /// The first content, and everything else in [`Shown`].
     pub content: bool,
-    /// Errors, and of a gRPC call its status.
+    /// Errors, and the status of a gRPC call.
     pub errors: bool,
-    /// What it reports of its cost ([`Metering`]). All of a response is read then.
+    /// The reported usage ([`Metering`]). Requires reading the whole response.
     pub usage: bool,
 }
 
 impl ResponseNeeds {
-    /// Nothing.
+    /// No needs.
     pub const NONE: Self = Self { content: false, errors: false, usage: false };
 
-    /// Whether it wants anything.
+    /// Returns true if anything is needed.
     pub fn is_any(self) -> bool {
         self != Self::NONE
     }
 
-    /// What two streams want together.
+    /// Returns the combined needs of two streams.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -51,14 +52,14 @@ impl ResponseNeeds {
     }
 }
 
-/// What has been read of a response.
+/// The part of a response that has been read.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// Its HTTP status, if it has one.
+    /// HTTP status, if there is one.
     pub status: Option<u16>,
-    /// Of a gRPC call, the HTTP status that its `grpc-status` stands for, once that has come.
+    /// For a gRPC call, the HTTP status that corresponds to its `grpc-status`, once that has arrived.
     pub call_status: Option<u16>,
-    /// What it shows.
+    /// What the response has shown so far.
     pub shown: Shown,
     is_call: bool,
     watch: Watch,
@@ -83,17 +84,18 @@ impl Response {
         }
     }
 
-    /// Whether its body can be read: a media type that is not known, and a content coding, make that impossible.
+    /// Returns true if the body can be read; an unknown media type or a content coding prevents it.
     pub const fn is_readable(&self) -> bool {
         self.watch.reads()
     }
 
-    /// Whether it is known to be empty if it ends without having shown anything.
+    /// Returns true if a response that ends without having shown anything is known to be empty.
     pub const fn is_empty_without_content(&self) -> bool {
         self.watch.is_empty_without_content()
     }
 
-    /// What it has reported of its cost, if somebody asked for that: events and lines as they came, a document at its end.
+    /// Returns the usage reported so far, if a filter asked for it: from events and lines as they arrive, from a
+    /// document at its end.
     pub fn metering(&self) -> Metering {
         self.watch.metering()
     }
@@ -105,34 +107,34 @@ impl Response {
         }
     }
 
-    /// Whether nothing that is to come is wanted.
+    /// Returns true if nothing of the rest of the response is needed.
     fn is_over(&self) -> bool {
         let judged = !self.is_call && self.watch.is_over() && !self.needs.content && !self.needs.usage;
         judged || !self.needs.is_any()
     }
 }
 
-/// What has been read of the bodies of one exchange.
+/// The state of reading both bodies of one exchange.
 #[derive(Debug, Default)]
 pub struct Bodies {
     scan: Option<Box<Scan>>,
-    /// Nothing more of the request is scanned.
+    /// True if nothing more of the request is to be scanned.
     is_scanned: bool,
     response: Option<Box<Response>>,
 }
 
 impl Bodies {
-    /// What has been read of the request's body.
+    /// Returns the scan of the request body.
     pub fn scan(&self) -> Option<&Scan> {
         self.scan.as_deref()
     }
 
-    /// What has been read of the response.
+    /// Returns what has been read of the response.
     pub fn response(&self) -> Option<&Response> {
         self.response.as_deref()
     }
 
-    /// More of the request's body has come: `bytes`, the last of it if `is_last`. `stream` hears its texts.
+    /// Reads more of the request body: `bytes`, the last of it if `is_last`. `stream` receives the texts.
     pub fn read_request<'a, S: Stream>(
         &mut self,
         (needs, prints): (Option<ScanNeeds>, Fingerprinter),
@@ -154,7 +156,7 @@ impl Bodies {
         }
     }
 
-    /// The response begins with these headers, which are asked for if `stream` wants to know something of it.
+    /// Begins reading the response. `headers` is called only if `stream` needs any of the response.
     pub fn begin_response<'a, S: Stream>(
         &mut self,
         stream: &S,
@@ -166,8 +168,8 @@ impl Bodies {
         self.response = needs.is_any().then(|| Box::new(Response::begin(headers(), protocol, needs)));
     }
 
-    /// So many bytes more of the response's body have `arrived`, the last of it if `is_last`: `bytes`, which are asked for
-    /// if they can be read.
+    /// Reads `arrived` more bytes of the response body, the last of it if `is_last`. `bytes` is called only if they
+    /// can be read.
     pub fn read_response<'a>(&mut self, arrived: usize, bytes: impl FnOnce() -> &'a [u8], is_last: bool) {
         let Some(response) = &mut self.response else { return };
         response.shown = if response.watch.reads() && arrived > 0 {
@@ -180,14 +182,14 @@ impl Bodies {
         }
     }
 
-    /// The response ends with these trailers, which are asked for if they hold the outcome of a call.
+    /// Ends the response. `trailers` is called only if they contain the outcome of a gRPC call.
     pub fn end_response<'a>(&mut self, trailers: impl FnOnce() -> &'a HeaderMap) {
         if let Some(response) = self.response.as_mut().filter(|response| response.is_call) {
             response.call_status = trailers().only(b"grpc-status").map(http_status).or(response.call_status);
         }
     }
 
-    /// `stream` has been told: what it does not want any more is not read.
+    /// Stops reading what `stream` no longer needs after its callback.
     pub fn narrow<S: Stream>(&mut self, stream: &S) {
         if let Some(response) = &mut self.response {
             response.narrow(stream.reads_response());

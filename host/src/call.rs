@@ -1,34 +1,34 @@
-//! A call out of the proxy, to one of its clusters, made by a [`Task`](crate::task::Task) and answered to it.
+//! A call to one of the proxy's clusters, made by a [`Task`](crate::task::Task).
 //!
-//! Three limits are there because a proxy does harm without them. A call has a deadline, which is never 0, since that one is
-//! sent as 0 and ends the call at once. A plugin has at most [`MAX_IN_FLIGHT`] calls at a time on one worker: thousands in
-//! flight at an upstream that hangs end all at once, and trap the VM. An answer is at most [`MAX_ANSWER`] bytes long.
+//! Three limits protect the proxy. A call has a deadline of at least 1 ms, because a deadline of 0 ends the call at
+//! once. A plugin has at most [`MAX_IN_FLIGHT`] pending calls on one worker, because thousands of calls to an
+//! upstream that hangs all end at once and trap the VM. A response has at most [`MAX_ANSWER`] bytes.
 
 use crate::headers::HeaderMap;
 use tidegate_policy::timestamp::MILLISECOND;
 use tidegate_policy::timestamp::Timestamp;
 
-/// How many calls of one plugin may be in flight on one worker.
+/// Maximum number of pending calls of one plugin on one worker.
 pub const MAX_IN_FLIGHT: usize = 16;
 
-/// How many bytes of an answer are taken out of the proxy.
+/// Maximum size of a response body or message, in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
 
-/// How many nanoseconds after its deadline a call counts as never answered.
+/// Time after its deadline at which a call is given up, in nanoseconds.
 pub const GRACE: u64 = 1_000_000_000;
 
-/// One call of one plugin on one worker.
+/// The id of a call, unique to its plugin and worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(u64);
 
-/// How long a call may take: 1 ms to 60 s.
+/// The deadline of a call: 1 ms to 60 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(u32);
 
 impl Deadline {
     const LONGEST: u64 = 60_000;
 
-    /// So many nanoseconds, rounded up to a millisecond; `None` outside of the range.
+    /// Returns a deadline of `nanos` nanoseconds, rounded up to a millisecond; `None` if it is out of range.
     pub const fn new(nanos: u64) -> Option<Self> {
         let millis = nanos.div_ceil(MILLISECOND);
         if millis == 0 || millis > Self::LONGEST {
@@ -38,62 +38,62 @@ impl Deadline {
         Some(Self(u32::from_le_bytes([a, b, c, d])))
     }
 
-    /// In milliseconds, never 0.
+    /// Returns the deadline in milliseconds, never 0.
     pub const fn millis(self) -> u32 {
         self.0
     }
 
-    /// When a call that is made at `now` counts as never answered.
+    /// Returns the time at which a call made at `now` is given up.
     pub fn gives_up_at(self, now: Timestamp) -> Timestamp {
         now.plus(u64::from(self.0).saturating_mul(MILLISECOND)).plus(GRACE)
     }
 }
 
-/// What is asked of an upstream.
+/// A call to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call<'a> {
-    /// By HTTP.
+    /// An HTTP request.
     Http(HttpCall<'a>),
-    /// By gRPC, one message for one.
+    /// A unary gRPC call.
     Grpc(GrpcCall<'a>),
 }
 
 /// An HTTP request to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpCall<'a> {
-    /// The cluster's name, as the proxy knows it.
+    /// Name of the cluster in the proxy's configuration.
     pub cluster: &'a str,
-    /// `GET`, `POST`.
+    /// HTTP method, such as `GET` or `POST`.
     pub method: &'a str,
-    /// The `:authority`.
+    /// Value of `:authority`.
     pub authority: &'a str,
-    /// The path, with its query.
+    /// Path and query.
     pub path: &'a str,
     /// Other headers, names in lower case.
     pub headers: &'a [(&'a str, &'a str)],
-    /// Empty for none.
+    /// Body; empty for none.
     pub body: &'a [u8],
-    /// How long it may take.
+    /// Deadline of the call.
     pub deadline: Deadline,
 }
 
 /// A gRPC request to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrpcCall<'a> {
-    /// Where it goes.
+    /// Target of the call.
     pub upstream: &'a GrpcUpstream,
-    /// Such as `envoy.service.ratelimit.v3.RateLimitService`.
+    /// Service name, such as `envoy.service.ratelimit.v3.RateLimitService`.
     pub service: &'a str,
-    /// Such as `ShouldRateLimit`.
+    /// Method name, such as `ShouldRateLimit`.
     pub method: &'a str,
-    /// The message, serialised, without a frame.
+    /// Serialised message, without a frame.
     pub message: &'a [u8],
-    /// How long it may take.
+    /// Deadline of the call.
     pub deadline: Deadline,
 }
 
 impl Call<'_> {
-    /// How long it may take.
+    /// Returns the deadline of the call.
     pub const fn deadline(&self) -> Deadline {
         match self {
             Self::Http(call) => call.deadline,
@@ -101,7 +101,8 @@ impl Call<'_> {
         }
     }
 
-    /// Whether it can be sent: no text of it that becomes a header has a control character, which could end that header.
+    /// Returns true if none of the texts that become headers contains a control character, which could end the
+    /// header.
     pub fn is_well_formed(&self) -> bool {
         let is_plain = |text: &str| !text.contains(char::is_control);
         match self {
@@ -114,19 +115,20 @@ impl Call<'_> {
     }
 }
 
-/// A cluster that speaks gRPC, and the `:authority` that it is called by.
+/// A cluster that speaks gRPC, and the `:authority` by which to call it.
 ///
-/// An authority of its own matters where the cluster's name is none: Istio's contain `|`, and servers that are written
-/// in Rust reset such a request.
+/// A separate authority is needed where the cluster's name is not a valid one: Istio's cluster names contain `|`, and
+/// gRPC servers written in Rust reset such a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcUpstream(String);
 
 impl GrpcUpstream {
-    /// The longest cluster's name, and the longest authority, in bytes.
+    /// Maximum length of the cluster's name and of the authority, in bytes.
     pub const LONGEST: usize = 125;
 
-    /// `cluster` as the proxy knows it; without an authority, its name is the authority. `None` for a name that is empty,
-    /// that has a control character, or that is longer than [`LONGEST`](Self::LONGEST).
+    /// Creates an upstream from the cluster's name in the proxy's configuration. Without an authority, the name is
+    /// the authority. Returns `None` for a name that is empty, contains a control character, or is longer than
+    /// [`LONGEST`](Self::LONGEST).
     pub fn new(cluster: &str, authority: Option<&str>) -> Option<Self> {
         if [Some(cluster), authority].into_iter().flatten().any(|name| name.contains(char::is_control)) {
             return None;
@@ -136,8 +138,8 @@ impl GrpcUpstream {
         Some(Self(cluster + &authority))
     }
 
-    /// As the proxy is told: a serialised `GrpcService`. The names alone would do for most clusters, but one that happens to be
-    /// a serialised message would be read as one.
+    /// Returns the serialised `GrpcService` that the proxy expects. A bare name would do for most clusters, but one
+    /// that happens to be a valid serialised message would be parsed as one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -152,8 +154,9 @@ const AUTHORITY: u8 = 0x12;
 /// Field 1 of `GrpcService`, an `EnvoyGrpc`.
 const ENVOY_GRPC: u8 = 0x0a;
 
-/// A `GrpcService` with one field of its `EnvoyGrpc`. Two of them side by side are one with both: protobuf merges
-/// messages that are repeated. So every length takes one byte below 128, and the whole is UTF-8, as the SDK wants it.
+/// Returns a `GrpcService` with one field of its `EnvoyGrpc`. Two of them concatenated are one with both fields,
+/// since protobuf merges repeated messages. Every length is below 128 and so takes one byte; the result is UTF-8, as
+/// the SDK requires.
 fn service(field: u8, text: &str) -> Option<String> {
     let length = u8::try_from(text.len()).ok().filter(|length| *length > 0)?;
     let outer = length.checked_add(2).filter(|outer| outer.is_ascii())?;
@@ -161,40 +164,40 @@ fn service(field: u8, text: &str) -> Option<String> {
     Some(head.into_iter().map(char::from).chain(text.chars()).collect())
 }
 
-/// A call that was not made.
+/// The reason why a call was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As many as may be are in flight.
+    /// The maximum number of calls is pending.
     Full,
-    /// A text of it has a control character.
+    /// A text of the call contains a control character.
     Malformed,
-    /// The proxy would not: it has no such cluster, the cluster has no endpoint, or its circuit breaker is open.
+    /// The proxy refused: the cluster does not exist, has no endpoint, or has an open circuit breaker.
     Unreachable,
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// An HTTP response: the upstream's, or the proxy's own: 504 once the deadline has passed, 503 if nobody could be
+    /// An HTTP response of the upstream, or of the proxy: 504 after the deadline, 503 if no endpoint could be
     /// reached.
     Http(HttpResponse),
-    /// The message of a gRPC upstream, serialised, without a frame.
+    /// The serialised message of a gRPC response, without a frame.
     Grpc(Vec<u8>),
-    /// A gRPC status that is not OK: the upstream's, or the proxy's own, which is `UNAVAILABLE` (14) once the deadline has
-    /// passed and if nobody could be reached.
+    /// A gRPC status other than OK, of the upstream, or of the proxy: `UNAVAILABLE` (14) after the deadline or if no
+    /// endpoint could be reached.
     GrpcStatus(u32),
-    /// The upstream ended an HTTP response before it was whole.
+    /// The upstream reset an HTTP response before it was complete.
     Reset,
-    /// It was longer than [`MAX_ANSWER`].
+    /// The response was longer than [`MAX_ANSWER`].
     TooLong,
-    /// The proxy has said nothing for [`GRACE`] beyond the deadline. What it may yet say is dropped.
+    /// The proxy has reported nothing for [`GRACE`] after the deadline. A later report is dropped.
     Silence,
 }
 
-/// An HTTP response, whole.
+/// A complete HTTP response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// 0 if it is none.
+    /// HTTP status; 0 if it is not a number.
     pub status: u16,
     /// All headers.
     pub headers: HeaderMap,
@@ -202,7 +205,7 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
 }
 
-/// The calls of one plugin on one worker, by what the proxy calls them.
+/// The pending calls of one plugin on one worker, by the proxy's key for each.
 #[derive(Debug)]
 pub struct InFlight<K> {
     calls: Vec<(K, CallId, Timestamp)>,
@@ -216,12 +219,12 @@ impl<K> Default for InFlight<K> {
 }
 
 impl<K: PartialEq> InFlight<K> {
-    /// Whether one more may be made.
+    /// Returns true if one more call may be made.
     pub const fn has_room(&self) -> bool {
         self.calls.len() < MAX_IN_FLIGHT
     }
 
-    /// One was made, which counts as never answered at `gives_up_at`.
+    /// Adds a call that is given up at `gives_up_at`.
     pub fn add(&mut self, key: K, gives_up_at: Timestamp) -> CallId {
         let id = CallId(self.next);
         self.next = self.next.wrapping_add(1);
@@ -229,12 +232,12 @@ impl<K: PartialEq> InFlight<K> {
         id
     }
 
-    /// One was answered; `None` if it is not in flight, or no more.
+    /// Removes a call that has ended; `None` if it is not pending, or no longer.
     pub fn take(&mut self, key: &K) -> Option<CallId> {
         self.remove(|(found, ..)| found == key)
     }
 
-    /// One that counts as never answered, if there is one.
+    /// Removes a call whose time to be given up has come, if there is one.
     pub fn take_silent(&mut self, now: Timestamp) -> Option<CallId> {
         self.remove(|(_, _, gives_up_at)| *gives_up_at <= now)
     }
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_empty_too_long_or_no_names_name_no_upstream() {
+    fn empty_overlong_and_invalid_names_are_rejected() {
         let (longest, longer) = ("x".repeat(125), "x".repeat(126));
         assert!(GrpcUpstream::new(&longest, Some(&longest)).is_some());
         let wrong = [
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_comes_once_and_one_that_nobody_waits_for_never() {
+    fn a_response_is_taken_once_and_an_unexpected_one_never() {
         let mut calls = InFlight::default();
         let (first, second) = (calls.add("a", NOW), calls.add("b", NOW));
         assert_ne!(first, second);

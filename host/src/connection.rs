@@ -1,33 +1,33 @@
-//! The contract of a network filter. It stands before the proxy's HTTP codec, sees the bytes of a connection as they arrive, and
-//! may close the connection. It never holds bytes back.
+//! The contract of a network filter. It sits in front of the proxy's HTTP codec, sees the bytes of a connection as
+//! they arrive, and may close the connection. It never withholds bytes.
 
 use crate::plugin::{Plugin, Proxy};
 
-/// One configured network filter.
+/// A configured network filter.
 pub trait Guard: Plugin {
-    /// What it keeps of one connection.
+    /// The state of one connection.
     type Connection: Connection;
 
-    /// For a new connection.
+    /// Returns the state of a new connection.
     fn connection(&self) -> Self::Connection;
 }
 
-/// What a network filter does with one downstream connection.
+/// The callbacks of a network filter for one downstream connection.
 pub trait Connection {
-    /// The connection has been opened.
+    /// Called when the connection is opened.
     fn on_open(&mut self, link: &dyn Link) -> Fate;
 
-    /// So many bytes lie in the proxy's read buffer, which may have been shown before.
+    /// Called when the proxy's read buffer contains `length` bytes, some of which may have been shown before.
     fn on_data(&mut self, link: &dyn Link, length: usize) -> Fate;
 
-    /// The time that was set by [`Proxy::set_alarm`] has come.
+    /// Called at the time set by [`Proxy::set_alarm`].
     fn on_alarm(&mut self, link: &dyn Link) -> Fate;
 
-    /// It is gone, whoever closed it.
+    /// Called when the connection is closed, by either side or the proxy.
     fn on_close(&mut self, link: &dyn Link);
 }
 
-/// What becomes of a connection.
+/// The verdict on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The connection stays open.
@@ -38,6 +38,7 @@ pub enum Fate {
 
 /// One downstream connection, and the worker that it runs on.
 pub trait Link: Proxy {
-    /// At most `most` bytes of the read buffer from `offset`; only in [`Connection::on_data`]. One host call.
+    /// Returns at most `most` bytes of the read buffer from `offset` on. Only available in [`Connection::on_data`].
+    /// One host call.
     fn bytes(&self, offset: usize, most: usize) -> Option<Vec<u8>>;
 }

@@ -1,4 +1,5 @@
-//! At most one leader among all workers of a proxy, for what must be done once: a [`Lease`] in the store.
+//! Election of at most one leader among all workers of a proxy, for work that must be done once, by a [`Lease`] in
+//! the store.
 
 use crate::plugin::Proxy;
 use crate::store::update;
@@ -6,7 +7,7 @@ use core::cell::Cell;
 use tidegate_policy::lease::{Lease, Standing, Term};
 use tidegate_policy::timestamp::Timestamp;
 
-/// One worker's part in an election.
+/// One worker's view of an election.
 #[derive(Debug)]
 pub struct Election {
     key: Vec<u8>,
@@ -17,8 +18,9 @@ pub struct Election {
 }
 
 impl Election {
-    /// In which all workers that give this name take part. The name is the plugin's, never a client's: it stays in the store. A
-    /// leader that dies is followed after `term` at the latest, by whoever asks first.
+    /// Creates a candidate in the election of this name. The name comes from the plugin, never from a client, since
+    /// it stays in the store. A leader that dies is succeeded after `term` at the latest, by the first worker that
+    /// asks.
     pub fn new(name: &str, term: Term) -> Self {
         Self {
             key: format!("tidegate-leader-{name}").into_bytes(),
@@ -29,8 +31,8 @@ impl Election {
         }
     }
 
-    /// Whether this worker leads, as of the beginning of this callback. To be asked at least twice a term by who wants to
-    /// stay the leader. Two host calls for each half of a term if it leads, and one for each term of another if not.
+    /// Returns true if this worker leads, as of the beginning of this callback. A worker that wants to stay the
+    /// leader must ask at least twice per term. Two host calls per half term for the leader, one per term for others.
     pub fn leads(&self, proxy: &dyn Proxy) -> bool {
         let now = proxy.now();
         if now >= self.asks_at.get() {
@@ -52,7 +54,7 @@ impl Election {
                 self.leads_until.set(Timestamp::default());
                 self.asks_at.set(ends);
             }
-            // Whoever was faster holds the record; what this one leads, it leads until its lease ends.
+            // A faster worker took the record. This worker leads until its current lease ends, if it has one.
             Err(_) => {}
         }
     }
@@ -94,7 +96,8 @@ mod tests {
         for now in (0..10 * SECOND).step_by(10_000_000) {
             assert!(leads(&first, now) && !leads(&second, now));
         }
-        // The leader writes at 0 and then 19 times; it reads as often, the other one when a lease that it saw has ended.
+        // The leader writes once at 0 and 19 times after that, and reads as often; the other worker reads whenever a
+        // lease that it saw has ended.
         assert_eq!(proxy.store.swaps(), 20);
         assert!(proxy.store.loads() <= 20 + 20, "{}", proxy.store.loads());
     }
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn elections_of_other_names_have_other_leaders() {
+    fn elections_with_different_names_are_independent() {
         let proxy = FakeProxy::default();
         let first = worker(&proxy, 1);
         let (other, _) = worker(&proxy, 2);

@@ -1,7 +1,8 @@
-//! What an HTTP filter is, what it may ask while it looks at one exchange of request and response, and what it may
-//! answer. Every question that costs a host call says so; the adapter asks each at most once a callback.
+//! The contract of an HTTP filter: its callbacks, the questions it may ask about one request and its response, and
+//! the verdicts it may return. Methods that cost a host call say so; the adapter makes each such call at most once
+//! per callback.
 //!
-//! A whole filter, and how it is tried without a proxy (with the feature `fake`):
+//! A complete filter, and a test of it without a proxy (with the feature `fake`):
 //!
 #![cfg_attr(feature = "fake", doc = "```")]
 #![cfg_attr(not(feature = "fake"), doc = "```ignore")]
@@ -63,221 +64,226 @@ use tidegate_policy::inference::TextSink;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One configured filter.
+/// A configured HTTP filter.
 pub trait Filter: Plugin {
     /// The state of one exchange.
     type Stream: Stream + 'static;
 
-    /// When a chain of filters in one module shows it a request.
+    /// The point at which a chain of filters in one module shows requests to this filter.
     const STAGE: Stage;
 
-    /// Whether it ever asks for a scan ([`Filter::scan`]). What no filter of a module asks for is left out of it.
+    /// True if the filter ever asks for a scan ([`Filter::scan`]). Code that no filter of a module asks for is left
+    /// out of the module.
     const SCANS: bool = false;
 
-    /// Whether it ever wants to know what a response says ([`Stream::reads_response`]).
+    /// True if the filter ever reads a response ([`Stream::reads_response`]).
     const READS_RESPONSES: bool = false;
 
-    /// Whether it ever hears the texts of a request's body ([`Stream::text_sink`]). One filter of a module may.
+    /// True if the filter ever receives the texts of a request body ([`Stream::text_sink`]). At most one filter of a
+    /// module may.
     const HEARS_TEXT: bool = false;
 
-    /// Whether it ever changes a request's body ([`Exchange::edit_request`]).
+    /// True if the filter ever edits a request body ([`Exchange::edit_request`]).
     const REWRITES: bool = false;
 
-    /// Whether it ever sets an alarm, by [`Proxy::set_alarm`] or [`Flow::HoldUntil`].
+    /// True if the filter ever sets an alarm, by [`Proxy::set_alarm`] or [`Flow::HoldUntil`].
     const SETS_ALARMS: bool = false;
 
-    /// How many requests one worker may hold at a time, where it asks [`Exchange::can_hold`] before.
+    /// Returns how many requests one worker may hold at a time, if the filter asks [`Exchange::can_hold`] first.
     fn max_held(&self) -> usize {
         0
     }
 
-    /// What is to be read out of requests' bodies, if anything. Such a filter handles the callbacks of the body.
+    /// Returns the facts to scan request bodies for, if any. A filter that returns some handles the body callbacks.
     fn scan(&self) -> Option<ScanNeeds> {
         None
     }
 
-    /// For a new exchange.
+    /// Returns the state of a new exchange.
     fn stream(&self) -> Self::Stream;
 }
 
-/// What a filter does with one exchange. Of the callbacks of the response, none comes for this filter's own [`Reply`].
+/// The callbacks of a filter for one exchange. A filter's own [`Reply`] triggers none of its response callbacks.
 pub trait Stream {
-    /// The request's headers have come.
+    /// Called when the request headers arrive.
     fn on_request_headers(&mut self, exchange: &dyn Exchange) -> Flow;
 
-    /// So many bytes more of the request's body have come.
+    /// Called when `arrived` more bytes of the request body arrive.
     fn on_request_body(&mut self, _exchange: &dyn Exchange, _arrived: usize) -> Flow {
         Flow::Keep
     }
 
-    /// The request's body, or its trailers, have come to their end. Not called for a request without a body.
+    /// Called at the end of the request body or trailers. Not called for a request without a body.
     fn on_request_end(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep
     }
 
-    /// The time of [`Flow::HoldUntil`], or that set by [`Proxy::set_alarm`], has come. What is held goes on unless this
-    /// says otherwise.
+    /// Called at the time of [`Flow::HoldUntil`] or [`Proxy::set_alarm`]. A held request or response is released
+    /// unless the return value says otherwise.
     fn on_alarm(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Continue
     }
 
-    /// A task of its worker rings it ([`Worker::ring`](crate::task::Worker::ring)). Its alarm stays as it is unless this
-    /// says otherwise.
+    /// Called when a task of this worker rings the stream ([`Worker::ring`](crate::task::Worker::ring)). The alarm
+    /// stays set unless the return value says otherwise.
     fn on_ring(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep
     }
 
-    /// The response's headers are about to leave. [`Flow`] is about the response from here on.
+    /// Called before the response headers are sent. From here on, [`Flow`] refers to the response.
     fn on_response_headers(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep
     }
 
-    /// So many bytes more of the response's body have come.
+    /// Called when `arrived` more bytes of the response body arrive.
     fn on_response_body(&mut self, _exchange: &dyn Exchange, _arrived: usize) -> Flow {
         Flow::Keep
     }
 
-    /// The response's body has come to its end. Not called for a response without a body.
+    /// Called at the end of the response body. Not called for a response without a body.
     fn on_response_end(&mut self, _exchange: &dyn Exchange) -> Flow {
         Flow::Keep
     }
 
-    /// Whether this request's body is to be scanned, if [`Filter::scan`] asks for that at all. What was once not
-    /// wanted is not read later.
+    /// Returns true if this request's body is to be scanned, given that [`Filter::scan`] asks for scans at all. Once
+    /// this returns `false`, the body is not scanned for the rest of the request.
     fn wants_scan(&self) -> bool {
         true
     }
 
-    /// What hears the texts of the request's body while it is scanned.
+    /// Returns the sink that receives the texts of the request body during the scan.
     fn text_sink(&mut self) -> Option<&mut dyn TextSink> {
         None
     }
 
-    /// What of its response is to be read: asked before the response's headers come, and after each of its callbacks.
-    /// What was once not wanted is not read later.
+    /// Returns the parts of the response to read. Asked before the response headers arrive and after each response
+    /// callback; a part that was once not wanted is not read later.
     fn reads_response(&self) -> ResponseNeeds {
         ResponseNeeds::NONE
     }
 
-    /// The exchange is over, whoever ended it. Only what [`Proxy`] offers, the [`Fact`]s and what has been read of the
-    /// response are left.
+    /// Called when the exchange is over, whoever ended it. Only the methods of [`Proxy`], the [`Fact`]s and the part
+    /// of the response that has been read are still available.
     fn on_gone(&mut self, _exchange: &dyn Exchange) {}
 }
 
-/// What becomes of a request, or, once that has begun, of its response.
+/// The verdict on a request or, once the response has begun, on the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// What was said last still holds.
+    /// The previous verdict stays in force.
     Keep,
-    /// It goes on.
+    /// Lets the request or response continue.
     Continue,
-    /// It is held until a later callback says otherwise.
+    /// Holds it until a later callback decides otherwise.
     Hold,
-    /// It is held until a later callback says otherwise, which is [`Stream::on_alarm`] at this time at the latest.
+    /// Holds it until a later callback decides otherwise; [`Stream::on_alarm`] is called at this time at the latest.
     HoldUntil(Timestamp),
-    /// It ends here, with this answer. For a response only before its headers have left.
+    /// Ends the exchange with this reply. For a response, only before its headers have been sent.
     Reply(Reply),
 }
 
-/// When a filter sees a request that several filters of one module look at. As in a chain, each sees it after those before
-/// it in the list; the stage says what else has to be over by then, so that bodies are read once and at the same time.
+/// The point at which a filter sees a request that several filters of one module process. As in a chain, a filter
+/// sees the request after those listed before it; the stage adds a condition, so that all filters share one pass over
+/// the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// At once: it judges the request and has no effect beyond it.
+    /// At once. The filter judges the request and has no effect beyond it.
     Judge,
-    /// At once, and at the end of the body after those that judge, so that a refused request is not charged for.
+    /// At once, and at the end of the body after the filters that judge, so that a refused request is not charged
+    /// for.
     Charge,
-    /// As soon as no filter that charges delays the request: it watches the pace of the client.
+    /// As soon as no charging filter delays the request: the filter watches the client's pace.
     Watch,
-    /// When all filters before it have let the request go on: what it does reaches beyond the request.
+    /// After all earlier filters have released the request: the filter has effects beyond the request.
     Effect,
 }
 
 /// One exchange of request and response, and the worker that it runs on.
 pub trait Exchange: Proxy {
-    /// The request's headers. One host call the first time; only while they are there, that is in
-    /// [`Stream::on_request_headers`].
+    /// Returns the request headers. Only available in [`Stream::on_request_headers`]. One host call the first time.
     fn request_headers(&self) -> &HeaderMap;
 
-    /// What the exchange is, known in every callback. Of a tunnel a filter sees the handshake, as a request without a body,
-    /// and its answer; what flows through it is shown to nobody.
+    /// Returns the kind of exchange; available in every callback. Of a tunnel, a filter sees the handshake, as a
+    /// request without a body, and the response to it, but none of the bytes that flow through it.
     fn protocol(&self) -> Protocol;
 
-    /// In whose words the API speaks that was asked, known in every callback once a filter has looked at the request's headers.
+    /// Returns the API dialect of the request; available in every callback once a filter has read the request
+    /// headers.
     fn dialect(&self) -> Dialect;
 
-    /// Sets a header of a request whose headers have not gone on, replacing what is there. One host call.
+    /// Sets or replaces a request header, before the headers are sent upstream. One host call.
     fn set_request_header(&self, name: &str, value: &[u8]);
 
-    /// Takes a header out of a request whose headers have not gone on. One host call.
+    /// Removes a request header, before the headers are sent upstream. One host call.
     fn remove_request_header(&self, name: &str);
 
-    /// Whether more of the request is to come.
+    /// Returns true if more of the request is to come.
     fn request_goes_on(&self) -> bool;
 
-    /// Whether one more request can be held on this worker.
+    /// Returns true if this worker can hold one more request.
     fn can_hold(&self) -> bool;
 
-    /// The bytes that this callback is about, in the callbacks of either body. One host call the first time.
+    /// Returns the bytes that this body callback is about. One host call the first time.
     fn arrived(&self) -> &[u8];
 
-    /// What has been read out of the request's body, if [`Filter::scan`] asked for it; until the response begins.
+    /// Returns the scan of the request body, if [`Filter::scan`] asked for one. Available until the response begins.
     fn scan(&self) -> Option<&Scan>;
 
-    /// All that is held of the body that this callback is about. One host call.
+    /// Returns all buffered bytes of the body that this callback is about. One host call.
     fn held(&self) -> Vec<u8>;
 
-    /// Puts `body` in the place of all that is held of a response. Framing is the caller's to mend. One host call.
+    /// Replaces all buffered bytes of a response with `body`. The caller corrects the framing. One host call.
     fn replace_held(&self, body: &[u8]);
 
-    /// Changes a part of a request's body that is held whole, by its place in the body as it was sent. Changes are made
-    /// when the body has come to its end, and the framing mended: where the request's headers are held too, or have
-    /// gone on without a `content-length`. A request whose changes cannot be made does not go on.
+    /// Edits part of a request body that is held whole, by its offset in the body as sent. Edits are applied, and the
+    /// framing corrected, at the end of the body. This requires that the request headers are held too or were sent
+    /// without a `content-length`. A request whose edits cannot be applied is not sent upstream.
     fn edit_request(&self, edit: Edit);
 
-    /// Whether the request's body can still be changed: in the callbacks of that body.
+    /// Returns true if the request body can still be edited, that is in the request body callbacks.
     fn can_edit_request(&self) -> bool;
 
-    /// The response's headers. One host call the first time; only in [`Stream::on_response_headers`].
+    /// Returns the response headers. Only available in [`Stream::on_response_headers`]. One host call the first time.
     fn response_headers(&self) -> &HeaderMap;
 
-    /// The first value of a response's header, where one is enough: one host call, and none once all have been read.
+    /// Returns the first value of a response header. One host call, or none once all headers have been read.
     fn response_header(&self, name: &'static str) -> Option<Vec<u8>>;
 
-    /// The response's trailers; none where it ended without any. One host call the first time; only in
-    /// [`Stream::on_response_end`].
+    /// Returns the response trailers, empty if there are none. Only available in [`Stream::on_response_end`]. One
+    /// host call the first time.
     fn response_trailers(&self) -> &HeaderMap;
 
-    /// Whether more of the response is to come.
+    /// Returns true if more of the response is to come.
     fn response_goes_on(&self) -> bool;
 
-    /// Sets a header of a response whose headers have not gone on, replacing what is there. One host call.
+    /// Sets or replaces a response header, before the headers are sent. One host call.
     fn set_response_header(&self, name: &'static str, value: &str);
 
-    /// Takes a header out of a response whose headers have not gone on. One host call.
+    /// Removes a response header, before the headers are sent. One host call.
     fn remove_response_header(&self, name: &'static str);
 
-    /// What has been read of the response, if this filter wanted it ([`Stream::reads_response`]) or another did.
+    /// Returns what has been read of the response, if this filter ([`Stream::reads_response`]) or another one asked
+    /// for it.
     fn response(&self) -> Option<&Response>;
 
-    /// What the proxy knows of the exchange, as text or as a number. One host call the first time.
+    /// Returns a fact that the proxy knows about the exchange. One host call the first time.
     fn fact(&self, fact: Fact) -> Option<FactValue>;
 }
 
-/// What a proxy knows of an exchange.
+/// A fact that the proxy knows about an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
-    /// The version of HTTP in which the request came, such as `HTTP/2`; text.
+    /// HTTP version of the request, such as `HTTP/2`; text.
     HttpVersion,
-    /// The name of the upstream cluster that the route leads to; text.
+    /// Name of the upstream cluster that the route selects; text.
     Cluster,
-    /// The response's status; a number.
+    /// HTTP status of the response; a number.
     ResponseStatus,
-    /// Why the response is what it is, such as `via_upstream`; text.
+    /// Reason for the response, such as `via_upstream`; text.
     ResponseDetails,
     /// Envoy's response flags; a number.
     ResponseFlags,
-    /// How often the request was sent to the upstream; a number.
+    /// Number of times the request was sent upstream; a number.
     Attempts,
 }
 
@@ -286,7 +292,7 @@ pub enum Fact {
 pub struct FactValue(pub Vec<u8>);
 
 impl FactValue {
-    /// As a number: eight bytes, little-endian. 0 if it is none.
+    /// Returns the number encoded as eight little-endian bytes, or 0 if the value is not a number.
     pub fn number(&self) -> u64 {
         self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }

@@ -1,5 +1,5 @@
-//! A proxy made of plain values, for tests: its clock is set, its races are lost on purpose, and everything it
-//! is told is kept.
+//! A proxy made of plain values, for tests: tests set its clock, make it lose races on purpose, and inspect every
+//! call made to it.
 
 use crate::connection::Link;
 use crate::headers::HeaderMap;
@@ -25,28 +25,28 @@ mod exchange;
 mod store;
 mod worker;
 
-/// One worker of a proxy.
+/// One worker of a fake proxy.
 #[derive(Debug, Default)]
 pub struct FakeProxy {
-    /// What its clock says.
+    /// Time on the monotonic clock, in nanoseconds.
     pub now: Cell<u64>,
-    /// What the clock on the wall says.
+    /// Wall-clock time, in nanoseconds since 1970.
     pub wall_clock: Cell<u64>,
-    /// What its random source says next.
+    /// Next value of the random source.
     pub random: Cell<u64>,
-    /// What all workers share.
+    /// The store that all workers share.
     pub store: FakeStore,
-    /// The other end of its connections.
+    /// Remote address of its connections.
     pub peer: Option<IpAddr>,
-    /// The host calls that were made, but for those on the store.
+    /// The host calls made so far, except those on the store.
     pub calls: Calls,
     /// The alarm that was set last.
     pub alarm: Cell<Option<Timestamp>>,
-    /// The stream that its exchanges and connections are.
+    /// Id of its exchanges' and connections' stream.
     pub stream: Cell<Option<StreamId>>,
-    /// The earlier tick that was asked for, if any.
+    /// The earlier tick that was requested, if any.
     pub tick_by: Cell<Option<Timestamp>>,
-    /// Messages on their way between workers.
+    /// Messages in transit between workers.
     pub post: Post,
     id: Cell<Option<WorkerId>>,
     names: Vec<String>,
@@ -56,12 +56,12 @@ pub struct FakeProxy {
 }
 
 impl FakeProxy {
-    /// One that runs `plugin`.
+    /// Returns a worker that runs `plugin`.
     pub fn running<P: Plugin>(plugin: &P) -> Self {
         Self { names: plugin.metrics(), gauge_names: plugin.gauges(), ..Self::default() }
     }
 
-    /// Another worker of the same proxy, at the same time.
+    /// Returns another worker of the same proxy, at the same time.
     pub fn beside(&self) -> Self {
         Self {
             now: self.now.clone(),
@@ -74,44 +74,44 @@ impl FakeProxy {
         }
     }
 
-    /// A new exchange that starts with these headers.
+    /// Returns a new exchange whose request has these headers.
     pub fn exchange(&self, headers: &[(&str, &str)]) -> FakeExchange<'_> {
         self.exchange_of(headers.iter().copied().collect())
     }
 
-    /// A new exchange that starts with these headers, whatever their bytes.
+    /// Returns a new exchange whose request has these headers, which may contain any bytes.
     pub fn exchange_of(&self, headers: HeaderMap) -> FakeExchange<'_> {
         FakeExchange::new(self, headers)
     }
 
-    /// A new connection of which nothing has come.
+    /// Returns a new connection on which nothing has arrived.
     pub fn link(&self) -> FakeLink<'_> {
         FakeLink { proxy: self, buffer: RefCell::default() }
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn advance(&self, nanos: u64) {
         self.now.set(self.now.get().saturating_add(nanos));
     }
 
-    /// The counter of this name.
+    /// Returns the value of the counter of this name.
     pub fn counter(&self, name: &str) -> u32 {
         let place = self.names.iter().position(|known| known == name);
         place.and_then(|place| self.counts.borrow().get(&place).copied()).unwrap_or(0)
     }
 
-    /// The gauge of this name, if it was set.
+    /// Returns the value of the gauge of this name, if it was set.
     pub fn gauge(&self, name: &str) -> Option<u64> {
         let place = self.gauge_names.iter().position(|known| known == name)?;
         self.gauges.borrow().get(&place).copied()
     }
 }
 
-/// One connection, whose read buffer is what was put there.
+/// One connection, with a read buffer that the test fills.
 #[derive(Debug)]
 pub struct FakeLink<'a> {
     proxy: &'a FakeProxy,
-    /// What lies in the read buffer.
+    /// Contents of the read buffer.
     pub buffer: RefCell<Vec<u8>>,
 }
 

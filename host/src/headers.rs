@@ -1,11 +1,11 @@
-//! A request's headers as bytes, read from the host once. Values may hold any byte and names may occur more
-//! than once; both are the caller's to judge.
+//! HTTP headers as bytes, read from the host once. Values may contain any byte and names may repeat; callers must
+//! handle both.
 
 use core::ops::Range;
 use std::borrow::Cow;
 use tidegate_policy::path;
 
-/// Names (lower case, pseudo-headers included) and values, in the order in which they came.
+/// Names (lower case, pseudo-headers included) and values, in order of arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderMap {
     text: Vec<u8>,
@@ -13,39 +13,40 @@ pub struct HeaderMap {
 }
 
 impl HeaderMap {
-    /// Fields whose names and values lie at these ranges of `text`. A range beyond it reads as empty.
+    /// Creates a map whose names and values are at these ranges of `text`. A range beyond it reads as empty.
     pub const fn new(text: Vec<u8>, fields: Vec<(Range<usize>, Range<usize>)>) -> Self {
         Self { text, fields }
     }
 
-    /// All fields.
+    /// Returns all fields.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (self.slice(name), self.slice(value)))
     }
 
-    /// Every value of `name`.
+    /// Returns every value of `name`.
     pub fn all<'a>(&'a self, name: &[u8]) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.iter().filter(move |(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    /// The value of `name`, if it occurs just once.
+    /// Returns the value of `name`, if it occurs exactly once.
     pub fn only(&self, name: &[u8]) -> Option<&[u8]> {
         let mut all = self.all(name);
         let first = all.next()?;
         all.next().is_none().then_some(first)
     }
 
-    /// The path in its canonical spelling; empty if there is none.
+    /// Returns the path in canonical form; empty if there is none.
     pub fn path(&self) -> Cow<'_, [u8]> {
         path::canonical(self.only(b":path").unwrap_or_default())
     }
 
-    /// The method; empty if there is none.
+    /// Returns the method; empty if there is none.
     pub fn method(&self) -> &[u8] {
         self.only(b":method").unwrap_or_default()
     }
 
-    /// Whether a content coding was applied to the body that these headers announce: it is not what it decodes to.
+    /// Returns true if the body that these headers announce has a content coding and must be decoded before it can be
+    /// read.
     pub fn is_coded(&self) -> bool {
         let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
         let mut codings = self.all(b"content-encoding").flat_map(|value| value.split(|byte| *byte == b','));

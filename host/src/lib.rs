@@ -1,8 +1,8 @@
-//! The port between plugins and the proxy they run in: what each may ask ([`plugin`], [`store`]), what an HTTP filter
-//! sees ([`exchange`], [`headers`], [`protocol`], [`tunnel`], [`bodies`]) and answers ([`reply`],
-//! [`retry_after`], [`wait`]), what a network filter does ([`connection`]), what a plugin does on a worker without a stream
-//! ([`task`]), whom it may call ([`call`]) and who of many leads ([`election`]), and how a configured plugin is described
-//! (`describe`). Nothing here knows proxy-wasm; the `module` crate is one implementation, [`fake`] another.
+//! The port between plugins and the proxy that runs them: a plugin and its proxy ([`plugin`], [`store`],
+//! [`metrics`]), HTTP filters ([`exchange`], [`headers`], [`protocol`], [`tunnel`], [`bodies`], [`scan`]) and their
+//! responses ([`reply`], [`retry_after`], [`wait`]), network filters ([`connection`]), work on a worker outside of
+//! any stream ([`task`], [`call`], [`election`]), and the description of a configured plugin (`describe`). Nothing
+//! here depends on proxy-wasm; the `module` crate is one implementation, [`fake`] another.
 
 pub mod bodies;
 pub mod call;

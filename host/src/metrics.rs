@@ -1,16 +1,17 @@
-//! What a plugin counts and measures, each metric declared once: its name, its place among those of the plugin, and its
-//! meaning, from which the reference is made.
+//! Declarations of a plugin's metrics: each has one name, one index among the plugin's metrics and one meaning, from
+//! which the reference is generated.
 
 /// A counter or a gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// In full, such as `tidegate.rate_limit.admitted`; of one that each rule has, `tidegate.rate_limit.throttled.<limit>`.
+    /// Full name, such as `tidegate.rate_limit.admitted`; for a metric that exists once per rule,
+    /// `tidegate.rate_limit.throttled.<limit>`.
     pub name: &'static str,
-    /// What it counts, in one sentence.
+    /// Meaning, in one sentence.
     pub meaning: &'static str,
 }
 
-/// Declares the counters of a plugin, in their order, under one prefix:
+/// Declares the counters of a plugin, in order, under one prefix:
 ///
 /// ```
 /// tidegate_host::counters! {
@@ -32,24 +33,24 @@ macro_rules! counters {
         $vis enum $type { $($(#[doc = $doc])+ $counter),+ }
 
         impl $type {
-            /// All of them, in their order.
+            /// All counters, in order.
             $vis const ALL: &'static [$crate::metrics::Metric] = &[$($crate::metrics::Metric {
                 name: concat!($prefix, $name),
                 meaning: concat!($($doc),+),
             }),+];
 
-            /// The place among the plugin's counters.
+            /// Returns the index among the plugin's counters.
             #[allow(clippy::as_conversions, reason = "the places of an enum")]
             $vis const fn place(self) -> usize {
                 self as usize
             }
 
-            /// The names in full, in their order.
+            /// Returns the full names, in order.
             $vis fn names() -> Vec<String> {
                 Self::ALL.iter().map(|metric| metric.name.to_owned()).collect()
             }
 
-            /// Adds to it. One host call.
+            /// Adds `by` to the counter. One host call.
             $vis fn count(self, proxy: &(impl $crate::plugin::Proxy + ?Sized), by: u32) {
                 proxy.count(self.place(), by);
             }
@@ -57,7 +58,8 @@ macro_rules! counters {
     };
 }
 
-/// Declares counters that each rule of a plugin has, behind those that [`counters!`](crate::counters) declared.
+/// Declares the counters that exist once per rule of a plugin, after those declared by
+/// [`counters!`](crate::counters).
 #[macro_export]
 macro_rules! rule_counters {
     ($(#[$about:meta])* $vis:vis enum $type:ident in $prefix:literal of $rule:literal behind $totals:ty {
@@ -68,19 +70,19 @@ macro_rules! rule_counters {
         $vis enum $type { $($(#[doc = $doc])+ $counter),+ }
 
         impl $type {
-            /// All of them, in their order.
+            /// All counters of a rule, in order.
             $vis const ALL: &'static [$crate::metrics::Metric] = &[$($crate::metrics::Metric {
                 name: concat!($prefix, $name, ".<", $rule, ">"),
                 meaning: concat!($($doc),+),
             }),+];
 
-            /// The place among the plugin's counters of the one of `rule`, of so many `rules`.
+            /// Returns the index among the plugin's counters for rule `rule` of `rules`.
             #[allow(clippy::as_conversions, reason = "the places of an enum")]
             $vis const fn place(self, rule: usize, rules: usize) -> usize {
                 <$totals>::ALL.len().saturating_add((self as usize).saturating_mul(rules)).saturating_add(rule)
             }
 
-            /// The names in full of the totals and of these, for each rule.
+            /// Returns the full names of the totals and of these counters for each rule.
             $vis fn names<L: AsRef<str>>(rules: &[L]) -> Vec<String> {
                 let each = [$(concat!($prefix, $name, ".")),+].into_iter();
                 let each = each.flat_map(|name| rules.iter().map(move |rule| format!("{name}{}", rule.as_ref())));
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_that_of_the_name() {
+    fn an_index_is_that_of_the_name() {
         let names = Each::names(&["a", "b"]);
         assert_eq!(names, ["t.first", "t.second", "t.third.a", "t.third.b", "t.fourth.a", "t.fourth.b"]);
         assert_eq!([Counter::First, Counter::Second].map(Counter::place), [0, 1]);
@@ -141,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_told_to_the_proxy() {
+    fn counts_reach_the_proxy() {
         let proxy = FakeProxy::running(&Counting);
         Counter::Second.count(&proxy, 3);
         assert_eq!(["t.first", "t.second"].map(|name| proxy.counter(name)), [0, 3]);
     }
 
     #[test]
-    fn what_is_counted_is_told() {
+    fn the_meaning_is_the_doc_comment() {
         assert_eq!(Counter::ALL[0].meaning, " First, on two lines.");
         assert_eq!(Each::ALL[1].name, "t.fourth.<rule>");
         assert_eq!(Counter::names().len(), 2);

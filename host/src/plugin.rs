@@ -1,5 +1,4 @@
-//! What every plugin is, whatever it looks at, and what it may ask of the proxy it runs in. Every question that
-//! costs a host call says so.
+//! The contract of every plugin, and the questions it may ask its proxy. Methods that cost a host call say so.
 
 use crate::store::Store;
 use crate::task::{StreamId, Task, Workers};
@@ -8,73 +7,74 @@ use tidegate_config::ConfigError;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
-/// One configured plugin.
+/// A configured plugin.
 pub trait Plugin: Sized {
-    /// The name under which the proxy asks for it.
+    /// The name by which the proxy configuration refers to the plugin.
     const ROOT_ID: &'static str;
 
-    /// Whether it ever has a task ([`Plugin::task`]). What no plugin of a module has is left out of it.
+    /// True if the plugin ever has a task ([`Plugin::task`]). Code that no plugin of a module needs is left out of
+    /// the module.
     const HAS_TASK: bool = false;
 
-    /// From its configuration document, JSON. The error is for the operator.
+    /// Parses a configuration document, JSON. The error text is for the operator.
     fn configure(document: &[u8]) -> Result<Self, ConfigError>;
 
-    /// The names of its counters, in full. [`Proxy::count`] takes their places in this list.
+    /// Returns the full names of the counters. [`Proxy::count`] takes an index into this list.
     fn metrics(&self) -> Vec<String>;
 
-    /// The names of its gauges, in full. [`Proxy::set_gauge`] takes their places in this list.
+    /// Returns the full names of the gauges. [`Proxy::set_gauge`] takes an index into this list.
     fn gauges(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What it does on one worker beside its streams, if anything.
+    /// Returns the task to run on each worker outside of its streams, if any.
     fn task(&self) -> Option<Box<dyn Task>> {
         None
     }
 }
 
-/// The worker that a stream runs on.
+/// The worker that a stream or task runs on.
 pub trait Proxy {
-    /// When this callback began, by the monotonic clock that is the same for all workers. One host call the first
-    /// time.
+    /// Returns the time at which this callback began, on the monotonic clock that all workers share. One host call
+    /// the first time.
     fn now(&self) -> Timestamp;
 
-    /// The time by that clock now. One host call each.
+    /// Returns the current time on the same clock. One host call each.
     fn clock(&self) -> Timestamp;
 
-    /// Nanoseconds since 1970 by the clock on the wall, which may step. One host call each.
+    /// Returns the wall-clock time in nanoseconds since 1970; it may step. One host call each.
     fn wall_clock(&self) -> u64;
 
-    /// 64 random bits, unknown to clients.
+    /// Returns 64 random bits that clients cannot predict.
     fn random(&self) -> u64;
 
-    /// What all workers share.
+    /// Returns the store that all workers share.
     fn store(&self) -> &dyn Store;
 
-    /// How names become keys of the store; the same for all workers.
+    /// Returns the hasher that turns names into store keys; the same for all workers.
     fn fingerprinter(&self) -> Fingerprinter;
 
-    /// The address at the other end of the connection. One host call the first time.
+    /// Returns the address of the remote end of the connection. One host call the first time.
     fn peer(&self) -> Option<IpAddr>;
 
-    /// Has the stream's `on_alarm` called at this time, rounded up to a millisecond, instead of at the one set
-    /// before; never, for `None`.
+    /// Sets the stream's alarm, replacing the previous one: `on_alarm` is called at this time, rounded up to a
+    /// millisecond. `None` clears the alarm.
     fn set_alarm(&self, at: Option<Timestamp>);
 
-    /// Adds `by` to the counter at this place of [`Plugin::metrics`]. One host call.
+    /// Adds `by` to the counter at index `metric` of [`Plugin::metrics`]. One host call.
     fn count(&self, metric: usize, by: u32);
 
-    /// Sets the gauge at this place of [`Plugin::gauges`]. One host call.
+    /// Sets the gauge at index `gauge` of [`Plugin::gauges`]. One host call.
     fn set_gauge(&self, gauge: usize, value: u64);
 
-    /// This stream, as a task of its worker can ring it; `None` for what is no stream.
+    /// Returns the id by which a task of this worker can ring this stream; `None` outside of a stream.
     fn stream(&self) -> Option<StreamId>;
 
-    /// The workers of the proxy, this one among them.
+    /// Returns the workers of the proxy, including this one.
     fn workers(&self) -> &dyn Workers;
 }
 
-/// Has a type answer what a [`Proxy`](crate::plugin::Proxy) is asked by one that it holds in a field.
+/// Implements [`Proxy`](crate::plugin::Proxy) for a type by delegating to one of its fields.
 #[macro_export]
 macro_rules! proxy_by {
     ($type:ty, $field:ident) => {

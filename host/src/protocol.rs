@@ -1,16 +1,17 @@
-//! What an exchange is besides a request and its response: a tunnel, whose bytes are no body, or a gRPC call, whose
-//! outcome stands in `grpc-status` and whose messages may flow in both directions at any pace.
+//! The kind of an exchange: plain HTTP, a tunnel, whose bytes are not a body, or a gRPC call, whose outcome is in
+//! `grpc-status` and whose messages may flow in both directions at any pace.
 //!
-//! A tunnel is what opens as one: CONNECT (HTTP/2's extended one too, which Envoy shows as an upgrade), or a GET that asks
-//! for an upgrade (RFC 6455, section 4.1). Any other method with an `upgrade` has an ordinary body, so that nobody hides one
-//! from the filters by asking for an upgrade that the server ignores.
+//! A tunnel is opened by CONNECT (including HTTP/2's extended CONNECT, which Envoy shows as an upgrade) or by a GET
+//! that asks for an upgrade (RFC 6455, section 4.1). A request of any other method has an ordinary body even with an
+//! `upgrade` header, so that a client cannot hide its body from the filters by asking for an upgrade that the server
+//! ignores.
 
 use crate::headers::HeaderMap;
 
-/// What an exchange is.
+/// The kind of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// A request with a body, or without one.
+    /// An HTTP request, with or without a body.
     #[default]
     Http,
     /// A gRPC call.
@@ -20,7 +21,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// As a request's headers tell.
+    /// Determines the protocol from the request headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let upgrades = || headers.all(b"upgrade").any(|value| !value.trim_ascii().is_empty());
         match headers.method() {
@@ -32,15 +33,16 @@ impl Protocol {
     }
 }
 
-/// Whether a media type is gRPC's, as Envoy tells it: `application/grpc`, alone or with `+` and a format.
+/// Returns true if a media type is gRPC's by Envoy's definition: `application/grpc`, alone or followed by `+` and a
+/// format.
 pub fn is_grpc(content_type: &[u8]) -> bool {
     let rest = content_type.strip_prefix(b"application/grpc");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
-/// The gRPC status of an answer of ours with this HTTP status.
+/// Returns the gRPC status for a filter's own response with this HTTP status.
 ///
-/// Source: `google.rpc.Code`, the mapping to HTTP that stands beside each code.
+/// Source: `google.rpc.Code`, the HTTP mapping documented for each code.
 pub const fn grpc_status(status: u16) -> u8 {
     const CANCELLED: u8 = 1;
     const INVALID_ARGUMENT: u8 = 3;
@@ -64,8 +66,8 @@ pub const fn grpc_status(status: u16) -> u8 {
     }
 }
 
-/// The HTTP status that a value of `grpc-status` stands for, by which outcomes are judged; 200 if it is none. The HTTP
-/// status of a call is 200 whatever came of it.
+/// Returns the HTTP status that corresponds to a `grpc-status` value, for judging the outcome of a call, whose actual
+/// HTTP status is always 200. Returns 200 if the value is not a code.
 ///
 /// Source: `google/rpc/code.proto`, which gives each code its HTTP mapping.
 pub fn http_status(grpc_status: &[u8]) -> u16 {
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_what_opens_as_one() {
+    fn connect_and_get_with_upgrade_are_tunnels() {
         assert_eq!(of(&[(":method", "CONNECT"), (":protocol", "websocket")]), Protocol::Tunnel);
         assert_eq!(of(&[(":method", "GET"), ("upgrade", "websocket")]), Protocol::Tunnel);
         assert_eq!(of(&[(":method", "POST"), ("upgrade", "websocket")]), Protocol::Http);
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_is_judged_as_its_http_status() {
+    fn grpc_codes_have_the_outcome_of_their_http_status() {
         let of = |code: u8| {
             let status = http_status(code.to_string().as_bytes());
             Ending { status, details: b"via_upstream", flags: 0 }.outcome()

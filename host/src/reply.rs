@@ -1,5 +1,5 @@
-//! Our own answers: errors in the shape of the API that was asked, OpenAI's unless it is another's, or for gRPC a status
-//! with its sentence, and honest about whether and when to come back ([`RetryAfter`]).
+//! Responses that the filters send themselves: an error in the format of the requested API (by default OpenAI's) or,
+//! for gRPC, a status with a message, each stating whether and when to retry ([`RetryAfter`]).
 
 use crate::protocol::Protocol;
 use crate::retry_after::{RetryAfter, SHOULD_RETRY};
@@ -7,32 +7,32 @@ use serde::Serialize;
 use std::borrow::Cow;
 use tidegate_policy::api::Dialect;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
     /// Header names and values.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// Body, JSON.
     pub body: Vec<u8>,
-    /// What it says in plain words, which is all that a gRPC status has room for; empty if it is no error.
+    /// Plain-text message, all that a gRPC status has room for; empty if the response is not an error.
     pub message: String,
-    /// What the proxy's access log calls it, `tidegate.<module>.<rule>`.
+    /// Response details in the proxy's access log, `tidegate.<module>.<rule>`.
     pub details: String,
 }
 
 /// The OpenAI error object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorObject<'a> {
-    /// In plain words, for a human.
+    /// Message for humans.
     pub message: &'a str,
-    /// The class, such as `rate_limit_error`.
+    /// Error class, such as `rate_limit_error`.
     #[serde(rename = "type")]
     pub kind: &'a str,
-    /// The request's member at fault, if it is one.
+    /// Request field at fault, if there is one.
     pub param: Option<&'a str>,
-    /// The case, such as `rate_limit_exceeded`.
+    /// Error code, such as `rate_limit_exceeded`.
     pub code: &'a str,
 }
 
@@ -62,7 +62,7 @@ struct OllamaBody<'a> {
     error: &'a str,
 }
 
-/// Anthropic's name for an error of this status.
+/// Returns Anthropic's error type for an HTTP status.
 const fn anthropic_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
@@ -78,14 +78,14 @@ const fn anthropic_type(status: u16) -> &'static str {
 }
 
 impl Reply {
-    /// An error answer.
+    /// Returns an error response.
     pub fn error(status: u16, error: ErrorObject<'_>, details: String) -> Self {
         let body = serde_json::to_vec(&Body { error }).unwrap_or_default();
         let headers = vec![("content-type", "application/json".to_owned())];
         Self { status, headers, body, message: error.message.to_owned(), details }
     }
 
-    /// As it is sent to who asked by this protocol, an API of this dialect.
+    /// Returns the response as sent to a client of this protocol and API dialect.
     pub fn for_asker(&self, protocol: Protocol, dialect: Dialect) -> Cow<'_, Self> {
         match (protocol, dialect) {
             (Protocol::Grpc, _) => Cow::Owned(self.for_grpc()),
@@ -103,8 +103,8 @@ impl Reply {
         Cow::Owned(Self { body: serde_json::to_vec(body).unwrap_or_default(), ..self.clone() })
     }
 
-    /// The same for a gRPC call, of which the proxy makes a status: its body becomes `grpc-message`. When to come back is
-    /// said once more in the words that gRPC's own retries obey.
+    /// Returns the response for a gRPC call. The proxy turns it into a status, whose `grpc-message` is the body. The
+    /// wait is repeated in the header that gRPC's own retries obey.
     ///
     /// Source: gRFC A6, "Pushback".
     #[must_use]
@@ -119,34 +119,34 @@ impl Reply {
         Self { headers, body: self.message.clone().into_bytes(), ..self.clone() }
     }
 
-    /// With a header more.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// Whether it tells its client to come back: after a wait, and not to stop.
+    /// Returns true if the response invites a retry: it names a wait and does not forbid a retry.
     pub fn invites(&self) -> bool {
         let says = |wanted: &str| self.headers.iter().any(|(name, _)| *name == wanted);
         says("retry-after-ms") && !says("x-should-retry")
     }
 
-    /// With the time after which to come back, or that this does not help.
+    /// Adds the headers that say when to retry, or that retrying does not help.
     #[must_use]
     pub fn retry_after(self, after: impl Into<RetryAfter>) -> Self {
         after.into().headers().fold(self, |reply, (name, value)| reply.with(name, value))
     }
 
-    /// With word that no wait helps.
+    /// Adds the headers that say that retrying never helps.
     #[must_use]
     pub fn never_retry(self) -> Self {
         self.with(SHOULD_RETRY, "false".to_owned())
     }
 }
 
-/// A time as the `x-ratelimit-reset-*` headers give it, to the millisecond, rounded up: `120ms`, `1.5s`,
-/// `6m0s`, `1h0m0s`.
+/// Formats a time as in the `x-ratelimit-reset-*` headers, rounded up to a millisecond: `120ms`, `1.5s`, `6m0s`,
+/// `1h0m0s`.
 pub fn reset_time(nanos: u64) -> String {
     let millis = nanos.div_ceil(1_000_000);
     let part = |unit: u64, of: u64| millis.checked_div(unit).and_then(|n| n.checked_rem(of)).unwrap_or(0);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_in_the_words_of_the_api_that_was_asked() {
+    fn an_error_has_the_format_of_the_requested_api() {
         let body = |status, dialect| -> serde_json::Value {
             let reply = Reply { status, ..error() };
             serde_json::from_slice(&reply.for_asker(Protocol::Http, dialect).body).unwrap()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_gets_the_sentence_alone_and_the_wait_in_its_own_words() {
+    fn grpc_gets_the_message_alone_and_the_wait_as_pushback() {
         let reply = error().retry_after(Duration::from_secs(2));
         let grpc = reply.for_grpc();
         assert_eq!(grpc.body, b"a \"b\"");

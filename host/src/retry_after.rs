@@ -1,6 +1,7 @@
-//! When the client of a refused or failed request may come back, in the headers that the SDKs obey: a delay of up to 60 s
-//! is given exactly (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1); beyond that, and where no wait
-//! helps, `x-should-retry: false` stops them, since some would sleep it out.
+//! The time at which the client of a refused or failed request may retry, in the headers that the SDKs obey. A delay
+//! of up to 60 s is sent exactly (`retry-after-ms`) and in whole seconds (`retry-after`, at least 1). For longer
+//! delays, and where no wait helps, `x-should-retry: false` stops the SDKs, some of which would otherwise sleep for
+//! the whole delay.
 
 use crate::exchange::Exchange;
 use core::time::Duration;
@@ -9,10 +10,10 @@ use tidegate_policy::retry_hint::Hint;
 
 const MILLIS: &str = "retry-after-ms";
 const SECONDS: &str = "retry-after";
-/// The header that tells an SDK whether to come back at all.
+/// The header that tells an SDK whether to retry at all.
 pub const SHOULD_RETRY: &str = "x-should-retry";
 
-/// When to come back.
+/// The time at which to retry, if at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter {
     wait: u64,
@@ -20,25 +21,25 @@ pub struct RetryAfter {
 }
 
 impl RetryAfter {
-    /// After `wait` nanoseconds, or not at all if that is more than 60 s.
+    /// Returns a retry after `wait` nanoseconds, or none if that is more than 60 s.
     pub const fn after(wait: u64) -> Self {
         Self { wait, should_retry: wait <= MAX_RETRY }
     }
 
-    /// Not at all; the wait is for clients that come back all the same.
+    /// Forbids a retry; the wait is kept for clients that retry regardless.
     #[must_use]
     pub const fn never(self) -> Self {
         Self { should_retry: false, ..self }
     }
 
-    /// The headers of an answer of ours.
+    /// Returns the headers for a response of the filter itself.
     pub fn headers(self) -> impl Iterator<Item = (&'static str, String)> {
         let stop = (!self.should_retry).then(|| (SHOULD_RETRY, "false".to_owned()));
         self.waits().into_iter().chain(stop)
     }
 
-    /// Puts it in the place of what the response says that is about to leave, or, unless it `has_wait`, only whether to come
-    /// back at all. Two host calls for the wait, and one for the rest where that changes.
+    /// Replaces the retry headers of the response about to be sent or, if `has_wait` is false, only the one that says
+    /// whether to retry at all. Two host calls for the wait, and one for the other header if it changes.
     pub fn set(self, exchange: &dyn Exchange, has_wait: bool) {
         if has_wait {
             self.waits().iter().for_each(|(name, value)| exchange.set_response_header(name, value));
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_60_seconds_and_where_no_wait_helps_clients_are_stopped_once() {
+    fn waits_over_60_seconds_and_never_forbid_a_retry_once() {
         let stops = |after| written(after).iter().filter(|(name, _)| *name == SHOULD_RETRY).count();
         assert_eq!(stops(RetryAfter::after(60_000 * MILLISECOND)), 0);
         assert_eq!(stops(RetryAfter::after(60_001 * MILLISECOND)), 1);
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn it_replaces_what_a_response_says() {
+    fn the_headers_of_a_response_are_replaced() {
         let proxy = FakeProxy::default();
         let mut exchange = proxy.exchange(&[]);
         exchange.respond(&[(":status", "503"), ("retry-after", "0"), ("x-should-retry", "true")]);
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wait_it_only_says_whether_to_come_back() {
+    fn without_a_wait_only_should_retry_is_set() {
         let proxy = FakeProxy::default();
         let mut exchange = proxy.exchange(&[]);
         exchange.respond(&[(":status", "503"), ("retry-after", "soon"), ("x-should-retry", "true")]);

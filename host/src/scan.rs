@@ -1,22 +1,22 @@
-//! The scan of a request's body, made once for all filters that ask for it (see [`bodies`](crate::bodies)).
+//! The scan of a request body, made once for all filters that ask for it (see [`bodies`](crate::bodies)).
 
 use core::fmt;
 use tidegate_policy::fingerprint::{Fingerprint, Fingerprinter};
 use tidegate_policy::inference::{Facts, Scanner, TextSink};
 use tidegate_policy::json::Invalid;
 
-/// What filters want to know of a body.
+/// The requirements of filters on a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanNeeds {
-    /// How deep its containers may nest, 1 to 128.
+    /// Maximum nesting depth of containers, 1 to 128.
     pub max_depth: u8,
-    /// Whether names are known to the letter only, or nobody cares.
+    /// True if member names match only when spelled exactly, or if no filter cares.
     pub exact_names: bool,
-    /// Whether it is to have a fingerprint, which costs a hash of all of it.
+    /// True if a fingerprint is needed, which costs a hash of the whole body.
     pub fingerprint: bool,
 }
 
-/// What has been read of a body.
+/// The state of a scan.
 pub struct Scan {
     scanner: Scanner,
     fault: Option<Invalid>,
@@ -24,8 +24,8 @@ pub struct Scan {
 }
 
 impl ScanNeeds {
-    /// What two filters of one module need. A filter for which a body nests deeper than it asked judges that itself, by
-    /// [`Facts::depth`].
+    /// Returns the combined needs of two filters of one module. A filter that asked for a lower depth than the
+    /// combined one checks [`Facts::depth`] itself.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl fmt::Debug for Scan {
 }
 
 impl Scan {
-    /// For a new body.
+    /// Returns the scan of a new body.
     pub fn new(needs: ScanNeeds, prints: Fingerprinter) -> Self {
         let ScanNeeds { max_depth, exact_names, fingerprint } = needs;
         let scanner = if exact_names { Scanner::exact(max_depth) } else { Scanner::new(max_depth) };
@@ -51,19 +51,19 @@ impl Scan {
         Self { scanner, fault: None, is_complete: false }
     }
 
-    /// Whether more bytes could tell more.
+    /// Returns true if further bytes could reveal more.
     pub const fn goes_on(&self) -> bool {
         self.fault.is_none() && !self.is_complete
     }
 
-    /// Reads a chunk, whose texts `sink` hears.
+    /// Scans a chunk; `sink` receives the texts.
     pub fn feed(&mut self, chunk: &[u8], sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
             self.fault = self.scanner.feed(chunk, sink.unwrap_or(&mut ())).err();
         }
     }
 
-    /// No more comes.
+    /// Ends the body.
     pub fn finish(&mut self, sink: Option<&mut dyn TextSink>) {
         if self.goes_on() {
             self.fault = self.scanner.finish(sink.unwrap_or(&mut ())).err();
@@ -71,22 +71,22 @@ impl Scan {
         }
     }
 
-    /// What is known so far.
+    /// Returns the facts known so far.
     pub const fn facts(&self) -> &Facts {
         self.scanner.facts()
     }
 
-    /// Why the body is no JSON, if it is none.
+    /// Returns why the body is not JSON, if it is not.
     pub const fn fault(&self) -> Option<Invalid> {
         self.fault
     }
 
-    /// The whole body has been read, and is JSON.
+    /// Returns true if the whole body has been read and is JSON.
     pub const fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// Of the canonical request, once that is complete, if somebody needs it.
+    /// Returns the fingerprint of the canonical request once the body is complete, if a filter needs it.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.scanner.fingerprint()
     }

@@ -1,38 +1,39 @@
-//! State that all workers share, and the one way to change it: decide on the old value, swap in the new one if
-//! nobody was faster, else decide again on what the winner left. At most [`ATTEMPTS`] times; then losing is
-//! an answer of its own, which the filter maps by its failure mode and counts.
+//! State that all workers share, changed by compare-and-swap: a decision is made on the old value and stored if the
+//! entry has not changed meanwhile, else made again on the new value. After [`ATTEMPTS`] lost races the outcome is
+//! [`Contended`], which the filter counts and resolves by its failure mode.
 
 use tidegate_policy::record::Record;
 
-/// How often a decision is made before it counts as contended.
+/// The number of times a decision is tried before the entry counts as contended.
 pub const ATTEMPTS: usize = 16;
 
-/// Which write of an entry was seen.
+/// The version of an entry, which each write changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(pub u32);
 
 /// A map of entries that all workers share.
 pub trait Store {
-    /// The entry of `key` and its version, if there is one.
+    /// Returns the entry of `key` and its version, if there is one.
     fn load(&self, key: &[u8]) -> Option<(Vec<u8>, Version)>;
 
-    /// Writes `value` if the entry is still at `expected`, `None` meaning absent. False if it is not.
+    /// Writes `value` if the entry is still at version `expected`, where `None` means absent. Returns false if it is
+    /// not.
     fn swap(&self, key: &[u8], value: &[u8], expected: Option<Version>) -> bool;
 }
 
-/// Every attempt lost its race.
+/// The error of a decision that lost every race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contended;
 
-/// An entry as it was when it was looked at.
+/// An entry as it was when it was read.
 #[derive(Debug)]
 pub struct Seen<S> {
-    /// What it held.
+    /// The decoded value.
     pub state: S,
     version: Option<Version>,
 }
 
-/// Looks at the entry of `key`: one host call.
+/// Reads the entry of `key`. One host call.
 pub fn look<S: Record>(store: &dyn Store, key: &[u8]) -> Seen<S> {
     match store.load(key) {
         Some((bytes, version)) => Seen { state: S::from_bytes(&bytes), version: Some(version) },
@@ -40,8 +41,8 @@ pub fn look<S: Record>(store: &dyn Store, key: &[u8]) -> Seen<S> {
     }
 }
 
-/// Looks at the entry of `key`, decides, and stores what was decided, if anything: one host call, and one more
-/// if something is stored.
+/// Reads the entry of `key`, decides, and stores the new value, if any. One host call, and one more if a value is
+/// stored.
 pub fn update<S: Record, T>(
     store: &dyn Store,
     key: &[u8],
@@ -50,7 +51,7 @@ pub fn update<S: Record, T>(
     update_seen(store, key, look(store, key), decide)
 }
 
-/// As [`update`], on an entry that was looked at already.
+/// Does the same as [`update`] for an entry that has been read already.
 pub fn update_seen<S: Record, T>(
     store: &dyn Store,
     key: &[u8],
@@ -71,12 +72,12 @@ pub fn update_seen<S: Record, T>(
     Err(Contended)
 }
 
-/// What every store must do, as statements that the fake and the real one are both held to.
+/// The requirements on every store, checked against both the fake and the real one.
 pub mod contract {
     use super::{Store, Version};
 
-    /// Checks `store` with entries under `prefix`, which must be unused. The error is the first statement that
-    /// does not hold.
+    /// Checks `store` with entries under `prefix`, which must be unused. The error is the first requirement that the
+    /// store violates.
     pub fn check(store: &dyn Store, prefix: &[u8]) -> Result<(), &'static str> {
         let key = |name: &[u8]| [prefix, name].concat();
         let holds = |statement, holds: bool| if holds { Ok(()) } else { Err(statement) };
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn losing_every_race_is_an_answer() {
+    fn losing_every_race_is_contended() {
         let store = FakeStore::default();
         store.lose_swap_of(b"k", ATTEMPTS, b"w");
         let mut decided = 0;

@@ -1,25 +1,25 @@
-//! The state of a tunnel that a request asked for. Until the server has opened it, it is a request and its response; from then on
-//! the bytes belong to no body. Bytes that the client sends before are shown to no filter: the proxy keeps them back.
+//! The state of a requested tunnel. Until the server opens it, it is a request and its response; from then on its
+//! bytes belong to no body. The proxy withholds bytes that the client sends earlier, so no filter sees them.
 
 use crate::headers::HeaderMap;
 use crate::protocol::Protocol;
 
-/// How far a tunnel is.
+/// The state of a tunnel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tunnel {
     /// The request asks for no tunnel.
     #[default]
     None,
-    /// An upgrade was asked for, which 101 grants.
+    /// An upgrade was requested; 101 grants it.
     Upgrade,
-    /// CONNECT was, which any 2xx grants.
+    /// CONNECT was requested; any 2xx grants it.
     Connect,
     /// The server has opened the tunnel, and bytes flow.
     Open,
 }
 
 impl Tunnel {
-    /// What a request with these headers asks for.
+    /// Determines the tunnel that a request with these headers asks for.
     pub fn of(request: &HeaderMap) -> Self {
         match (Protocol::of(request), request.method()) {
             (Protocol::Tunnel, b"CONNECT") => Self::Connect,
@@ -28,7 +28,7 @@ impl Tunnel {
         }
     }
 
-    /// What a response with these headers makes of it.
+    /// Returns the state after a response with these headers.
     #[must_use]
     pub fn answered(self, response: &HeaderMap) -> Self {
         let status = response.only(b":status").unwrap_or_default();
@@ -39,12 +39,12 @@ impl Tunnel {
         }
     }
 
-    /// Whether one was asked for.
+    /// Returns true if a tunnel was requested.
     pub fn is_any(self) -> bool {
         self != Self::None
     }
 
-    /// Whether the server has opened it.
+    /// Returns true if the server has opened the tunnel.
     pub fn is_open(self) -> bool {
         self == Self::Open
     }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_open_when_the_server_has_granted_what_was_asked_for() {
+    fn a_tunnel_opens_when_the_server_grants_the_requested_kind() {
         let (upgrade, connect) = ([(":method", "GET"), ("upgrade", "websocket")], [(":method", "CONNECT")]);
         assert!(open(&upgrade, "101") && !open(&upgrade, "200") && !open(&upgrade, "503"));
         assert!(open(&connect, "200") && !open(&connect, "101") && !open(&connect, "407"));

@@ -1,10 +1,10 @@
-//! What a failed response asks its client to do: to wait, and for how long.
+//! The retry hint of a failed response: whether it asks its client to wait, and for how long.
 
 use crate::exchange::Exchange;
 use tidegate_policy::retry_hint::{self, Asked};
 
-/// What the response that is about to leave asks for. One host call for its headers, if they were not read, and one for
-/// the clock if they hold a date and not their own.
+/// Returns what the response about to be sent asks of its client. One host call for the headers unless they have been
+/// read, and one for the clock if they contain a date without a `date` header.
 pub fn asked(exchange: &dyn Exchange) -> Asked {
     let headers = exchange.response_headers();
     match retry_hint::asked(headers.iter(), None) {

@@ -1,5 +1,5 @@
-//! The calls of a task: made by the SDK, which knows their numbers and brings the answers to the root, and counted here, so that
-//! there are never too many. An answer that no call waits for is dropped.
+//! The pending calls of a task. The SDK makes them, numbers them and delivers the responses to the root; this module
+//! limits their number. A response that no pending call waits for is dropped.
 
 use crate::hostcalls;
 use core::cell::RefCell;
@@ -7,12 +7,12 @@ use proxy_wasm::types::MapType;
 use tidegate_host::call::{Answer, Call, CallId, HttpResponse, InFlight, MAX_ANSWER, Refused};
 use tidegate_policy::timestamp::Timestamp;
 
-/// What the host calls a call. It counts those of each kind by themselves.
+/// The host's id of a call. HTTP and gRPC calls are numbered separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// By HTTP.
+    /// An HTTP call.
     Http(u32),
-    /// By gRPC.
+    /// A gRPC call.
     Grpc(u32),
 }
 
@@ -23,7 +23,7 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Makes one, in a callback of the root.
+    /// Makes a call, in a callback of the root.
     pub fn make(&self, call: &Call<'_>, now: Timestamp) -> Result<CallId, Refused> {
         let mut in_flight = self.in_flight.try_borrow_mut().map_err(|_| Refused::Full)?;
         if !in_flight.has_room() {
@@ -40,18 +40,18 @@ impl Calls {
         Ok(in_flight.add(token, call.deadline().gives_up_at(now)))
     }
 
-    /// One has ended; `None` if nobody waits for it.
+    /// Removes a call that has ended; `None` if it is not pending.
     pub fn take(&self, token: Token) -> Option<CallId> {
         self.in_flight.try_borrow_mut().ok()?.take(&token)
     }
 
-    /// One of which the host says nothing more, if there is one.
+    /// Removes a call on which the host has reported nothing in time, if there is one.
     pub fn take_silent(&self, now: Timestamp) -> Option<CallId> {
         self.in_flight.try_borrow_mut().ok()?.take_silent(now)
     }
 }
 
-/// What an HTTP call was answered, with a body of `size` bytes. Without headers it was cut off.
+/// Returns the outcome of an HTTP call with a body of `size` bytes. A response without headers was reset.
 pub fn http_answer(size: usize) -> Answer {
     let headers = hostcalls::headers(MapType::HttpCallResponseHeaders);
     let status = headers.only(b":status").and_then(|status| core::str::from_utf8(status).ok()?.parse().ok());
@@ -62,7 +62,7 @@ pub fn http_answer(size: usize) -> Answer {
     }
 }
 
-/// What a gRPC call was answered, with a message of `size` bytes if its status is OK.
+/// Returns the outcome of a gRPC call, with a message of `size` bytes if its status is OK.
 pub fn grpc_answer(status: u32, size: usize) -> Answer {
     match status {
         0 if size > MAX_ANSWER => Answer::TooLong,

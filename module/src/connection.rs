@@ -1,6 +1,6 @@
-//! One downstream connection of a network filter as a proxy-wasm context. The proxy's codec always gets its bytes:
-//! what is shown twice is only then shown as the filter expects it. An alarm acts through the host's effective
-//! context, as for [`crate::stream`].
+//! One downstream connection of a network filter as a proxy-wasm context. Bytes are never withheld from Envoy's
+//! codec. Envoy may show the same bytes twice; the filter skips those it has already read. An alarm acts through the
+//! host's effective context, as in [`crate::stream`].
 
 use crate::hostcalls::{self, network};
 use crate::proxy::WasmProxy;
@@ -33,7 +33,7 @@ struct WasmLink<'a> {
 }
 
 impl<C: Connection + 'static> NetworkStream<C> {
-    /// For the context `id`.
+    /// Creates the context `id`.
     pub fn new(id: u32, guard: C, worker: Rc<Worker>) -> Self {
         let guard = RefCell::new(guard);
         Self { inner: Rc::new(Inner { id, guard, worker, closed: Cell::default(), alarm: Cell::default() }) }

@@ -1,4 +1,5 @@
-//! The port that a filter sees, on Envoy: every fact is asked of the host when it is first needed, and once a callback.
+//! The exchange that a filter sees, on Envoy. Each fact is read from the host when it is first needed, at most once
+//! per callback.
 
 use crate::hostcalls;
 use crate::hostcalls::http::{self, Body};
@@ -18,26 +19,26 @@ use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
-/// What a callback is about.
+/// The subject of a callback.
 #[derive(Default)]
 pub struct Callback {
-    /// Of which stream it is.
+    /// Id of the stream.
     pub stream: Option<StreamId>,
-    /// What the exchange is.
+    /// Kind of the exchange.
     pub protocol: Protocol,
-    /// In whose words its API speaks, if that is known.
+    /// API dialect, if it is known.
     pub dialect: Option<Dialect>,
-    /// The headers that it is about, if they have been read.
+    /// Request or response headers that the callback is about, if they have been read.
     pub headers: Option<(Body, HeaderMap)>,
-    /// When it began, if that is known.
+    /// Time at which the callback began, if it is known.
     pub now: Option<Timestamp>,
-    /// Whether more of the request, or of its response, is to come.
+    /// True if more of the request, or of the response, is to come.
     pub goes_on: bool,
-    /// Whether it is about the response's headers.
+    /// True if the callback is about the response headers.
     pub begins_response: bool,
-    /// Whether trailers have come.
+    /// True if trailers have arrived.
     pub has_trailers: bool,
-    /// The body that it is about, and where in it the bytes are that have arrived.
+    /// Body that the callback is about, and the range of the bytes in it that have arrived.
     pub body: Option<(Body, Range<usize>)>,
 }
 
@@ -55,7 +56,7 @@ pub struct WasmExchange<'a> {
 }
 
 impl<'a> WasmExchange<'a> {
-    /// On this worker; `alarm` holds the alarm that is set.
+    /// Creates the exchange on `worker`. `alarm` contains the alarm that is set, if any.
     pub fn new(worker: &'a Worker, mut callback: Callback, alarm: &'a Cell<Option<Timestamp>>) -> Self {
         let (request_headers, response_headers) = match callback.headers.take() {
             Some((Body::Request, headers)) => (headers.into(), OnceCell::new()),
@@ -75,7 +76,7 @@ impl<'a> WasmExchange<'a> {
         }
     }
 
-    /// Has `bodies` read what this callback is about.
+    /// Lets `bodies` read the bytes that this callback is about.
     pub fn read<F: Filter>(&self, bodies: &mut Bodies, stream: &mut F::Stream) {
         let is_last = !self.callback.goes_on;
         match &self.callback.body {
@@ -97,23 +98,23 @@ impl<'a> WasmExchange<'a> {
         }
     }
 
-    /// Lets the filter see what has been read.
+    /// Gives the filter access to what has been read.
     pub fn lend(self, bodies: &'a Bodies) -> Self {
         Self { bodies: Some(bodies), ..self }
     }
 
-    /// In whose words the API speaks that is asked, as far as what has been read tells.
+    /// Returns the API dialect, if the headers read so far determine it.
     pub fn known_dialect(&self) -> Option<Dialect> {
         let by_path = || self.request_headers.get().map(|headers| Dialect::of(&headers.path()));
         self.callback.dialect.or_else(by_path)
     }
 
-    /// Whether this callback is about the request's body.
+    /// Returns true if this callback is about the request body.
     pub fn is_about_request_body(&self) -> bool {
         self.callback.body.as_ref().is_some_and(|(body, _)| *body == Body::Request)
     }
 
-    /// What is to be changed in the request's body.
+    /// Removes and returns the edits of the request body.
     pub fn take_edits(&self) -> Vec<Edit> {
         self.edits.take()
     }

@@ -1,8 +1,8 @@
-//! The calls to the host that the SDK does not make as they are needed here: with keys and values as bytes,
-//! without copies of every header, with response code details, on the monotonic clock. This is the only file
-//! with `unsafe`; each block upholds what the ABI asks: pointers and lengths of live slices in, and out a
-//! buffer that the host obtained from this module's own allocator (`proxy_on_memory_allocate`, which is a
-//! `Vec<u8>` of just that capacity) or nothing.
+//! Host calls that the SDK does not offer in the required form: keys and values as bytes, no copy of every header,
+//! response code details, the monotonic clock. This is the only file with `unsafe`. Each block upholds the
+//! requirements of the ABI: arguments are pointers and lengths of live slices, and a result is either nothing or a
+//! buffer that the host obtained from this module's own allocator (`proxy_on_memory_allocate`, a `Vec<u8>` of exactly
+//! that capacity).
 //!
 //! Source: proxy-wasm ABI 0.2.1; WASI preview 1.
 #![allow(unsafe_code)]
@@ -10,16 +10,16 @@
 use core::ptr;
 use proxy_wasm::types::{BufferType, MapType};
 
-/// What the host answers when all is well.
+/// The status of a successful host call.
 const OK: u32 = 0;
 
-/// WASI's clock on the wall.
+/// WASI's wall clock.
 const CLOCK_REALTIME: u32 = 0;
 
 /// WASI's monotonic clock.
 const CLOCK_MONOTONIC: u32 = 1;
 
-/// The stream of a network filter's client.
+/// The stream type of a network filter's client side.
 #[cfg(feature = "network")]
 const DOWNSTREAM: u32 = 2;
 
@@ -87,14 +87,14 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u16;
 }
 
-/// A map of headers in the ABI's serialised form; empty if it is not there.
+/// Returns a header map in the ABI's serialised form; empty if there is none.
 pub fn headers(map: MapType) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) };
     if status == OK { unsafe { take(data, size) } } else { Vec::new() }
 }
 
-/// The first value of a header; `None` if it is not there, or the map is not.
+/// Returns the first value of a header; `None` if the header or the map is absent.
 #[cfg(feature = "http")]
 pub fn header(map: MapType, name: &[u8]) -> Option<Vec<u8>> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
@@ -102,7 +102,7 @@ pub fn header(map: MapType, name: &[u8]) -> Option<Vec<u8>> {
     (status == OK).then(|| unsafe { take(data, size) })
 }
 
-/// Sets a header, replacing what is there. False if the map is not there.
+/// Sets or replaces a header. Returns false if the map is absent.
 #[cfg(feature = "http")]
 pub fn set_header(map: MapType, name: &[u8], value: &[u8]) -> bool {
     let (name_size, value_size) = (name.len(), value.len());
@@ -111,49 +111,49 @@ pub fn set_header(map: MapType, name: &[u8], value: &[u8]) -> bool {
     status == OK
 }
 
-/// Takes a header out. False if the map is not there.
+/// Removes a header. Returns false if the map is absent.
 #[cfg(feature = "http")]
 pub fn remove_header(map: MapType, name: &[u8]) -> bool {
     let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     status == OK
 }
 
-/// At most `most` bytes of a buffer from `offset`; empty if it is not there.
+/// Returns at most `most` bytes of a buffer from `offset` on; empty if it is absent.
 pub fn buffer(buffer: BufferType, offset: usize, most: usize) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_get_buffer_bytes(buffer, offset, most, &mut data, &mut size) };
     if status == OK { unsafe { take(data, size) } } else { Vec::new() }
 }
 
-/// Puts `bytes` in the place of all that a buffer holds. False if it is not there.
+/// Replaces the contents of a buffer with `bytes`. Returns false if it is absent.
 #[cfg(feature = "http")]
 pub fn replace_buffer(buffer: BufferType, bytes: &[u8]) -> bool {
     let status = unsafe { proxy_set_buffer_bytes(buffer, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
     status == OK
 }
 
-/// What the host knows under a path, whose parts are separated by zero bytes; `None` if nothing.
+/// Returns the property at a path whose parts are separated by zero bytes; `None` if there is none.
 pub fn property(path: &[u8]) -> Option<Vec<u8>> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &mut data, &mut size) };
     (status == OK).then(|| unsafe { take(data, size) })
 }
 
-/// A shared entry and its version; `None` if there is none.
+/// Returns a shared entry and its version; `None` if there is none.
 pub fn shared_data(key: &[u8]) -> Option<(Vec<u8>, u32)> {
     let (mut data, mut size, mut cas) = (ptr::null_mut(), 0, 0);
     let status = unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut cas) };
     (status == OK).then(|| (unsafe { take(data, size) }, cas))
 }
 
-/// Writes a shared entry if it is still at version `cas`, or if there is none. False if it is at another.
+/// Writes a shared entry if it is still at version `cas` or absent. Returns false if it is at another version.
 pub fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> bool {
     let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
     status == OK
 }
 
-/// Answers the current request; `headers` in the ABI's serialised form, `grpc_status` for a gRPC call only. False if the
-/// host would not.
+/// Responds to the current request. `headers` is in the ABI's serialised form; `grpc_status` is for a gRPC call only.
+/// Returns false if the host refuses.
 #[cfg(feature = "http")]
 pub fn send_local_response(
     status: u16,
@@ -177,46 +177,47 @@ pub fn send_local_response(
     answered == OK
 }
 
-/// Closes the current connection. False if it is gone.
+/// Closes the current connection. Returns false if it is gone.
 #[cfg(feature = "network")]
 pub fn close_downstream() -> bool {
     let status = unsafe { proxy_close_stream(DOWNSTREAM) };
     status == OK
 }
 
-/// The queue of this name, made if there is none, whose messages come to this thread. `None` if the host has no queues.
+/// Creates or opens the queue of this name; its messages are delivered to this thread. Returns `None` if the host has
+/// no queues.
 pub fn register_queue(name: &[u8]) -> Option<u32> {
     let mut queue = 0;
     let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut queue) };
     (status == OK).then_some(queue)
 }
 
-/// Puts a message into a queue. False if there is no such queue.
+/// Appends a message to a queue. Returns false if there is no such queue.
 pub fn enqueue(queue: u32, message: &[u8]) -> bool {
     let status = unsafe { proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) };
     status == OK
 }
 
-/// Takes the oldest message out of a queue; `None` if it is empty or not there.
+/// Removes the oldest message from a queue; `None` if it is empty or absent.
 pub fn dequeue(queue: u32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     let status = unsafe { proxy_dequeue_shared_queue(queue, &mut data, &mut size) };
     (status == OK).then(|| unsafe { take(data, size) })
 }
 
-/// 16 random bytes; `None` if the host has none.
+/// Returns 16 random bytes; `None` if the host has none.
 pub fn random_bytes() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let status = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
     (status == 0).then_some(bytes)
 }
 
-/// Nanoseconds on the host's monotonic clock; `None` if it has none.
+/// Returns nanoseconds on the host's monotonic clock; `None` if it has none.
 pub fn monotonic_nanos() -> Option<u64> {
     nanos(CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds since 1970 on the host's wall clock; `None` if it has none.
+/// Returns nanoseconds since 1970 on the host's wall clock; `None` if it has none.
 pub fn wall_nanos() -> Option<u64> {
     nanos(CLOCK_REALTIME)
 }

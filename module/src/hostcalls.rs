@@ -1,7 +1,7 @@
-//! Every call to the proxy, as values. Nothing else in this project reaches it.
+//! Every call to the proxy, with values as arguments and results. Nothing else in this project calls it.
 //!
-//! "Create if absent" is a write at version `u32::MAX`: the host writes an absent key whatever version is
-//! given, and refuses a present one at a version that is not its own, which that one never is.
+//! "Create if absent" is a write at version `u32::MAX`: the host writes an absent key at any version, and refuses to
+//! write a present one unless the versions match, which `u32::MAX` never does.
 
 #[cfg(feature = "http")]
 pub mod http;
@@ -37,23 +37,23 @@ impl Store for SharedData {
     }
 }
 
-/// Monotonic time.
+/// Returns the monotonic time.
 pub fn now() -> Timestamp {
     Timestamp::from_nanos(ffi::monotonic_nanos().unwrap_or(0))
 }
 
-/// Nanoseconds since 1970.
+/// Returns the wall-clock time in nanoseconds since 1970.
 pub fn wall_clock() -> u64 {
     ffi::wall_nanos().unwrap_or(0)
 }
 
-/// 64 random bits.
+/// Returns 64 random bits.
 pub fn random_seed() -> u64 {
     let bytes = ffi::random_bytes().unwrap_or_default();
     bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
 }
 
-/// The key under which names are hashed: made by whoever needs it first, the same for all workers.
+/// Returns the key for hashing names, created by the first worker that needs it and the same for all workers. Returns
 /// `None` if the host has no randomness or no shared data.
 pub fn hash_key() -> Option<[u8; 16]> {
     let stored = || SharedData.load(HASH_KEY).and_then(|(key, _)| key.try_into().ok());
@@ -63,23 +63,23 @@ pub fn hash_key() -> Option<[u8; 16]> {
     })
 }
 
-/// The plugin's configuration.
+/// Returns the plugin's configuration.
 pub fn configuration(size: usize) -> Vec<u8> {
     ffi::buffer(BufferType::PluginConfiguration, 0, size)
 }
 
-/// What the host knows under this path.
+/// Returns the host's property at this path.
 pub fn property(path: &[&[u8]]) -> Option<Vec<u8>> {
     ffi::property(&path.join(&0))
 }
 
-/// The address at the other end of the connection.
+/// Returns the address of the remote end of the connection.
 pub fn peer() -> Option<IpAddr> {
     identity::address(&property(&[b"source", b"address"])?)
 }
 
-/// Sends an HTTP request to a cluster; what the host calls it, or `None` if it would not. The SDK brings the answer to the
-/// root whose callback this is.
+/// Sends an HTTP request to a cluster. Returns the host's id of the call, or `None` if the host refuses. The SDK
+/// delivers the response to the root whose callback this is.
 pub fn call_http(call: &HttpCall<'_>) -> Option<u32> {
     let pseudo = [(":method", call.method), (":authority", call.authority), (":path", call.path)];
     let headers = pseudo.iter().chain(call.headers).copied().collect();
@@ -88,54 +88,54 @@ pub fn call_http(call: &HttpCall<'_>) -> Option<u32> {
     sdk::dispatch_http_call(call.cluster, headers, body, Vec::new(), timeout).ok()
 }
 
-/// Sends a gRPC message to a cluster; as [`call_http`].
+/// Sends a gRPC message to a cluster, like [`call_http`].
 pub fn call_grpc(call: &GrpcCall<'_>) -> Option<u32> {
     let timeout = Duration::from_millis(u64::from(call.deadline.millis()));
     let upstream = call.upstream.as_str();
     sdk::dispatch_grpc_call(upstream, call.service, call.method, Vec::new(), Some(call.message), timeout).ok()
 }
 
-/// At most `most` bytes of the body that answers an HTTP call.
+/// Returns at most `most` bytes of the body of an HTTP call's response.
 pub fn http_answer(most: usize) -> Vec<u8> {
     ffi::buffer(BufferType::HttpCallResponseBody, 0, most)
 }
 
-/// At most `most` bytes of the message that answers a gRPC call.
+/// Returns at most `most` bytes of the message of a gRPC call's response.
 pub fn grpc_answer(most: usize) -> Vec<u8> {
     ffi::buffer(BufferType::GrpcReceiveBuffer, 0, most)
 }
 
-/// A queue whose messages come to this thread, under a name that nobody can know.
+/// Creates a queue whose messages are delivered to this thread, under an unpredictable name.
 pub fn new_queue() -> Option<u32> {
     ffi::register_queue(&[b"tidegate-".as_slice(), &ffi::random_bytes()?].concat())
 }
 
-/// Puts a message into a queue. False if there is no such queue.
+/// Appends a message to a queue. Returns false if there is no such queue.
 pub fn enqueue(queue: u32, message: &[u8]) -> bool {
     ffi::enqueue(queue, message)
 }
 
-/// Takes the oldest message out of a queue.
+/// Removes the oldest message from a queue.
 pub fn dequeue(queue: u32) -> Option<Vec<u8>> {
     ffi::dequeue(queue)
 }
 
-/// Makes the stream of the context `id` the one that calls are about. False if it is gone.
+/// Makes the stream of the context `id` the subject of host calls. Returns false if it is gone.
 pub fn act_for(id: u32) -> bool {
     sdk::set_effective_context(id).is_ok()
 }
 
-/// Asks for a tick in every `period`, zero for none.
+/// Requests a tick every `period`; zero for none.
 pub fn tick_every(period: Duration) {
     let _ = sdk::set_tick_period(period);
 }
 
-/// A counter's id; `None` if the host will not have it.
+/// Returns a counter's id; `None` if the host refuses to define it.
 pub fn define_counter(name: &str) -> Option<u32> {
     sdk::define_metric(MetricType::Counter, name).ok()
 }
 
-/// A gauge's id; `None` if the host will not have it.
+/// Returns a gauge's id; `None` if the host refuses to define it.
 pub fn define_gauge(name: &str) -> Option<u32> {
     sdk::define_metric(MetricType::Gauge, name).ok()
 }
@@ -145,12 +145,12 @@ pub fn set_gauge(id: u32, value: u64) {
     let _: Result<(), Status> = sdk::record_metric(id, value);
 }
 
-/// Adds to a counter.
+/// Adds `by` to a counter.
 pub fn count(id: u32, by: u32) {
     let _: Result<(), Status> = sdk::increment_metric(id, i64::from(by));
 }
 
-/// The headers of a request or a response.
+/// Returns the headers of a request or a response.
 pub fn headers(map: MapType) -> HeaderMap {
     let wire = ffi::headers(map);
     let fields = fields(&wire).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! The filters as proxy-wasm modules: the only crate that knows proxy-wasm. A Cargo feature chooses the plugin of the
-//! module, and with it the adapter: `http` or `network`.
+//! The filters as proxy-wasm modules; the only crate that depends on proxy-wasm. A Cargo feature selects the plugin
+//! of the module, and with it the adapter, `http` or `network`.
 //!
-//! [`root`] turns a plugin into proxy-wasm contexts: `stream` is an HTTP filter's, and shows it an `exchange`; `connection`
-//! is a network filter's. [`task`] runs a plugin's task, which [`calls`] upstreams and may [`wake`] other workers. [`proxy`]
-//! and [`worker`] are what all of them share, [`timer`] wakes them. [`hostcalls`] has every call to the proxy, and [`ffi`]
-//! those that the SDK does not make as they are needed here.
+//! [`root`] turns a plugin into proxy-wasm contexts: `stream` for an HTTP filter, which sees an `exchange`, and
+//! `connection` for a network filter. [`task`] runs a plugin's task, which makes [`calls`] to upstreams and may
+//! [`wake`] other workers. All of them share [`proxy`] and [`worker`]; [`timer`] wakes them. [`hostcalls`] contains
+//! every call to the proxy, [`ffi`] those that the SDK does not offer in the required form.
 
 #![allow(missing_docs, reason = "the SDK's macro exports a function without any")]
 

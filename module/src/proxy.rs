@@ -1,4 +1,5 @@
-//! What every plugin may ask, on Envoy, during one callback: each fact is asked of the host when it is first needed.
+//! The questions that any plugin may ask, on Envoy, during one callback. Each fact is read from the host when it is
+//! first needed.
 
 use crate::hostcalls::{self, SharedData};
 use crate::worker::Worker;
@@ -13,7 +14,7 @@ use tidegate_policy::timestamp::Timestamp;
 
 /// One worker during one callback.
 pub struct WasmProxy<'a> {
-    /// Which one.
+    /// The worker.
     pub worker: &'a Worker,
     stream: Option<StreamId>,
     alarm: &'a Cell<Option<Timestamp>>,
@@ -23,8 +24,8 @@ pub struct WasmProxy<'a> {
 }
 
 impl<'a> WasmProxy<'a> {
-    /// On this worker, of this stream, or of none; `alarm` holds the alarm that is set, `now` when the callback began, if that
-    /// is known.
+    /// Creates the view of `worker` for a stream, or for none. `alarm` contains the alarm that is set, `now` the time
+    /// at which the callback began, if it is known.
     pub fn new(
         worker: &'a Worker,
         stream: Option<StreamId>,

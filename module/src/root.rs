@@ -1,5 +1,5 @@
-//! The root context of a plugin on one worker, shared by both adapters: [`http`] for filters, [`network`] for guards. The state
-//! of a worker lives here and not in statics, which all plugins of a VM share.
+//! The root context of a plugin on one worker, used by both adapters: [`http`] for filters, [`network`] for guards. A
+//! worker's state is kept here and not in statics, which all plugins of a VM would share.
 
 #[cfg(feature = "http")]
 pub mod http;
@@ -56,7 +56,7 @@ impl<P: Plugin> Root<P> {
     }
 }
 
-/// The callbacks of a root context that are the same for filters and guards: the answers to the calls of its task.
+/// Implements the root callbacks that filters and guards have in common: the responses to their task's calls.
 macro_rules! task_callbacks {
     ($root:ident, $plugin:ident: $bound:path) => {
         impl<$plugin: $bound> Context for $root<$plugin> {

@@ -1,11 +1,12 @@
-//! One stream of a filter as a proxy-wasm context: what the filter says becomes what the proxy is told.
+//! One stream of a filter as a proxy-wasm context: translates the filter's verdicts into host calls and callback
+//! results.
 //!
-//! A request that is held is paused at its headers and, should the host go on with the body all the same (it does
-//! where `allow_on_headers_stop_iteration` is set), at its body and trailers too; a response likewise. An alarm reaches
-//! a stream outside of its own callbacks, and then acts through the host's effective context.
+//! A held request is paused at its headers. With `allow_on_headers_stop_iteration` Envoy still delivers body and
+//! trailers, so those callbacks pause as well. Responses work the same way. An alarm fires outside of the stream's
+//! own callbacks, and acts through the host's effective context.
 //!
-//! A tunnel is cut off here, for all filters: they see its handshake as a request without a body, and nothing of what
-//! flows through it once the upstream has opened it.
+//! Filters never see the bytes of a tunnel: they see the handshake as a request without a body, and nothing after the
+//! upstream has opened the tunnel.
 
 use crate::exchange::{Callback, WasmExchange};
 use crate::hostcalls;
@@ -47,16 +48,16 @@ struct Inner<F: Filter> {
     bodies: RefCell<Bodies>,
 }
 
-/// How a request, or its response, stands with the host.
+/// The state of a request or response at the host.
 #[derive(Default)]
 struct Direction {
     held: Cell<bool>,
-    /// How many bytes of its body the host holds back: what it counts again in the next callback of that body.
+    /// Bytes of the body that the host buffers, which it counts again in the next callback of that body.
     held_back: Cell<usize>,
 }
 
 impl<F: Filter + 'static> HttpStream<F> {
-    /// For the context `id`.
+    /// Creates the context `id`.
     pub fn new(id: u32, filter: F::Stream, worker: Rc<Worker>) -> Self {
         let inner = Inner {
             id,
@@ -74,7 +75,7 @@ impl<F: Filter + 'static> HttpStream<F> {
         Self { inner: Rc::new(inner) }
     }
 
-    /// The host tells of a body of which `size` bytes are there, those among them that it held back before.
+    /// Handles a body callback. `size` counts the bytes that the host buffers, including those buffered before.
     fn body(
         &self,
         body: Body,
@@ -155,7 +156,8 @@ impl<F: Filter + 'static> Inner<F> {
         }
     }
 
-    /// Whether what comes is no part of a body. A handshake that is refused has an answer like any other.
+    /// Returns true if bytes in this direction belong to a tunnel and not to a body. A refused handshake has an
+    /// ordinary response.
     fn flows_through_tunnel(&self, side: Body) -> bool {
         match side {
             Body::Request => self.tunnel.get().is_any(),
@@ -163,8 +165,8 @@ impl<F: Filter + 'static> Inner<F> {
         }
     }
 
-    /// Makes the changes that filters ask for in a request's body that has come to its end. One whose changes cannot be
-    /// made must not go on as it is.
+    /// Applies the filters' edits at the end of a request body. A request whose edits cannot be applied must not be
+    /// sent upstream unchanged.
     fn change(&self, exchange: &WasmExchange<'_>, flow: Flow) -> Flow {
         let mut edits = exchange.take_edits();
         if edits.is_empty() || matches!(flow, Flow::Reply(_)) {
@@ -203,7 +205,7 @@ impl<F: Filter + 'static> Inner<F> {
         }
     }
 
-    /// Lets what was paused go on outside of its own callbacks, with the bytes that the host held back of it.
+    /// Resumes a paused request or response outside of its own callbacks, with the bytes that the host buffers.
     fn resume(&self, side: Body) {
         self.direction(side).held_back.set(0);
         http::resume(side);
@@ -223,7 +225,7 @@ impl<F: Filter + 'static> Inner<F> {
 }
 
 impl<F: Filter + 'static> Inner<F> {
-    /// Asks the filter outside of the stream's own callbacks, and lets go what it no longer holds.
+    /// Calls the filter outside of the stream's own callbacks, and resumes what it no longer holds.
     fn ask_apart(
         self: &Rc<Self>,
         now: Timestamp,

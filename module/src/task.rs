@@ -1,8 +1,8 @@
-//! The task of one root: the timer wakes it as if it were a stream, so that one tick serves both. It starts when it is woken
-//! for the first time.
+//! The task of one root. The timer wakes it like a stream, so that one tick serves both. It starts when it is first
+//! woken.
 //!
-//! A task may ring streams, whose callbacks may look at what they share with it; so they are rung once its own callback is
-//! over.
+//! A task may ring streams, whose callbacks may access state that they share with it; so they are rung after its own
+//! callback.
 
 use crate::calls::{self, Calls, Token};
 use crate::hostcalls;
@@ -18,20 +18,20 @@ use tidegate_host::proxy_by;
 use tidegate_host::task::{MAX_MESSAGES, StreamId, Task, Worker as WorkerOfTask, WorkerId, Workers};
 use tidegate_policy::timestamp::Timestamp;
 
-/// The id of the task among the sleepers of its worker: that of no context.
+/// The id of the task among the sleepers of its worker; no context has it.
 const TASK: u32 = 0;
 
-/// What the host tells a root of its task.
+/// Events of the host for a root's task.
 pub trait Root {
-    /// An HTTP call was answered.
+    /// Called when an HTTP call has ended.
     fn on_http_answer(&self, token: u32, size: usize);
-    /// A gRPC call was answered.
+    /// Called when a gRPC call has ended.
     fn on_grpc_answer(&self, token: u32, status: u32, size: usize);
-    /// A queue of this VM has a message.
+    /// Called when a queue of this VM has a message.
     fn on_queue(&self, queue: u32);
 }
 
-/// Runs `task` on `worker` until what this gives is dropped.
+/// Runs `task` on `worker` until the returned value is dropped.
 pub fn run(task: Box<dyn Task>, worker: &Rc<Worker>) -> Box<dyn Root> {
     let period = task.period().nanos();
     let inner = Rc::new_cyclic(|this| Inner {
@@ -64,12 +64,12 @@ struct Inner {
     queue: Queue,
     rung: RefCell<Vec<StreamId>>,
     period: u64,
-    /// When the period ends.
+    /// End of the current period.
     due: Cell<Timestamp>,
     alarm: Cell<Option<Timestamp>>,
-    /// When the timer wakes it.
+    /// Time at which the timer wakes the task.
     wakes_at: Cell<Option<Timestamp>>,
-    /// When it was woken last.
+    /// Time at which the task was last woken.
     last: Cell<Timestamp>,
     has_started: Cell<bool>,
 }
@@ -109,7 +109,8 @@ impl Inner {
         self.wake_at(self.due.get());
     }
 
-    /// Has the timer wake it at this time, if it does not do so before; not twice at a time, or one tick might never end.
+    /// Sets the timer to wake the task at this time, unless it does so earlier. A task is never woken twice at the
+    /// same time, or one tick might never end.
     fn wake_at(&self, at: Timestamp) {
         let at = at.max(self.last.get().plus(1));
         if self.wakes_at.get().is_some_and(|before| before <= at) {

@@ -1,6 +1,6 @@
-//! Wakes streams when their time has come, in order. Nothing turns while nobody waits: the proxy is asked for one
-//! tick, at the earliest time that somebody waits for, rounded up to whole milliseconds, so that nobody is early.
-//! An alarm that is taken back leaves its tick set, which saves a host call for each request that ends in time.
+//! Wakes streams at their alarms, in order. The proxy is asked for one tick at the earliest alarm, rounded up to
+//! whole milliseconds so that no stream is woken early, and for none while no alarm is set. Clearing an alarm leaves
+//! the tick in place, which saves a host call for every request that ends in time.
 
 use crate::hostcalls;
 use core::cell::{Cell, RefCell};
@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use tidegate_policy::timestamp::Timestamp;
 
-/// What can be woken.
+/// A stream or task that can be woken.
 pub trait Sleeper {
-    /// Its alarm has gone off.
+    /// Called when the alarm fires.
     fn wake(self: Rc<Self>, now: Timestamp);
 
-    /// A task rings it.
+    /// Called when a task rings the stream.
     fn ring(self: Rc<Self>, _now: Timestamp) {}
 }
 
@@ -26,7 +26,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Wakes `sleeper`, the stream of the context `id`, at `at`.
+    /// Sets an alarm that wakes `sleeper`, the stream of the context `id`, at `at`.
     pub fn set(&self, at: Timestamp, id: u32, sleeper: Rc<dyn Sleeper>) {
         if let Ok(mut alarms) = self.alarms.try_borrow_mut() {
             alarms.insert((at, id), sleeper);
@@ -36,7 +36,7 @@ impl Timer {
         }
     }
 
-    /// Takes an alarm back.
+    /// Clears an alarm.
     pub fn clear(&self, at: Timestamp, id: u32) {
         if let Ok(mut alarms) = self.alarms.try_borrow_mut() {
             alarms.remove(&(at, id));
@@ -55,7 +55,7 @@ impl Timer {
         }
     }
 
-    /// Wakes those whose time has come.
+    /// Wakes every sleeper whose alarm has come due.
     pub fn tick(&self, now: Timestamp) {
         while let Some(sleeper) = self.next_due(now) {
             sleeper.wake(now);

@@ -1,8 +1,8 @@
-//! The queue by which other workers wake this one. The host calls the root of the VM that registered it, on its own thread,
-//! once for each message.
+//! The queue by which other workers wake this one. The host calls the root of the VM that registered the queue, on
+//! its own thread, once per message.
 //!
-//! A queue is never taken away, and one that is registered in a VM that is thrown away is never emptied: so it is registered
-//! when somebody asks for the first time who this worker is, and nobody does so in a configuration.
+//! A queue is never removed, and one registered in a VM that is discarded is never emptied. It is therefore
+//! registered when the worker's id is first asked for, which never happens during configuration.
 
 use crate::hostcalls;
 use core::cell::Cell;
@@ -15,7 +15,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// This worker, as others can wake it.
+    /// Returns the id by which others can wake this worker.
     pub fn id(&self) -> Option<WorkerId> {
         if self.id.get().is_none() {
             self.id.set(hostcalls::new_queue());
@@ -23,13 +23,14 @@ impl Queue {
         self.id.get().map(WorkerId)
     }
 
-    /// Whether `queue` is this one. The host may tell of one that a dead VM in the place of this one has left.
+    /// Returns true if `queue` is this one. The host may also report a queue left by a dead VM that this one
+    /// replaced.
     pub fn is(&self, queue: u32) -> bool {
         self.id.get() == Some(queue)
     }
 }
 
-/// Sends a message to a worker. False if it is too long, or the worker was never there.
+/// Sends a message to a worker. Returns false if it is too long, or the worker never existed.
 pub fn send(worker: WorkerId, message: &[u8]) -> bool {
     message.len() <= MAX_MESSAGE && hostcalls::enqueue(worker.0, message)
 }

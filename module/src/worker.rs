@@ -1,4 +1,4 @@
-//! What all streams of one plugin on one worker have in common.
+//! The state that all streams of one plugin on one worker share.
 
 use crate::hostcalls;
 use crate::timer::Timer;
@@ -11,28 +11,28 @@ use tidegate_policy::fingerprint::Fingerprinter;
 
 /// One worker.
 pub struct Worker {
-    /// Its alarms.
+    /// The alarms of its streams.
     pub timer: Timer,
-    /// How many requests it holds.
+    /// Number of requests that it holds.
     #[cfg(feature = "http")]
     pub held: Cell<usize>,
-    /// How many it may hold.
+    /// Maximum number of requests that it may hold.
     #[cfg(feature = "http")]
     pub max_held: usize,
-    /// What is to be read out of requests' bodies.
+    /// The facts to scan request bodies for.
     #[cfg(feature = "http")]
     pub scan: Option<ScanNeeds>,
-    /// How names become keys.
+    /// The hasher that turns names into store keys.
     pub fingerprinter: Fingerprinter,
     counters: Vec<Option<u32>>,
     gauges: Vec<Option<u32>>,
     random: Cell<u64>,
-    /// Its task holds the worker, so the worker only knows of it.
+    /// The task owns the worker, so the worker has only a weak reference to it.
     workers: OnceCell<Weak<dyn Workers>>,
 }
 
 impl Worker {
-    /// With these counters and gauges. The error is for the operator.
+    /// Creates a worker with these counters and gauges. The error is for the operator.
     pub fn new(counters: &[String], gauges: &[String]) -> Result<Self, String> {
         let key = hostcalls::hash_key().ok_or("the host gives no random bytes or keeps no shared data")?;
         Ok(Self {
@@ -51,17 +51,17 @@ impl Worker {
         })
     }
 
-    /// Lets its streams reach other workers.
+    /// Gives the worker's streams access to other workers.
     pub fn join(&self, workers: Weak<dyn Workers>) {
         let _ = self.workers.set(workers);
     }
 
-    /// Other workers, if there is a task that they can reach.
+    /// Returns the other workers, if there is a task that they can reach.
     pub fn workers(&self) -> Option<Rc<dyn Workers>> {
         self.workers.get()?.upgrade()
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn random(&self) -> u64 {
         let mut random = fastrand::Rng::with_seed(self.random.get());
         let bits = random.u64(..);
@@ -69,14 +69,14 @@ impl Worker {
         bits
     }
 
-    /// Adds `by` to the counter at this place of the list.
+    /// Adds `by` to the counter at this index of the list.
     pub fn count(&self, metric: usize, by: u32) {
         if let Some(id) = self.counters.get(metric).copied().flatten() {
             hostcalls::count(id, by);
         }
     }
 
-    /// Sets the gauge at this place of the list.
+    /// Sets the gauge at this index of the list.
     pub fn set_gauge(&self, gauge: usize, value: u64) {
         if let Some(id) = self.gauges.get(gauge).copied().flatten() {
             hostcalls::set_gauge(id, value);

@@ -1,14 +1,15 @@
-//! How much of a body Envoy holds for filters that wait for its end, before it answers 413 by itself: what the listener
-//! buffers of a connection, and of HTTP/2 the window of a stream; unless a virtual host or a route says that it holds more.
+//! The size of a request body that Envoy buffers for filters that wait for its end, before it responds with 413
+//! itself: the listener's connection buffer and, for HTTP/2, the window of a stream, unless a virtual host or route
+//! sets a larger one.
 
 use serde_json::{Map, Value};
 
-/// The smallest that any request meets.
+/// The smallest buffer that any request meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffer {
-    /// In bytes.
+    /// Size, in bytes.
     pub bytes: u64,
-    /// The setting that decides it.
+    /// Setting that determines the size.
     pub setting: &'static str,
 }
 
@@ -16,10 +17,11 @@ const CONNECTION: &str = "per_connection_buffer_limit_bytes";
 const WINDOW: &str = "initial_stream_window_size";
 const REQUEST: &str = "request_body_buffer_limit";
 
-/// What a listener buffers that does not say.
+/// The buffer size of a listener that sets none, in bytes.
 const DEFAULT: u64 = 1 << 20;
 
-/// Of a listener, or of the one that an EnvoyFilter of Istio patches; `None` where these members are neither.
+/// Returns the buffer of a listener, or of the one that an EnvoyFilter of Istio patches; `None` if these members are
+/// neither.
 pub fn of(members: &Map<String, Value>) -> Option<Buffer> {
     if members.contains_key("filter_chains") {
         let connection = number(members, CONNECTION).unwrap_or(DEFAULT);
@@ -48,7 +50,7 @@ fn smallest(connection: u64, window: Option<u64>, request: u64) -> Buffer {
     }
 }
 
-/// The least that these virtual hosts hold of a request which they send to a cluster.
+/// Returns the smallest buffer that these virtual hosts set for a request that they send to a cluster.
 fn of_routes(hosts: &Value) -> u64 {
     let hosts = hosts.as_array().into_iter().flatten().filter_map(Value::as_object);
     let limits = hosts.flat_map(|host| {
@@ -66,7 +68,7 @@ fn number(members: &Map<String, Value>, key: &str) -> Option<u64> {
     members.get(key).and_then(Value::as_u64)
 }
 
-/// The least that `find` finds in these members or anywhere within.
+/// Returns the smallest value that `find` finds in these members or anywhere within.
 fn least_of(members: &Map<String, Value>, find: &dyn Fn(&Map<String, Value>) -> Option<u64>) -> Option<u64> {
     let mut rest: Vec<&Value> = members.values().collect();
     let mut least = find(members);

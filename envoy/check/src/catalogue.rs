@@ -1,4 +1,4 @@
-//! The modules that can be checked.
+//! The modules whose configuration can be checked.
 
 use crate::reference::is_unbounded;
 use crate::trial::{Trial, connections, requests};
@@ -14,7 +14,7 @@ use tidegate_host::plugin::Plugin;
 
 macro_rules! modules {
     ($($kind:ident $root_id:literal $key:ident: $plugin:path,)+) => {
-        /// In the order in which a request meets them, and the composite.
+        /// The modules in the order in which a request passes them, then the composite.
         pub const MODULES: [Module; [$($root_id),+].len() + 1] =
             [$($kind::<$plugin>()),+, http::<tidegate_composite::Tidegate>()];
     };
@@ -25,17 +25,17 @@ tidegate_chain::each_filter!(modules);
 /// One module.
 #[derive(Clone, Copy, Debug)]
 pub struct Module {
-    /// Its name for the proxy.
+    /// Name of the module in the proxy's configuration.
     pub root_id: &'static str,
-    /// What a document makes of it. The error is the one that the module logs.
+    /// Checks a document. The error is the one that the module logs.
     pub check: fn(&[u8]) -> Result<Checked, ConfigError>,
-    /// Whether it would take a document. The error is the one that it logs.
+    /// Checks only whether the module accepts a document. The error is the one that it logs.
     pub accepts: fn(&[u8]) -> Result<(), ConfigError>,
-    /// What it counts.
+    /// Returns its counters.
     pub counters: fn() -> Vec<Metric>,
-    /// What it measures.
+    /// Returns its gauges.
     pub gauges: fn() -> Vec<Metric>,
-    /// The names of its counters and gauges, as a document has it count.
+    /// Returns the full names of the counters and gauges under a given document.
     pub names: fn(&[u8]) -> Result<Names, ConfigError>,
     schema: fn() -> Schema,
 }
@@ -43,24 +43,24 @@ pub struct Module {
 /// The names of a plugin's counters, and of its gauges.
 pub type Names = [Vec<String>; 2];
 
-/// What a right document makes of a module.
+/// The findings about a valid document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What it will do.
+    /// Description of the configuration.
     pub description: Description,
-    /// What that costs.
+    /// Host calls of a request.
     pub trial: Trial,
-    /// The largest body that it has Envoy hold, in bytes.
+    /// Largest request body that the module makes Envoy buffer, in bytes.
     pub holds: u64,
 }
 
 impl Module {
-    /// The module of this name.
+    /// Returns the module of this name.
     pub fn named(root_id: &str) -> Option<&'static Self> {
         MODULES.iter().find(|module| module.root_id == root_id)
     }
 
-    /// The JSON Schema of its document.
+    /// Returns the JSON Schema of the module's document.
     pub fn schema(&self) -> Schema {
         let mut schema = (self.schema)();
         RecursiveTransform(tidy).transform(&mut schema);
@@ -68,14 +68,14 @@ impl Module {
         schema
     }
 
-    /// The same as the text of a file.
+    /// Returns the JSON Schema as the text of a file.
     pub fn schema_text(&self) -> Result<String, serde_json::Error> {
         let mut schema = self.schema();
         RecursiveTransform(tell_range).transform(&mut schema);
         serde_json::to_string_pretty(&schema).map(|text| text + "\n")
     }
 
-    /// Whether `key` is one of its document's.
+    /// Returns true if `key` is a key of the module's document.
     pub fn knows(&self, key: &str) -> bool {
         self.schema().get("properties").is_some_and(|properties| properties.get(key).is_some())
     }
@@ -107,7 +107,7 @@ const fn module<P: Plugin + Describe>(check: fn(&[u8]) -> Result<Checked, Config
     }
 }
 
-/// Without the line breaks of the source, and without defaults that say nothing.
+/// Removes the line breaks of the source, and defaults of null.
 fn tidy(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
@@ -117,7 +117,7 @@ fn tidy(schema: &mut Schema) {
     }
 }
 
-/// Lets an editor show the range of a text, which no pattern can say.
+/// Appends the range of a quantity to its description, for editors; no pattern can express it.
 fn tell_range(schema: &mut Schema) {
     let bound = |name: &str| schema.get(name).and_then(Value::as_str).map(str::to_owned);
     let range = bound("x-minimum").zip(bound("x-maximum")).map(|(min, max)| match is_unbounded(&max) {

@@ -1,5 +1,5 @@
-//! The modules' documents in a file: a document alone, in JSON or YAML, or all that are in a configuration of Envoy, of
-//! Istio (WasmPlugin, EnvoyFilter) or of Envoy Gateway (EnvoyExtensionPolicy).
+//! The modules' documents in a file: a single document, in JSON or YAML, or all documents in a configuration of
+//! Envoy, of Istio (WasmPlugin, EnvoyFilter) or of Envoy Gateway (EnvoyExtensionPolicy).
 
 use crate::buffer::{self, Buffer};
 use crate::catalogue::{MODULES, Module};
@@ -8,19 +8,19 @@ use serde_json::{Map, Value};
 /// One document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it is in the file; empty if it is the file.
+    /// Path within the file; empty if the file is the document.
     pub path: String,
-    /// The module that it is for.
+    /// Module of the document.
     pub root_id: String,
-    /// What the module will be given, or why it will be given none.
+    /// Document as the module receives it, or the reason why it receives none.
     pub document: Result<Vec<u8>, String>,
-    /// The fields of PluginConfig that are true; `None` if it is a document alone.
+    /// Fields of PluginConfig that are true; `None` for a single document.
     pub set: Option<Vec<String>>,
-    /// How much of a body is held where it stands, if the file says or Envoy's default does.
+    /// Buffer size where the document is used, if the file or Envoy's default determines it.
     pub buffer: Option<Buffer>,
 }
 
-/// All documents of a file; that of `module`, if it is named. The error is a sentence.
+/// Returns all documents of a file, or only those of `module`. The error is a sentence.
 pub fn documents(text: &str, module: Option<&str>) -> Result<Vec<Found>, String> {
     let alone = |root_id: &str, document: Vec<u8>| {
         let (path, root_id) = (String::new(), root_id.to_owned());
@@ -61,7 +61,7 @@ pub fn documents(text: &str, module: Option<&str>) -> Result<Vec<Found>, String>
     Ok(alone(root_id, document.into_bytes()))
 }
 
-/// The only module that knows most of the keys.
+/// Returns the module that knows most of the keys, if there is only one such.
 fn guess(root: &Value) -> Result<&'static str, String> {
     let names = MODULES.map(|module| module.root_id).join(", ");
     let Value::Object(keys) = root else {
@@ -124,7 +124,7 @@ fn plugin(members: &Map<String, Value>) -> Option<Plugin> {
     None
 }
 
-/// What Envoy hands to a module of a google.protobuf.Any.
+/// Returns the bytes that Envoy passes to a module for a google.protobuf.Any.
 fn any(configuration: Option<&Value>) -> Result<Vec<u8>, String> {
     let Some(configuration) = configuration else { return Ok(Vec::new()) };
     let field = |name: &str| configuration.get(name).and_then(Value::as_str);

@@ -1,8 +1,9 @@
-//! What an operator is told of a configuration: what is wrong with it, or what it will do. The modules' own code decides
-//! both, run against a proxy made of plain values.
+//! Checks configurations for operators: what is wrong with one, or what it does. Both are determined by the modules'
+//! own code, run against the fake proxy.
 //!
-//! [`catalogue`]: the modules, one line each. [`find`]: their documents in a file. [`trial`]: what a request costs.
-//! [`buffer`]: how much of a body is held. [`report`]: what is said. [`reference`](mod@reference): the pages that are made of all this.
+//! [`catalogue`]: the modules. [`find`]: their documents in a file. [`trial`]: the host calls of a request.
+//! [`buffer`]: Envoy's body buffer. [`report`]: the findings. [`reference`](mod@reference): the generated reference
+//! pages.
 
 pub mod buffer;
 pub mod catalogue;

@@ -1,7 +1,7 @@
-//! `tidegate-check FILE [ROOT_ID]` tells what is wrong with a configuration, or what it will do; `tidegate-check schema FOLDER`
-//! writes the JSON Schema of each module's document, and `tidegate-check reference FOLDER` the pages that are made of
-//! these and of what the modules count. It exits with 0 if all is well, with 1 if something in the file is
-//! wrong, and with 2 if it could not do what was asked.
+//! `tidegate-check FILE [ROOT_ID]` reports what is wrong with a configuration, or what it does. `tidegate-check
+//! schema FOLDER` writes the JSON Schema of each module's document, and `tidegate-check reference FOLDER` the pages
+//! generated from the schemas and metrics. The exit code is 0 if all is well, 1 if something in the file is wrong,
+//! and 2 if the command could not be carried out.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::io::{self, ErrorKind, Write};
@@ -65,7 +65,7 @@ fn check(matches: &ArgMatches) -> Result<bool, String> {
         _ => report.to_string(),
     };
     match io::stdout().write_all(told.as_bytes()) {
-        // Whoever reads has read enough.
+        // A broken pipe means that the reader has read enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.to_string()),
         _ => Ok(report.is_right),
     }

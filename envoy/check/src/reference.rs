@@ -1,6 +1,5 @@
-//! The reference of the configuration, made of the modules' schemas: a section for each module, a row for each key.
-//!
-//! A key that has been told, under another one with the same meaning, is not told again: a row names where it was.
+//! The configuration reference, generated from the modules' schemas: a section for each module, a row for each key. A
+//! key that repeats another one with the same meaning refers to it instead of being described again.
 
 use crate::catalogue::{MODULES, Module};
 use core::fmt::Write;
@@ -27,10 +26,10 @@ it has. `make check CONFIG=file` says the same before that. The JSON Schemas are
 | ratio | a number or a text, with at most six decimals: `0.2` |
 ";
 
-/// A page's name, and what makes it.
+/// A page's file name, and the function that generates it.
 pub type Page = (&'static str, fn() -> String);
 
-/// The pages that are made.
+/// The generated pages.
 pub const PAGES: [Page; 2] = [("configuration.md", configuration), ("metrics.md", metrics)];
 
 const METRICS: &str = "\
@@ -42,7 +41,7 @@ Envoy shows each as `wasmcustom.<name>` in its statistics, for all workers toget
 [`tidegate`](configuration.md#tidegate) each filter counts what it counts alone.
 ";
 
-/// The page of what is counted and measured, in Markdown.
+/// Returns the page of counters and gauges, in Markdown.
 pub fn metrics() -> String {
     let mut page = METRICS.to_owned();
     for module in &MODULES {
@@ -59,7 +58,7 @@ pub fn metrics() -> String {
     page
 }
 
-/// The whole page, in Markdown.
+/// Returns the page of configuration keys, in Markdown.
 pub fn configuration() -> String {
     let mut page = NOTATIONS.to_owned();
     for module in &MODULES {
@@ -72,7 +71,7 @@ pub fn configuration() -> String {
     page
 }
 
-/// What is said of a key.
+/// The description of a key.
 struct Row {
     key: String,
     accepted: String,
@@ -89,7 +88,7 @@ fn rows(module: &Module) -> Vec<Row> {
 
 struct Section<'a> {
     root: &'a Value,
-    /// Where what is told of a key has been told before.
+    /// Row in which the description of a key was first given.
     told: BTreeMap<String, String>,
     rows: Vec<Row>,
 }
@@ -162,7 +161,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The schemas of which a value fits one, but for `null`.
+    /// Returns the alternative schemas of a value, except `null`.
     fn forms(&self, schema: &'a Value) -> Vec<&'a Value> {
         let schema = self.form(schema);
         let several = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(*name).and_then(Value::as_array));
@@ -198,7 +197,7 @@ impl<'a> Section<'a> {
             "number" => {
                 let bound = |name: &str| form.get(name).and_then(Value::as_f64).unwrap_or_default();
                 let (min, max) = (bound("minimum"), bound("maximum"));
-                // The smallest ratio is no number that anybody thinks in.
+                // The smallest ratio is a limit of the notation, not one that is worth showing.
                 let above = min > 0.0 && min < 0.000_01;
                 Some(if above { format!("above 0, to {max}") } else { format!("{min} to {max}") })
             }
@@ -215,7 +214,7 @@ impl<'a> Section<'a> {
     fn string(&self, form: &Value) -> Option<String> {
         let example = form.pointer("/examples/0").and_then(Value::as_str);
         match (text(form, "x-minimum"), text(form, "x-maximum")) {
-            // The other form of a ratio.
+            // The text form of a ratio.
             _ if text(form, "pattern").contains(r"\.") => None,
             ("", _) => {
                 Some(example.map_or_else(|| "a text".to_owned(), |example| format!("such as `{example}`")))
@@ -261,12 +260,12 @@ fn whole(form: &Value) -> String {
     }
 }
 
-/// Whether a quantity is the largest of its notation, which is no bound that anybody has chosen.
+/// Returns true if a quantity is the largest of its notation, and so not a chosen bound.
 pub(crate) fn is_unbounded(max: &str) -> bool {
     max.starts_with("4294967295") || max.starts_with("18446744")
 }
 
-/// With a comma after each three digits.
+/// Formats a number with a comma after every three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).map(String::from_utf8_lossy).rev().collect();
@@ -281,7 +280,7 @@ fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
     schema.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A value as an operator would write it.
+/// Returns a value as an operator would write it.
 fn code(value: &Value) -> String {
     format!("`{}`", written(value))
 }

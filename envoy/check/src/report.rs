@@ -1,4 +1,4 @@
-//! What is said of the documents of a file, and whether all is well: in words, or as JSON for other programs.
+//! The findings about the documents of a file, and whether all is well: as text, or as JSON for other programs.
 
 use crate::buffer::Buffer;
 use crate::catalogue::{Checked, Module};
@@ -8,58 +8,58 @@ use core::fmt;
 use serde::Serialize;
 use tidegate_host::describe::{Description, size_text};
 
-/// What was found out about a file.
+/// The findings about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// As it was named.
+    /// Name of the file, as given.
     pub file: String,
-    /// Whether every module would take its document and do as it says.
+    /// True if every module accepts its document and can do as it says.
     pub is_right: bool,
-    /// Why there is nothing to say of any document.
+    /// The reason why no document could be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What is said of each.
+    /// Findings about each document.
     pub documents: Vec<Document>,
 }
 
-/// What was found out about a module's document.
+/// The findings about a module's document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Document {
-    /// Whose it is.
+    /// Module of the document.
     pub root_id: String,
-    /// Where in the file, if that holds more.
+    /// Path within the file, if the file contains more.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
-    /// Whether the module would take it and do as it says.
+    /// True if the module accepts the document and can do as it says.
     pub is_right: bool,
-    /// One after the other.
+    /// Findings, in order.
     pub told: Vec<Told>,
 }
 
-/// One thing that is said.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// What about.
+    /// Subject of the finding.
     pub about: About,
-    /// In words.
+    /// Text of the finding.
     pub text: String,
 }
 
-/// What something is said about.
+/// The subject of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// A rule that is enforced.
+    /// An enforced rule.
     Rule,
-    /// What is kept, by whom.
+    /// Memory that is used, and by whom.
     Memory,
-    /// What a request costs.
+    /// Host calls of a request.
     HostCalls,
-    /// What has to be written in Envoy's configuration.
+    /// A required setting in Envoy's configuration.
     Needs,
-    /// What is wrong.
+    /// A problem.
     Wrong,
-    /// What was not looked at.
+    /// A part that was not checked.
     Skipped,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Of the file `name`, which holds `text`, and of `module` alone if it is named.
+/// Reports on the file `name` with the contents `text`, or only on the documents of `module`.
 pub fn report(name: &str, text: &str, module: Option<&str>) -> Report {
     let file = name.to_owned();
     let wrong = |problem: String| Report {
@@ -149,7 +149,7 @@ fn document(found: &Found) -> Document {
     }
 }
 
-/// A problem, and where a name is not known, the known one that is most like it.
+/// Appends to a problem with an unknown name the known name most like it.
 fn with_nearest(problem: String) -> String {
     let names = problem.split_once("unknown field `").or_else(|| problem.split_once("unknown variant `"));
     let nearest = names.and_then(|(_, names)| {
@@ -199,7 +199,7 @@ fn priced(calls: Calls) -> String {
     }
 }
 
-/// To the next lower whole number of KiB or MiB.
+/// Formats a size rounded up to a whole number of KiB or MiB.
 fn about(bytes: u64) -> String {
     let unit = if bytes < 1 << 20 { 1 << 10 } else { 1 << 20 };
     size_text(bytes.div_ceil(unit).saturating_mul(unit))

@@ -1,5 +1,5 @@
-//! What one request, or one connection, costs a filter in host calls, counted while it really runs on a proxy made of
-//! plain values; and how many of the same at one instant it lets pass, if it refuses any of the first thousands.
+//! The cost of one request, or one connection, in host calls, counted while the filter runs on the fake proxy; and
+//! the number of the same at one instant that it admits, if it refuses any of the first thousands.
 
 use core::net::{IpAddr, Ipv4Addr};
 use tidegate_host::connection::{Connection, Fate, Guard};
@@ -21,27 +21,27 @@ const HEADERS: [(&str, &str); 6] = [
 const BODY: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"Hello."}]}"#;
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: model.example\r\n\r\n";
 
-/// What was counted.
+/// The counts of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// Such as `a request`, and its host calls; each step that has a price of its own.
+    /// Host calls of each step with a cost of its own, such as `a request`.
     pub admitted: Vec<(&'static str, Calls)>,
-    /// After how many at one instant the next is refused, and the host calls of that.
+    /// Number of requests admitted at one instant before the first refusal, and the host calls of that refusal.
     pub refused: Option<(u32, Calls)>,
 }
 
-/// Host calls.
+/// Numbers of host calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// All.
+    /// All host calls.
     pub all: u32,
-    /// Those that read shared data.
+    /// Host calls that read shared data.
     pub reads: u32,
-    /// Those that write it.
+    /// Host calls that write shared data.
     pub writes: u32,
 }
 
-/// Requests with a key and one chunk of body, through `filter`.
+/// Runs requests with an API key and one chunk of body through `filter`.
 pub fn requests<F: Filter>(filter: &F) -> Trial {
     let proxy = proxy(filter);
     let mut first = Calls::default();
@@ -57,7 +57,7 @@ pub fn requests<F: Filter>(filter: &F) -> Trial {
     Trial { admitted, refused }
 }
 
-/// Connections from one address, through `guard`.
+/// Runs connections from one address through `guard`.
 pub fn connections<G: Guard>(guard: &G) -> Trial {
     let proxy = proxy(guard);
     let link = proxy.link();
@@ -91,7 +91,7 @@ fn proxy<P: tidegate_host::plugin::Plugin>(plugin: &P) -> FakeProxy {
     proxy
 }
 
-/// Whether the request was admitted.
+/// Runs one request. Returns true if it was admitted.
 fn request<F: Filter>(filter: &F, proxy: &FakeProxy) -> bool {
     let mut exchange = proxy.exchange(&HEADERS);
     let mut stream = filter.stream();

@@ -1,11 +1,12 @@
-//! The one list of filters, in the order in which a request meets them. Whatever has to know all filters is made from it:
-//! the modules, the composite, the catalogue of `check`, the tests' chains and, through `generate`, the files that ship.
+//! The list of filters, in the order in which a request passes them. Everything that depends on the set of filters is
+//! derived from it: the modules, the composite, the catalogue of `check`, the tests' chains and, through `generate`,
+//! the shipped files.
 //!
-//! A line is `kind "root-id" key: type`. The kind is `network` for a filter in front of the HTTP codec and `http` for the
-//! others. The root id is also the name of the folder under `filters/`, of the feature of `module/` and of the product in
-//! `dist/`; the key names the filter in the composite's document and in metrics.
+//! A line is `kind "root-id" key: type`. The kind is `network` for a filter in front of the HTTP codec and `http` for
+//! the others. The root id is also the name of the folder under `filters/`, of the feature of `module/` and of the
+//! product in `dist/`; the key names the filter in the composite's document and in metrics.
 
-/// Hands the list to the macro `$then`, behind the tokens `$arguments`.
+/// Passes the list to the macro `$then`, after the tokens `$arguments`.
 #[macro_export]
 macro_rules! each_filter {
     ($then:path $(, $($arguments:tt)*)?) => {
@@ -22,7 +23,7 @@ macro_rules! each_filter {
     };
 }
 
-/// Hands the HTTP filters of the list to the macro `$then`, each as `key: type`.
+/// Passes the HTTP filters of the list to the macro `$then`, each as `key: type`.
 #[macro_export]
 macro_rules! each_http_filter {
     ($then:path) => {
@@ -47,34 +48,34 @@ macro_rules! only_http {
 
 macro_rules! listed {
     ($($kind:ident $root_id:literal $key:ident: $filter:path,)+) => {
-        /// Every filter, in the order in which a request meets them.
+        /// Every filter, in the order in which a request passes them.
         pub const FILTERS: [Listed; [$($root_id),+].len()] =
             [$(Listed { kind: Kind::$kind, root_id: $root_id, key: stringify!($key) }),+];
     };
 }
 
-/// A filter of the list.
+/// An entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Where it stands.
+    /// Position relative to the HTTP codec.
     pub kind: Kind,
-    /// The name of its module, its folder and its feature, such as `rate-limit`.
+    /// Name of the filter's module, folder and feature, such as `rate-limit`.
     pub root_id: &'static str,
-    /// Its key in the composite's document, such as `rate_limit`.
+    /// Key in the composite's document, such as `rate_limit`.
     pub key: &'static str,
 }
 
-/// Where a filter stands.
+/// The position of a filter relative to the HTTP codec.
 #[allow(non_camel_case_types, reason = "spelt as in the list")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// In front of the HTTP codec: it sees the bytes of connections.
+    /// In front of the codec: sees the bytes of connections.
     network,
-    /// Behind the codec: it sees requests and their responses.
+    /// After the codec: sees requests and their responses.
     http,
 }
 
-/// The HTTP filters, which are those of the composite.
+/// Returns the HTTP filters, which are those of the composite.
 pub fn http_filters() -> impl Iterator<Item = Listed> {
     FILTERS.into_iter().filter(|filter| filter.kind == Kind::http)
 }

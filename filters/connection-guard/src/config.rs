@@ -1,4 +1,4 @@
-//! From the document as written to what can be enforced. Everything has a default that protects.
+//! The conversion of the document as written into an enforceable [`Config`]. Every key has a default that protects.
 
 use core::net::IpAddr;
 use serde::Deserialize;
@@ -84,26 +84,26 @@ struct RawPrefixes {
     ipv6_prefix: Count<16, 128, 64>,
 }
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// How slow a request head may be.
+    /// Minimum pace of a request head.
     pub heads: HeadRule,
-    /// What an address may have.
+    /// Limits for one address.
     pub caps: Caps,
-    /// Where addresses are counted.
+    /// The table in which addresses are counted.
     pub table: Table,
-    /// By how much of them.
+    /// Prefixes by which addresses are counted.
     pub prefixes: Prefixes,
-    /// What happens to a connection that cannot be counted.
+    /// Treatment of a connection that cannot be counted.
     pub failure_mode: FailureMode,
-    /// Whether it only counts.
+    /// True in shadow mode.
     pub shadow: bool,
     exempt: Networks,
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let bits = |written: u32| u8::try_from(written).unwrap_or(u8::MAX);
@@ -125,7 +125,7 @@ impl Config {
         })
     }
 
-    /// Whether the connections of `address` are not counted.
+    /// Returns true if the connections of `address` are not counted.
     pub fn exempts(&self, address: IpAddr) -> bool {
         self.exempt.contain(address)
     }
@@ -142,7 +142,7 @@ fn heads(written: &RawHeaders) -> Result<HeadRule, ConfigError> {
     })
 }
 
-/// 0 is no cap.
+/// Returns the cap, where 0 means none.
 fn connections(most: u32) -> Option<u16> {
     u16::try_from(most).ok().filter(|most| *most > 0)
 }
@@ -155,7 +155,7 @@ fn arrivals(RawArrivals { rate, burst }: RawArrivals) -> Result<Bucket, ConfigEr
     })
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cap_is_written_as_zero_and_exempt_networks_in_either_family() {
+    fn zero_removes_the_cap_and_exempt_networks_may_be_ipv4_or_ipv6() {
         let document = json!({ "max_connections_per_address": 0, "exempt": ["10.0.0.0/8", "::1"] });
         let config = Config::read(document.to_string().as_bytes()).unwrap();
         assert_eq!(config.caps.connections, None);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+    fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
         for (document, parts) in [
             (json!({ "headers": { "timeout": "0s" } }), ["headers.timeout", "0ns", "1ms to 24h"]),
             (json!({ "headers": { "grace": "10s" } }), ["headers", "10s", "shorter than the timeout"]),

@@ -1,5 +1,5 @@
-//! One connection. Its alarm is set for whatever comes first: the time at which the head in progress is too slow if
-//! nothing comes, or the renewal of the lease by which it is counted.
+//! One connection. Its alarm is set for the earlier of two times: when the current request head becomes too slow if
+//! no more bytes arrive, and when the lease by which the connection is counted must be renewed.
 
 use crate::config::Config;
 use std::rc::Rc;
@@ -37,7 +37,7 @@ counters! {
     }
 }
 
-/// Closes connections that trickle their request heads, or that one address hoards.
+/// Closes connections whose request heads trickle, and those beyond the limits of their address.
 #[derive(Debug)]
 pub struct ConnectionGuard {
     pub(crate) config: Rc<Config>,
@@ -51,7 +51,7 @@ pub struct Guarded {
     counted: Option<Counted>,
 }
 
-/// Where and how a connection is counted.
+/// The lease of a counted connection.
 #[derive(Debug)]
 struct Counted {
     key: SlotKey,
@@ -120,7 +120,7 @@ impl Connection for Guarded {
 }
 
 impl Guarded {
-    /// Counts this connection; gives the counter of what refuses it, if something does.
+    /// Counts this connection. Returns the counter of the rule that refuses it, if one does.
     fn count(&mut self, link: &dyn Link, now: Timestamp) -> Option<Counter> {
         let Config { caps, table, prefixes, failure_mode, shadow, .. } = &*self.config;
         let address = link.peer().filter(|address| !self.config.exempts(*address))?;
@@ -156,7 +156,7 @@ impl Guarded {
         }
     }
 
-    /// A lease that cannot be renewed, because every race was lost or there is no room, is given up.
+    /// Renews a lease. A lease that cannot be renewed, because every race was lost or there is no room, is abandoned.
     fn renewed(&self, counted: Counted, link: &dyn Link, now: Timestamp) -> Option<Counted> {
         let Counted { key, mark, lease, .. } = counted;
         let renewed = update(link.store(), &key, |mut set: ConnectionSet| {

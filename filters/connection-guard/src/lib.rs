@@ -1,7 +1,7 @@
-//! Connections that trickle their request heads, or that one address hoards, are closed before the HTTP codec has
-//! spent anything on them.
+//! Closes connections whose request heads trickle, and those of an address that opens too many, before the HTTP codec
+//! has spent anything on them.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one connection against it.
+//! [`config`]: the document as written and as enforced. [`filter`]: one connection.
 
 pub mod config;
 #[cfg(feature = "describe")]

@@ -1,5 +1,5 @@
-//! What a request says that counts here: which API it is for, who asks, and which question it is. What the head says is
-//! read while it is there, what the body says when it is known.
+//! The facts about a request that matter to degradation: its API, its client, and the question it asks. Facts from
+//! the headers are read while those are available, facts from the body once it is known.
 
 use crate::config::{Config, HeaderMatch, Reduce};
 use tidegate_host::exchange::{Exchange, Fact};
@@ -14,36 +14,36 @@ use tidegate_policy::fingerprint::Fingerprint;
 use tidegate_policy::identity::Prefixes;
 use tidegate_policy::path::is_beneath;
 
-/// Headers that carry a key.
+/// Headers that carry an API key.
 const KEYS: [&[u8]; 3] = [b"authorization", b"x-api-key", b"api-key"];
 
-/// What one request says.
+/// The facts about one request.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// Which API it is for.
+    /// API of the request.
     pub api: Api,
-    /// Whether the whole body is known.
+    /// True if the whole body is known.
     pub is_read: bool,
-    /// Whether the answer streams.
+    /// True if a streaming response was requested.
     pub stream: bool,
-    /// How many completion tokens it asks for at most, if it says so.
+    /// Maximum number of completion tokens, if the request sets one.
     pub completion_tokens: Option<u64>,
-    /// The model that is to answer, as far as it is known.
+    /// Requested model, as far as it is known.
     pub model: Option<String>,
-    /// Whether its path is refused while less is done.
+    /// True if the request's path is refused while requests are reduced.
     pub refused_path: bool,
-    /// Whether it is never degraded.
+    /// True if the request is never degraded.
     pub opted_out: bool,
-    /// The canonical path, if that matters beyond this.
+    /// Canonical path, if it is needed later.
     pub path: Vec<u8>,
-    /// Which question it is, if its answer may be kept.
+    /// Fingerprint of the question, if the response may be cached.
     pub question: Option<Question>,
-    /// What it says of kept answers.
+    /// The request's cache directives.
     pub control: RequestControl,
     pub(crate) head: Option<Head>,
 }
 
-/// What the head adds to the question.
+/// The part of the question that comes from the headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     asked: Fingerprint,
@@ -52,12 +52,12 @@ pub(crate) struct Head {
     asker: u32,
     network: Option<[u8; 16]>,
     prefixes: Prefixes,
-    /// Whether it carries a key.
+    /// True if the request carries an API key.
     pub(crate) is_authorized: bool,
 }
 
 impl Asked {
-    /// What the head says.
+    /// Reads the request headers.
     pub fn of_head(exchange: &dyn Exchange, config: &Config) -> Self {
         let headers = exchange.request_headers();
         let path = headers.path();
@@ -78,7 +78,7 @@ impl Asked {
         }
     }
 
-    /// Adds what the body says.
+    /// Adds the facts from the body.
     pub fn read_body(&mut self, exchange: &dyn Exchange, scan: &Scan) {
         let facts = scan.facts();
         self.is_read = scan.is_complete();
@@ -96,12 +96,13 @@ impl Asked {
         });
     }
 
-    /// Whether it asks for an API whose answers may be kept.
+    /// Returns true if responses of this API may be cached.
     pub fn may_be_kept(&self, config: &Config) -> bool {
         config.cached.is_some() && self.api.may_be_kept()
     }
 
-    /// Who asked, as far as shares of what is kept are concerned. One host call, unless addresses are taken from a header.
+    /// Returns the client and network whose shares of the cache the request counts against. One host call, unless
+    /// addresses are taken from a header.
     pub fn asker(&self, exchange: &dyn Exchange) -> Asker {
         let head = self.head.as_ref();
         let network = head.and_then(|head| head.network);
@@ -113,9 +114,11 @@ impl Asked {
     }
 }
 
-/// What the head adds to the question; `None` if its answer must not be kept. A client is known by its key, or, where no
-/// keys are looked for, by its network: whose key is ambiguous or absent is told from nobody, and a name may be anybody's, so
-/// nothing is kept. Nor is anything where a header that tells apart who shares a key is absent, or there twice.
+/// Returns the part of the question that comes from the headers; `None` if the response must not be cached. A client
+/// is identified by its API key or, if no keys are configured, by its network. A client with no API key, or an
+/// ambiguous one, cannot be identified, and a client's name can be claimed by anyone, so their responses are not
+/// cached. Nor are responses to a request in which a header that separates users of one key is absent, empty or
+/// repeated.
 fn head(exchange: &dyn Exchange, config: &Config) -> Option<Head> {
     let cached = config.cached.as_ref()?;
     let headers = exchange.request_headers();
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_is_a_client_and_the_network_that_it_is_trusted_to_come_from() {
+    fn an_asker_is_a_client_and_its_trusted_network() {
         let direct = r#"{"tiers":{"cached":{}}}"#;
         let behind = r#"{"address":{"trusted_hops":1},"tiers":{"cached":{}}}"#;
         let from = |text| [("x-forwarded-for", text)];

@@ -1,5 +1,5 @@
-//! The breaker on one worker: whether a request may reach the cluster, and what came of those that did. [`gate`] decides
-//! and [`condition`] is what all workers know; [`trial`] is one request's part in it.
+//! The circuit breaker on one worker: admits requests to the cluster and records their outcomes. [`gate`] decides,
+//! [`condition`] is the state that all workers share, and [`trial`] follows one request.
 
 pub mod condition;
 pub mod gate;
@@ -20,7 +20,7 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Asks for a request to be let to the cluster.
+    /// Decides whether a request may go to the cluster.
     pub fn enter(&self, exchange: &dyn Exchange, config: &Config, place: Place, asker: &Asker) -> Standing {
         let standing = self.gate.enter(exchange.store(), config, (place, asker), exchange.now());
         if standing.contended {
@@ -33,7 +33,7 @@ impl Breaker {
         standing
     }
 
-    /// Records what a request showed.
+    /// Records the outcome of a request.
     fn report(&self, exchange: &dyn Exchange, config: &Config, place: Place, told: (Sample, Option<Probe>)) {
         match self.gate.report(exchange.store(), config, place, told, exchange.now()) {
             Ok(phase) => count_turn(exchange, phase),
@@ -42,7 +42,7 @@ impl Breaker {
     }
 }
 
-/// Where the condition is kept of the cluster that a request goes to, or of `model` on it.
+/// Returns the place of the condition of the request's cluster, or of `model` on it.
 pub fn place(exchange: &dyn Exchange, config: &Config, model: Option<&String>) -> Place {
     let cluster = exchange.fact(Fact::Cluster).map(|name| exchange.fingerprinter().of([name.0.as_slice()]));
     let named = |name: &String| config.models.iter().position(|model| model == name);

@@ -1,27 +1,27 @@
-//! What a request's head says of how its answer is judged: whether it asks a model to work at all, who asks, and whether
-//! its outcome stands in the status. Inference is judged by inference: a list of models that is answered says nothing of
-//! chats that fail, and is not kept from the cluster when they do.
+//! The facts in the request headers that decide how the response is judged: the API, whether it runs a model, and the
+//! client. Only inference counts for inference: a successful list of models proves nothing about failing chats, and
+//! such requests are not blocked when chats fail.
 
 use crate::config::Config;
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::api::Api;
 use tidegate_policy::health::Who;
 
-/// Who asks for what.
+/// The client and the kind of its request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller {
-    /// The API that is asked.
+    /// API of the request.
     pub api: Api,
-    /// Whether a model is to work.
+    /// True if the request runs a model.
     pub asks_a_model: bool,
-    /// Whether what is asked can stand in the body as text: that of an upload is not waited for.
+    /// True if the body can contain the question as text. The body of an upload is not waited for.
     pub says_what: bool,
-    /// Who asks.
+    /// Client of the request.
     pub who: Who,
 }
 
 impl Caller {
-    /// Of a request that goes on: one without a body asks no model. One host call for the address.
+    /// Reads the request headers. A request without a body runs no model. One host call for the address.
     pub fn of(exchange: &dyn Exchange, config: &Config) -> Self {
         let headers = exchange.request_headers();
         let api = Api::of(&headers.path());
@@ -30,13 +30,13 @@ impl Caller {
         Self { api, asks_a_model: api.is_inference(), says_what, who }
     }
 
-    /// Whether an answer comes as a whole unless a stream was asked for, so that its time is that of the whole.
+    /// Returns true if this API streams only on request, so that the timeout otherwise applies to the whole response.
     pub const fn streams_only_if_asked(&self) -> bool {
         self.api.may_be_kept()
     }
 }
 
-/// Whether a media type is that of files, sound or pictures.
+/// Returns true if a media type is that of files, sound or pictures.
 fn is_upload(content_type: &[u8]) -> bool {
     const UPLOADS: [&[u8]; 5] = [b"multipart/", b"audio/", b"image/", b"video/", b"application/octet-stream"];
     let media = content_type.trim_ascii_start().to_ascii_lowercase();

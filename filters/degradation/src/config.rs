@@ -1,6 +1,6 @@
-//! From the document as written ([`Raw`]) to what can be enforced ([`Config`]). Whatever cannot be enforced is
-//! refused here, with its path, what was found and what is accepted. An empty document has a breaker, a timeout and an
-//! error that says when to come back.
+//! The conversion of the document as written ([`Raw`]) into an enforceable [`Config`]. A value that cannot be
+//! enforced is refused with its path, what was found and what is accepted. An empty document has a breaker, a
+//! timeout, and an error that says when to retry.
 
 use core::time::Duration;
 pub use scope::Scope;
@@ -24,12 +24,12 @@ mod tiers;
 mod written;
 
 const MAX_LIST: usize = 64;
-/// For how long a breaker is open at most where nothing is written, in nanoseconds: 60 s.
+/// Default of the longest time for which a breaker stays open, in nanoseconds: 60 s.
 const MAX_OPEN_FOR: u64 = 60_000_000_000;
-/// After how long a probe makes room for another, at most, in nanoseconds: 2 s.
+/// Maximum time after which a probe's slot is freed for another, in nanoseconds: 2 s.
 const PROBE_TTL: u64 = 2_000_000_000;
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
     /// How health is measured.
@@ -38,34 +38,34 @@ pub struct Config {
     pub breaker: Breaker,
     /// When each tier is on.
     pub switches: Tiers<Switch>,
-    /// What less work is.
+    /// How requests are reduced.
     pub reduce: Option<Reduce>,
-    /// Which answers are kept.
+    /// Which responses are cached.
     pub cached: Option<Cached>,
-    /// What is said when nothing else is left.
+    /// Response of last resort.
     pub default: Fallback,
-    /// When clients are told to come back.
+    /// When clients are told to retry.
     pub hints: Hints,
-    /// How long answers may take.
+    /// Timeouts of responses.
     pub timeouts: Timeouts,
-    /// Models whose health is measured apart.
+    /// Models whose health is measured separately.
     pub models: Vec<String>,
-    /// Requests that are never degraded: with such a header, and of this value if there is one.
+    /// Headers, with a value if it matters, that exempt a request from degradation.
     pub opt_out: Vec<HeaderMatch>,
-    /// How clients are told apart.
+    /// How clients are identified.
     pub clients: ClientSources,
-    /// Whether requests are held until their bodies are known, and answers that stream until they have content.
+    /// True if requests are held until their bodies are known, and streaming responses until they have content.
     pub hold_headers: bool,
-    /// How many requests one worker may hold.
+    /// Maximum number of requests that one worker may hold.
     pub max_held: usize,
-    /// Whether it only counts.
+    /// True in shadow mode.
     pub shadow: bool,
 }
 
 /// A header's name, and its value if that matters.
 pub type HeaderMatch = (Vec<u8>, Option<Vec<u8>>);
 
-/// How long answers may take: until they are complete, or, of those that stream, until their first content.
+/// The timeouts of responses: until complete or, for streaming responses, until their first content.
 #[derive(Debug)]
 pub struct Timeouts {
     usual: u64,
@@ -79,16 +79,16 @@ struct Timeout {
     timeout: u64,
 }
 
-/// What less work is.
+/// The reductions of a request.
 #[derive(Debug)]
 pub struct Reduce {
-    /// Completion tokens at most.
+    /// Maximum number of completion tokens.
     pub clamp_completion_tokens: Option<u32>,
-    /// What is not done.
+    /// Work that is left out.
     pub drop: BTreeSet<Extra>,
-    /// Beginnings of paths that are refused.
+    /// Prefixes of paths that are refused.
     pub refuse_paths: Vec<Vec<u8>>,
-    /// The model that answers instead.
+    /// Model that responds instead.
     pub model: Option<String>,
 }
 
@@ -108,27 +108,27 @@ pub enum Extra {
     Tools,
 }
 
-/// Which answers are kept, and given to whom.
+/// The responses that are cached, and the clients that they are sent to.
 #[derive(Debug)]
 pub struct Cached {
-    /// Where.
+    /// Dimensions of the cache.
     pub answers: AnswerCache,
-    /// The longest, in bytes.
+    /// Maximum size of a response, in bytes.
     pub longest: usize,
-    /// Nanoseconds for which they are given while the cluster is healthy, too.
+    /// Maximum age of cached responses that are sent while the cluster is healthy, in nanoseconds.
     pub fresh: u64,
-    /// To whom.
+    /// Clients that a cached response is sent to.
     pub scope: Scope,
     /// Headers that are part of every question.
     pub asked: BTreeSet<Vec<u8>>,
 }
 
-/// What is said when nothing else is left.
+/// The response of last resort.
 #[derive(Debug)]
 pub struct Fallback {
-    /// 200 for an ordinary answer, else an error.
+    /// 200 for an ordinary response, else the status of an error.
     pub status: Option<u16>,
-    /// In plain words.
+    /// Message for humans.
     pub message: String,
 }
 
@@ -144,12 +144,12 @@ impl Extra {
 }
 
 impl Timeouts {
-    /// Nanoseconds that an answer may take where no rule says otherwise.
+    /// Returns the timeout where no rule applies, in nanoseconds.
     pub const fn usual(&self) -> u64 {
         self.usual
     }
 
-    /// Nanoseconds that an answer may take: of the first rule that matches, else the usual.
+    /// Returns the timeout of the first rule that matches, else the usual one, in nanoseconds.
     pub fn of(&self, path: &[u8], model: Option<&str>) -> u64 {
         let matches = |rule: &&Timeout| {
             is_beneath(path, &rule.path_prefix)
@@ -158,14 +158,14 @@ impl Timeouts {
         self.others.iter().find(matches).map_or(self.usual, |rule| rule.timeout)
     }
 
-    /// Whether the path matters.
+    /// Returns true if the path matters.
     pub const fn differ(&self) -> bool {
         !self.others.is_empty()
     }
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let timeouts = timeouts(raw.timeout.nanos(), raw.timeouts);
@@ -247,7 +247,7 @@ fn opt_out(written: List<RawHeader, 0, MAX_LIST>) -> Vec<HeaderMatch> {
     written.into_iter().map(header).collect()
 }
 
-/// A fraction that is no larger than 1.
+/// Converts a fraction that is at most 1.
 fn ratio<const MIN: u64, const DEFAULT: u64>(written: Fraction<MIN, ONE, DEFAULT>) -> Ratio {
     u32::try_from(written.get()).ok().and_then(Ratio::from_millionths).unwrap_or_default()
 }
@@ -256,7 +256,7 @@ fn refuse(path: impl Into<String>, problem: impl ToString) -> ConfigError {
     ConfigError::new(path, problem.to_string())
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

@@ -1,15 +1,15 @@
-//! The time that a response may take. The router's own timeout is for the whole response: what streams, or may, is timed
-//! here, until it has content, by the alarm of the stream.
+//! The timeout of a response. The router's own timeout covers the whole response, so one that streams, or may, is
+//! timed here until it has content, by the stream's alarm.
 
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::timestamp::MILLISECOND;
 
 const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 
-/// What is to come within the time.
+/// The event that must happen before the timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
-    /// The request itself, from whose last byte the time counts ([`Deadline::start`]).
+    /// The end of the request, at which the timeout starts ([`Deadline::start`]).
     Request,
     /// The first content of the response.
     Content,
@@ -17,19 +17,19 @@ pub enum Awaited {
     Whole,
 }
 
-/// How long the response to one request may take, if that is enforced.
+/// The timeout of the response to one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deadline {
     is_enforced: bool,
 }
 
 impl Deadline {
-    /// One that is enforced, or is not.
+    /// Creates a timeout that is enforced, or is not.
     pub const fn new(is_enforced: bool) -> Self {
         Self { is_enforced }
     }
 
-    /// The request's head goes on: `timeout` nanoseconds for what is awaited.
+    /// Sets a timeout of `timeout` nanoseconds as the request headers are sent.
     pub fn set(self, exchange: &dyn Exchange, timeout: u64, awaited: Awaited) {
         if !self.is_enforced {
             return;
@@ -44,14 +44,14 @@ impl Deadline {
         }
     }
 
-    /// The response has `timeout` nanoseconds from now on.
+    /// Starts the timeout: `timeout` nanoseconds from now.
     pub fn start(self, exchange: &dyn Exchange, timeout: u64) {
         if self.is_enforced {
             exchange.set_alarm(Some(exchange.now().plus(timeout)));
         }
     }
 
-    /// What was awaited has come, or will not.
+    /// Clears the alarm, because the awaited event has happened or will not.
     pub fn lift(self, exchange: &dyn Exchange) {
         exchange.set_alarm(None);
     }

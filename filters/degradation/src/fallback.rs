@@ -1,6 +1,6 @@
-//! What a client gets in place of the cluster's response: the last good answer to its question ([`cache`]), a default answer
-//! in the shape of its API ([`default`]), or an error that says when to come back ([`answer`]). And the responses that are
-//! kept for that ([`collect`], [`good`]).
+//! The response that a client gets in place of the cluster's: the last good response to its question ([`cache`]), a
+//! default response in the format of its API ([`default`]), or an error that says when to retry ([`answer`]).
+//! Responses are cached for this purpose by [`collect`] and [`good`].
 
 pub mod answer;
 pub mod cache;
@@ -22,7 +22,7 @@ use tidegate_policy::answer::Shown;
 use tidegate_policy::retry_hint::Crowd;
 use tidegate_policy::timestamp::Timestamp;
 
-/// What the fallbacks of all exchanges of one worker share.
+/// The fallback state that all exchanges of one worker share.
 #[derive(Debug, Default)]
 pub struct Fallbacks {
     gathered: Gathered,
@@ -37,13 +37,13 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// Reads which attempt the request is, while its headers are there.
+    /// Reads the retry attempt from the request headers.
     pub fn read_head(&mut self, exchange: &dyn Exchange, config: &Config) {
         self.returning = Return::of(exchange, &config.clients, &RetryHeaders::default());
     }
 
-    /// What a client gets instead, or nothing if that is only counted. `wait`: nanoseconds until asking again may help, if
-    /// that is known.
+    /// Returns the fallback, or `None` in shadow mode. `wait` is the time until a retry may succeed, in nanoseconds,
+    /// if it is known.
     pub fn reply(
         &self,
         exchange: &dyn Exchange,
@@ -59,7 +59,7 @@ impl Fallback {
         Some(reply)
     }
 
-    /// Begins to gather the response with these headers to what was `asked` at `asked_at`, if it may be kept.
+    /// Begins to collect the response with these headers to `asked`, sent at `asked_at`, if it may be cached.
     pub fn gather(
         &mut self,
         exchange: &dyn Exchange,
@@ -72,22 +72,22 @@ impl Fallback {
         }
     }
 
-    /// Whether a response is being gathered.
+    /// Returns true if a response is being collected.
     pub const fn gathers(&self) -> bool {
         self.collect.is_some()
     }
 
-    /// Gathers what has arrived, unless that is too much.
+    /// Collects the bytes that have arrived, unless they are too many.
     pub fn add(&mut self, exchange: &dyn Exchange) {
         self.collect.take_if(|collect| !collect.add(exchange.arrived()));
     }
 
-    /// The response is not to be kept.
+    /// Discards the collected response.
     pub fn discard(&mut self) {
         self.collect = None;
     }
 
-    /// Keeps the response, if it is whole and a good one. `shown`: what it showed while it passed.
+    /// Caches the response if it is complete and good. `shown` is what was read of it on the way.
     pub fn keep(&mut self, exchange: &dyn Exchange, config: &Config, asked: &Asked, shown: Shown) {
         let Some(collect) = self.collect.take() else { return };
         let Some((cached, question)) = config.cached.as_ref().zip(asked.question.as_ref()) else { return };
@@ -132,7 +132,7 @@ impl Fallbacks {
     }
 }
 
-/// The kept answer to the question, if it may be given on this occasion.
+/// Returns the cached response to the question, if it may be sent on this occasion.
 pub fn kept(exchange: &dyn Exchange, config: &Config, asked: &Asked, occasion: Occasion) -> Option<Reply> {
     let (cached, question) = config.cached.as_ref().zip(asked.question.as_ref())?;
     let allowed = (question, Some(&asked.control).filter(|control| control.allows_kept())?);
@@ -142,7 +142,7 @@ pub fn kept(exchange: &dyn Exchange, config: &Config, asked: &Asked, occasion: O
     found.map(answer::kept)
 }
 
-/// The kept answer instead of one that fails, if there is one and the client takes it.
+/// Returns the cached response in place of a failure, if there is one and the client accepts it.
 pub fn kept_instead(exchange: &dyn Exchange, config: &Config, asked: &Asked) -> Option<Reply> {
     if asked.opted_out {
         return None;
@@ -151,8 +151,9 @@ pub fn kept_instead(exchange: &dyn Exchange, config: &Config, asked: &Asked) -> 
     enforce(exchange, config, Counter::Cached, kept)
 }
 
-/// What a request gets that wants a kept answer or none (`only-if-cached`): it never reaches the cluster, whatever its
-/// health. It is for the APIs whose answers may be kept; to any other there is no cache that could be asked.
+/// Returns the response to a request that accepts only a cached response (`only-if-cached`) and never reaches the
+/// cluster, whatever its health. Applies to the APIs whose responses may be cached; for any other there is no cache
+/// to ask.
 ///
 /// Source: RFC 9111, section 5.2.1.7.
 pub fn kept_or_none(exchange: &dyn Exchange, config: &Config, asked: &Asked) -> Option<Reply> {
@@ -166,7 +167,7 @@ pub fn kept_or_none(exchange: &dyn Exchange, config: &Config, asked: &Asked) -> 
     enforce(exchange, config, counter, reply)
 }
 
-/// Counts an answer, and gives it unless the filter only counts.
+/// Counts a response, and returns it unless in shadow mode.
 pub fn enforce(exchange: &dyn Exchange, config: &Config, counter: Counter, reply: Reply) -> Option<Reply> {
     let counted = if config.shadow { Counter::Shadowed } else { counter };
     counted.count(exchange, 1);

@@ -1,8 +1,8 @@
-//! One exchange. A request is decided on when its body is known, where it can be held until then, else at its head. Its
-//! response is held until it has content, so that a failure is still an answer of its own; then it passes untouched, and
-//! only errors in it are looked for. A tunnel is none of it: nothing of it is held, timed or judged.
+//! One exchange. A request is decided on when its body is known if it can be held until then, else at its headers.
+//! Its response is held until it has content, so that a failure can still be replaced; after that it passes
+//! unchanged, and is only checked for errors. A tunnel is neither held, timed nor judged.
 //!
-//! What is done stands in the four parts, each with its own state; here stands when.
+//! The four parts contain the logic and their own state; this module calls them in order.
 
 use crate::asked::Asked;
 use crate::breaker::gate::{Place, Standing};
@@ -33,10 +33,10 @@ use tidegate_policy::tier::Tiers;
 
 const MAX_DEPTH: u8 = 64;
 
-/// Completion tokens up to which an answer is likely to begin soon.
+/// Maximum number of completion tokens of a request whose response is likely to begin soon.
 const FEW_TOKENS: u64 = 256;
 
-/// A breaker, a timeout for inference, and three tiers of less than the whole answer.
+/// A breaker, a timeout for inference, and three tiers of degraded responses.
 #[derive(Debug)]
 pub struct Degradation {
     pub(crate) worker: Rc<Worker>,
@@ -57,17 +57,17 @@ pub struct DegradationStream {
     pub(crate) fallback: Fallback,
 }
 
-/// What becomes of the request's body.
+/// The state of the request body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// There is none, or it is over.
+    /// Absent, or complete.
     #[default]
     None,
-    /// The request waits for it.
+    /// Awaited: the request is held for it.
     Awaited,
-    /// It passes.
+    /// Passing on to the cluster.
     Passing,
-    /// It is held to be made smaller, though the head has gone on.
+    /// Held to be reduced, after the headers were sent.
     Held,
 }
 
@@ -249,7 +249,7 @@ impl DegradationStream {
         Flow::Continue
     }
 
-    /// The kept answer that is given although all is well.
+    /// Returns a cached response that is sent although the cluster is healthy.
     fn fresh(&self, exchange: &dyn Exchange) -> Option<Reply> {
         let config = &self.worker.config;
         let fresh = config.cached.as_ref().map(|cached| cached.fresh).filter(|fresh| *fresh > 0)?;
@@ -260,7 +260,7 @@ impl DegradationStream {
         enforce(exchange, config, Counter::Cached, reply)
     }
 
-    /// Whether its path may be refused while less is done, so that it matters whether it is.
+    /// Returns true if the request's path is refused while requests are reduced.
     fn is_refused_path(&mut self, exchange: &dyn Exchange) -> bool {
         let may_be = self.worker.config.reduce.as_ref().is_some_and(|reduce| !reduce.refuse_paths.is_empty());
         if may_be && !self.has_head {
@@ -269,8 +269,8 @@ impl DegradationStream {
         self.asked.refused_path
     }
 
-    /// Whether an answer is likely to begin soon: it streams, or is to be small. Where bodies are never waited for, no
-    /// request is known to be shorter than another.
+    /// Returns true if the response is likely to begin soon, because it streams or is small. If bodies are never
+    /// waited for, no request is known to be shorter than another.
     fn is_short(&self) -> bool {
         if self.body == Body::Passing && !self.worker.config.hold_headers {
             return true;
@@ -282,7 +282,7 @@ impl DegradationStream {
         self.body == Body::None && (self.asked.stream || small)
     }
 
-    /// What a request gets that does not reach the cluster.
+    /// Returns the response to a request that does not go to the cluster.
     fn divert(&self, exchange: &dyn Exchange, standing: &Standing) -> Option<Reply> {
         let Standing { ruling, tiers, .. } = standing;
         match ruling {
@@ -326,7 +326,7 @@ impl DegradationStream {
         }
     }
 
-    /// Nanoseconds that the response may take.
+    /// Returns the timeout of the response, in nanoseconds.
     fn timeout(&self) -> u64 {
         self.worker.config.timeouts.of(&self.asked.path, self.asked.model.as_deref())
     }

@@ -1,10 +1,10 @@
-//! When the cluster fails or saturates, clients get, in this order: the real answer of a smaller job, the last good
-//! answer to the same question, a default answer that their SDK understands. What is degraded says so in
-//! `x-tidegate-degraded`.
+//! Fallbacks for a cluster that fails or saturates. In order of preference: the real response to a reduced request,
+//! the last good response to the same question, or a default response that the client's SDK understands. Degraded
+//! responses carry `x-tidegate-degraded`.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`asked`] and [`caller`]: what a request says that counts
-//! here. [`filter`]: one exchange, and [`response`] its second half; [`worker`]: what all exchanges of a worker share.
-//! They wire four parts: [`breaker`], [`deadline`], [`reduce`] and [`fallback`].
+//! [`config`]: the document as written and as enforced. [`asked`] and [`caller`]: the relevant facts about a request.
+//! [`filter`]: one exchange, and [`response`], its second half. [`worker`]: the state shared by all exchanges of a
+//! worker. They wire four parts: [`breaker`], [`deadline`], [`reduce`] and [`fallback`].
 
 pub mod asked;
 pub mod breaker;

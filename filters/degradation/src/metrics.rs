@@ -1,4 +1,4 @@
-//! What is counted and measured, in the order in which the proxy knows it.
+//! The counters and gauges, in order of definition.
 
 use tidegate_host::counters;
 use tidegate_host::metrics::Metric;
@@ -47,7 +47,7 @@ counters! {
     }
 }
 
-/// The place of the gauge of the breaker that changed last.
+/// Index of the gauge for the breaker that changed last.
 pub const BREAKER: usize = 0;
 
 /// All gauges.

@@ -1,4 +1,4 @@
-//! A request that is made smaller on its way, and the response that says so. [`smaller`] finds what to change.
+//! The reduction of a request, and the response header that reports it. [`smaller`] finds what to change.
 
 pub mod smaller;
 
@@ -9,26 +9,26 @@ use smaller::smaller;
 use tidegate_host::exchange::Exchange;
 use tidegate_policy::api::Api;
 
-/// What was done to one request.
+/// The reduction of one request.
 #[derive(Debug, Default)]
 pub struct Reduction {
     note: Option<String>,
 }
 
 impl Reduction {
-    /// Whether the request asks for less than its client did.
+    /// Returns true if the request has been reduced.
     pub const fn is_made(&self) -> bool {
         self.note.is_some()
     }
 
-    /// The request's body is still to come and will change: its length, which goes on before, is taken out.
+    /// Removes the `content-length` of a request whose body is still to come and will change.
     pub fn announce(exchange: &dyn Exchange, config: &Config) {
         if !config.shadow {
             exchange.remove_request_header("content-length");
         }
     }
 
-    /// Makes a request smaller whose body is known.
+    /// Reduces a request whose body is known.
     pub fn make(&mut self, exchange: &dyn Exchange, config: &Config, api: Api) {
         let Some(rule) = config.reduce.as_ref().filter(|_| exchange.can_edit_request()) else { return };
         let Some(scan) = exchange.scan().filter(|scan| scan.is_complete() && scan.facts().is_object) else {
@@ -43,7 +43,7 @@ impl Reduction {
         self.note = Some(reduced.note);
     }
 
-    /// Says so on the response.
+    /// Reports the reduction in a response header.
     pub fn note(&self, exchange: &dyn Exchange) {
         if let Some(note) = &self.note {
             exchange.set_response_header(DEGRADED, note);

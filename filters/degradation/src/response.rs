@@ -1,4 +1,4 @@
-//! The cluster's response: what it says of the cluster, whether it is replaced, and whether it is kept.
+//! The cluster's response: its evidence about the cluster, its replacement, and its caching.
 
 use crate::breaker::trial::judge;
 use crate::fallback::answer::Why;
@@ -14,10 +14,10 @@ use tidegate_policy::answer::blame::Blame;
 use tidegate_policy::health::outcome::Outcome;
 use tidegate_policy::tier::Switch;
 
-/// Bytes after which a stream is not waited for any longer, whatever it says: Envoy holds only so much.
+/// Number of bytes after which a stream is released even without content, since Envoy's buffer is limited.
 const MOST_WITHOUT_CONTENT: usize = 64 << 10;
 
-/// How far a response has been read.
+/// The progress of reading a response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
     needs: ResponseNeeds,
@@ -27,22 +27,22 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// What the response is still to say.
+    /// Returns the parts of the response that are still needed.
     pub(crate) const fn needs(self) -> ResponseNeeds {
         self.needs
     }
 
-    /// Whether the response has content, or is known to have none, so that it passes or is replaced.
+    /// Returns true if the response has content, or is known to have none, so that it passes or is replaced.
     pub(crate) const fn has_begun(self) -> bool {
         self.has_begun
     }
 
-    /// All of the response matters, until it has begun.
+    /// Asks for content and errors, until the response has begun.
     pub(crate) const fn begin(&mut self) {
         self.needs = ResponseNeeds { content: true, errors: true, usage: false };
     }
 
-    /// Of a response that has begun only errors matter, and of a call its status.
+    /// Asks only for errors, and the status of a gRPC call, once the response has begun.
     const fn only_errors(&mut self) {
         self.needs = ResponseNeeds { content: false, errors: true, usage: false };
     }
@@ -110,7 +110,8 @@ impl DegradationStream {
         }
     }
 
-    /// The response to a gRPC call: one that ended at once says what came of it, any other will.
+    /// Begins the response to a gRPC call. A call that ended at once already has its status; any other will have one
+    /// at its end.
     fn begin_call(&mut self, exchange: &dyn Exchange) -> Flow {
         match exchange.response().and_then(|response| response.call_status) {
             None | Some(200) if exchange.response_goes_on() => {
@@ -152,7 +153,7 @@ impl DegradationStream {
         flow
     }
 
-    /// The response shows its first content, an error, or that it is empty.
+    /// Handles the first content, the first error, or the end of an empty response.
     fn start(&mut self, exchange: &dyn Exchange, first: First) -> Flow {
         self.reading.has_begun = true;
         self.deadline.lift(exchange);
@@ -181,7 +182,7 @@ impl DegradationStream {
         }
     }
 
-    /// A response that was a success so far has an error in its midst.
+    /// Handles an error in the middle of a response that was a success so far.
     fn err(&mut self, exchange: &dyn Exchange, blame: Blame) {
         if core::mem::replace(&mut self.reading.has_erred, true) || !self.trial.is_open() {
             return;
@@ -217,7 +218,7 @@ impl DegradationStream {
         flow
     }
 
-    /// The cluster failed: that is recorded once.
+    /// Records a failure of the cluster, once.
     pub(crate) fn fail(&mut self, exchange: &dyn Exchange) {
         self.trial.fail(exchange, &self.worker);
         self.reading.stop();
@@ -229,7 +230,7 @@ impl DegradationStream {
         config.hold_headers && !config.shadow
     }
 
-    /// A failure that has not begun to leave becomes an answer of its own.
+    /// Replaces a failure whose headers have not been sent.
     fn replace(&self, exchange: &dyn Exchange, why: Why) -> Flow {
         let config = &self.worker.config;
         if self.asked.opted_out {
@@ -242,7 +243,7 @@ impl DegradationStream {
         reply.map_or(Flow::Keep, Flow::Reply)
     }
 
-    /// The same where the response is held, or else passes.
+    /// Replaces a failed response if it is held; else it passes.
     fn replace_held(&self, exchange: &dyn Exchange) -> Flow {
         if self.asked.opted_out || !self.is_held() {
             return Flow::Continue;
@@ -251,7 +252,7 @@ impl DegradationStream {
     }
 }
 
-/// From the headers, if those have been read.
+/// Returns the status, from the headers if those have been read.
 fn status(exchange: &dyn Exchange) -> u64 {
     let read = exchange.response().and_then(|response| response.status).map(u64::from);
     read.unwrap_or_else(|| exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number()))

@@ -1,32 +1,32 @@
-//! What all exchanges of one worker share.
+//! The state that all exchanges of one worker share.
 
 use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::fallback::Fallbacks;
 
-/// What all exchanges of one worker share.
+/// The state that all exchanges of one worker share.
 #[derive(Debug)]
 pub struct Worker {
-    /// What is enforced.
+    /// The enforced configuration.
     pub config: Config,
-    /// Whether requests reach the cluster.
+    /// The circuit breaker.
     pub breaker: Breaker,
-    /// What clients get instead.
+    /// The fallback state.
     pub fallbacks: Fallbacks,
 }
 
 impl Worker {
-    /// That enforces `config`.
+    /// Creates the state for `config`.
     pub fn new(config: Config) -> Self {
         Self { config, breaker: Breaker::default(), fallbacks: Fallbacks::default() }
     }
 
-    /// Whether requests' heads matter even while all is well.
+    /// Returns true if request headers are needed even while the cluster is healthy.
     pub fn reads_heads(&self) -> bool {
         self.config.timeouts.differ() || !self.config.opt_out.is_empty()
     }
 
-    /// Whether it matters what requests with a body ask for: an error says the same to all.
+    /// Returns true if the request's body matters; an error is the same for all requests.
     pub fn reads_bodies(&self) -> bool {
         let Config { reduce, cached, default, models, timeouts, hold_headers, .. } = &self.config;
         let may_answer = reduce.is_some() || cached.is_some() || default.status == Some(200);

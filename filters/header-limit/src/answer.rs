@@ -1,5 +1,5 @@
-//! What a refused client is told: which rule, how much it admits and what was found, never a header's value;
-//! and not to come back with the same request, since no wait mends it.
+//! The response to a refused request: which rule it broke, the rule's limit and what was found, never a header's
+//! value. It tells the client not to retry the same request, since no wait would help.
 
 use crate::config::Answer;
 use core::fmt::{self, Display, Formatter};
@@ -8,7 +8,7 @@ use tidegate_policy::headers::{Check, Found};
 
 const LONGEST_NAME: usize = 64;
 
-/// The reply to a request that broke the rule of `check` with what was `found`.
+/// Returns the response to a request that broke the rule of `check` with what was `found`.
 pub fn refusal(answer: &Answer, check: &Check, found: &Found<'_>) -> Reply {
     let Answer { label, status } = answer;
     let error = ErrorObject {

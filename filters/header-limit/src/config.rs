@@ -1,7 +1,7 @@
-//! From the document as written ([`Raw`]) to rules that can be enforced ([`Config`]). They are asked in this
-//! order: a field's own limit, then number, total and any value's size, repetition, control bytes, and patterns
-//! last. So a long user-agent gets its own status, and no enforced pattern runs on a value that is too large.
-//! A status is one that no client repeats a request on: 400 to 499, but not 408, 409 or 429.
+//! The conversion of the document as written ([`Raw`]) into an enforceable [`Config`]. Rules are evaluated in this
+//! order: a field's own limit, then number, total and any value's size, repetition, control bytes, and patterns last.
+//! So a long user-agent gets its own status, and no enforced pattern runs on a value that is too large. A status is
+//! one on which no client repeats a request: 400 to 499, but not 408, 409 or 429.
 
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -122,26 +122,26 @@ fn singletons() -> List<FieldName, 0, MAX_LIST> {
     List::of(names.into_iter().filter_map(FieldName::new)).unwrap_or_default()
 }
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// In the order in which they are asked.
+    /// The rules, in order of evaluation.
     pub rules: Rules,
-    /// What is said of the rule at the same place.
+    /// The response of the rule at the same index.
     pub answers: Vec<Answer>,
 }
 
-/// What is said of a broken rule.
+/// The response of a broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The rule, such as `max_count`, `fields.user-agent` or `deny.scanners`.
+    /// Label of the rule, such as `max_count`, `fields.user-agent` or `deny.scanners`.
     pub label: String,
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
 }
 
 impl Config {
-    /// From a JSON document; none at all means the defaults.
+    /// Parses a JSON document; an empty one means the defaults.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(if document.is_empty() { b"{}" } else { document })?;
         let shadow = raw.shadow;
@@ -237,7 +237,7 @@ fn twice(path: String, found: &str) -> ConfigError {
     ConfigError::new(path, format!("found {found:?} a second time, accepted is each once"))
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

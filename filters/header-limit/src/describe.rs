@@ -1,4 +1,4 @@
-//! What it will do, as it is configured, in plain words.
+//! The plain-text description of a configuration.
 
 use crate::config;
 use crate::filter::HeaderLimit;

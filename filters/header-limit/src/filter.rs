@@ -1,4 +1,4 @@
-//! One request against the rules: which refuses, and which would have.
+//! One request against the rules: which rule refuses it, and which rules in shadow mode would have.
 
 use crate::answer::refusal;
 use crate::config::Config;

@@ -1,7 +1,7 @@
-//! Limits on a request's headers: how many, how large, of which bytes, and what they must not say.
+//! Limits on the number, size, repetition, bytes and content of request headers.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it.
-//! [`answer`]: what a refused client is told.
+//! [`config`]: the document as written and as enforced. [`filter`]: one request. [`answer`]: the response to a
+//! refused one.
 
 pub mod answer;
 pub mod config;

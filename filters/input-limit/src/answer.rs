@@ -1,5 +1,5 @@
-//! What a refused client is told: which rule, how much it admits, what was found and where, never the text itself; and
-//! not to come back with the same request, since no wait mends it.
+//! The response to a refused request: which rule it broke, the rule's limit, what was found and where, never the text
+//! itself. It tells the client not to retry the same request, since no wait would help.
 
 use core::fmt::Write;
 use tidegate_host::reply::{ErrorObject, Reply};
@@ -7,35 +7,35 @@ use tidegate_policy::inference::Member;
 use tidegate_policy::json::{Fault, Invalid};
 use tidegate_policy::prompt::{Breach, PromptLimits, Rule};
 
-/// What refuses a request, beside what [`PromptLimits`] say.
+/// The reason for a refusal.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// Its prompt.
+    /// A breach of the limits on its prompt.
     Prompt(&'a Breach, &'a PromptLimits),
-    /// It is larger than this many bytes.
+    /// A body of more than this many bytes.
     Body(u64),
-    /// It asks for more than this many completion tokens, and for this thinking budget, which does not fit into them.
+    /// More completion tokens than this limit, and this thinking budget, which does not fit into the limit.
     Budget(u64, u64),
-    /// It asks for more than this many completion tokens in several places, by this member.
+    /// More completion tokens than this limit, requested in several places, among them this member.
     Several(u64, Member),
-    /// Nothing is known to be asked in it.
+    /// A request without a known question.
     Unread,
-    /// It nests deeper than this.
+    /// A body that nests deeper than this.
     Depth(u8),
-    /// It is no JSON, or too deep.
+    /// A body that is not JSON, or nests deeper than this.
     Json(Invalid, u8),
-    /// It is JSON, and no object.
+    /// A body that is JSON but not an object.
     NoObject,
-    /// Its media type is none that is read or passed.
+    /// A media type that is neither read nor passed.
     ContentType,
-    /// It is compressed.
+    /// A content coding.
     ContentEncoding,
 }
 
-/// What clients look for before they make a prompt shorter.
+/// The code that clients look for before they shorten a prompt.
 const TOO_LONG: &str = "context_length_exceeded";
 
-/// The answer to a request that the rule `label` refuses.
+/// Returns the response to a request that the rule `label` refuses.
 pub fn refusal(label: &str, why: Refusal<'_>) -> Reply {
     let (status, code, text) = sentence(label, why);
     let param = param(why);

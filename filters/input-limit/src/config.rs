@@ -1,5 +1,5 @@
-//! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be enforced is
-//! refused here, with its path, what was found and what is accepted. Everything has a default that protects.
+//! The conversion of the document as written ([`Raw`]) into an enforceable [`Config`]. A value that cannot be
+//! enforced is refused with its path, what was found and what is accepted. Every key has a default that protects.
 
 use std::collections::BTreeSet;
 use tidegate_config::shadow::Shadow;
@@ -20,11 +20,12 @@ mod written;
 
 pub use preset::Preset;
 
-/// Of a body that is read: a VM has 1 GiB, for what has come, what is taken out, what is held and what goes on instead.
+/// Maximum size of a body that is read, in bytes. A VM has 1 GiB for what has arrived, the buffered copy, the edits
+/// and the edited body.
 const LARGEST_READ: u64 = 128 << 20;
 const MAX_RULES: usize = denied_text::Rules::MAX;
 
-/// The rules that have no name of their own, in the order in which they are counted.
+/// The rules without a name of their own, in the order of their counters.
 pub const LABELS: [&str; 30] = [
     "max_body",
     "content_type",
@@ -58,45 +59,46 @@ pub const LABELS: [&str; 30] = [
     "unread",
 ];
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The limits of named routes, the first that matches first.
+    /// Limits of specific routes; the first match applies.
     pub routes: Vec<(When, Limits)>,
-    /// Those of all others.
+    /// Limits of all other routes.
     pub limits: Limits,
-    /// How deep a body may nest.
+    /// Maximum nesting depth of a body.
     pub max_depth: u8,
-    /// Whether names are known to the letter, since no server behind knows them otherwise.
+    /// True if member names match only when spelled exactly, because no server behind the proxy accepts other
+    /// spellings.
     pub exact_names: bool,
-    /// Whether a request to infer is refused in which nothing is known to be asked.
+    /// True if an inference request without a known question is refused.
     pub refuses_unread: bool,
-    /// What no text may say.
+    /// Phrases that no text may contain.
     pub denied: Option<Denied>,
-    /// The names of those rules.
+    /// Names of the rules on those phrases.
     pub denied_names: Vec<String>,
     /// Media types that pass unread, in lower case.
     pub pass_content_types: Vec<Vec<u8>>,
-    /// Whether the request is held until its body is complete.
+    /// True if the request is held until its body is complete.
     pub hold_headers: bool,
     shadow: Vec<bool>,
 }
 
-/// What a request may be.
+/// The limits of a request.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of its body.
+    /// Maximum size of the body, in bytes.
     pub body: u64,
-    /// What its prompt may be; `None` if it is not read.
+    /// Limits on the prompt; `None` if it is not read.
     pub prompt: Option<PromptLimits>,
-    /// Whether too large a number of completion tokens is made smaller instead of being refused.
+    /// True if too large a number of completion tokens is reduced instead of refused.
     pub clamp: bool,
-    /// Whether the limit is written where a request asks for no number of them.
+    /// True if the limit is inserted into a request that sets no number of completion tokens.
     pub set: bool,
 }
 
 impl Limits {
-    /// Whether a request may have to be changed.
+    /// Returns true if a request may have to be edited.
     pub fn may_rewrite(&self) -> bool {
         let strips = |prompt: &PromptLimits| prompt.classes.contains(&Treatment::Strip);
         self.prompt.as_ref().is_some_and(|prompt| strips(prompt) || self.clamp || self.set)
@@ -104,7 +106,7 @@ impl Limits {
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let written = raw.limits();
@@ -136,17 +138,17 @@ impl Config {
         })
     }
 
-    /// The limits at a place that [`Self::place`] gave.
+    /// Returns the limits at an index that [`Self::place`] returned.
     pub fn at(&self, place: usize) -> &Limits {
         self.routes.get(place).map_or(&self.limits, |(_, limits)| limits)
     }
 
-    /// The place of the limits of a request.
+    /// Returns the index of the limits of a request.
     pub fn place(&self, exchange: &dyn Exchange) -> usize {
         self.routes.iter().position(|(when, _)| when.applies(exchange)).unwrap_or(usize::MAX)
     }
 
-    /// The place of a rule among the counters.
+    /// Returns the index of a rule among the counters.
     pub fn rule(&self, rule: Rule) -> usize {
         let label = match rule {
             Rule::Characters => "max_chars",
@@ -178,7 +180,7 @@ impl Config {
         place_of(label)
     }
 
-    /// The label of a rule at a place, for counters and answers.
+    /// Returns the label of the rule at an index, for counters and responses.
     pub fn label(&self, place: usize) -> String {
         let own = place.checked_sub(LABELS.len()).and_then(|index| self.denied_names.get(index));
         match (LABELS.get(place), own) {
@@ -187,23 +189,23 @@ impl Config {
         }
     }
 
-    /// How many rules there are.
+    /// Returns the number of rules.
     pub fn rules(&self) -> usize {
         self.shadow.len()
     }
 
-    /// Whether the rule at a place only counts.
+    /// Returns true if the rule at an index is in shadow mode.
     pub fn is_shadow(&self, place: usize) -> bool {
         self.shadow.get(place).copied().unwrap_or(false)
     }
 }
 
-/// The place of a label among the counters.
+/// Returns the index of a label among the counters.
 pub fn place_of(label: &str) -> usize {
     LABELS.iter().position(|known| *known == label).unwrap_or(LABELS.len())
 }
 
-/// A rule that only counts mends nothing either: what it would strip or clamp, it counts as refused.
+/// Converts one set of limits. A rule in shadow mode edits nothing: what it would strip or clamp counts as refused.
 fn limits(
     written: RawLimits,
     reads: bool,
@@ -314,7 +316,7 @@ fn in_lower_case(media_type: &MediaType) -> Vec<u8> {
     media_type.as_str().to_ascii_lowercase().into_bytes()
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

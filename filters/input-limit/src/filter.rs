@@ -1,6 +1,6 @@
-//! One request against the limits. It is decided while its body streams in and refused at the first chunk that breaks a
-//! rule; nothing of its body goes on before all of it was read. The messages of a gRPC call go on as they come, where that
-//! media type passes: each is judged by its own length.
+//! One request against the limits. The body is checked while it streams in and refused at the first chunk that breaks
+//! a rule; no byte of it is passed on before all of it was read. The messages of a gRPC call are passed on as they
+//! arrive, if that media type passes: each is judged by its own length.
 
 use crate::answer::{Refusal, refusal};
 use crate::config::{Config, Limits, place_of};
@@ -62,13 +62,13 @@ pub struct InputLimitStream {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Its texts are heard.
+    /// The texts of the body are checked.
     Read,
-    /// Only its size is looked at.
+    /// Only the size of the body is checked.
     Measured,
-    /// The same, and it goes on as it comes.
+    /// Only the size of the body is checked, and it is passed on as it arrives.
     Streamed,
-    /// It has been decided.
+    /// The decision has been made.
     Decided,
 }
 
@@ -223,7 +223,7 @@ impl Stream for InputLimitStream {
 }
 
 impl InputLimitStream {
-    /// What the chunk that has come breaks, if that refuses the request.
+    /// Checks the chunk that has arrived. Returns the response if that refuses the request.
     fn judge(&mut self, exchange: &dyn Exchange, limits: &Limits) -> Option<Flow> {
         let prompt = limits.prompt.as_ref().filter(|_| self.state == State::Read && self.arrived > 0)?;
         let scan = exchange.scan()?;
@@ -244,7 +244,7 @@ impl InputLimitStream {
         self.refuse(exchange, why)
     }
 
-    /// What the whole request breaks; and what is to be changed in it, if nothing refuses it.
+    /// Checks the complete request, and edits it unless a rule refuses it.
     fn finish(&mut self, exchange: &dyn Exchange, limits: &Limits) -> Option<Flow> {
         let prompt = limits.prompt.as_ref()?;
         self.listener(|listener| listener.finish());
@@ -308,7 +308,7 @@ impl InputLimitStream {
         None
     }
 
-    /// The answer, unless the rule only counts.
+    /// Counts a refusal. Returns the response, unless the rule is in shadow mode.
     fn refuse(&mut self, exchange: &dyn Exchange, why: Refusal<'_>) -> Option<Flow> {
         let place = match why {
             Refusal::Prompt(breach, _) => self.config.rule(breach.rule),
@@ -365,12 +365,12 @@ impl TextSink for InputLimitStream {
     }
 }
 
-/// What a media type means for a body, the strictest last.
+/// The treatment of a body by its media type, the strictest last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Media {
     Passed,
     Json,
-    /// A form with files, or a file: passed where files are uploaded.
+    /// A form with files, or a file: passed on paths for uploads.
     Upload,
     Unknown,
 }
@@ -399,8 +399,8 @@ impl Media {
     }
 }
 
-/// Whether files are uploaded to a path. Elsewhere one of these media types may be a prompt: some servers read JSON
-/// whatever its type says.
+/// Returns true if a path is for uploads. On any other path an upload media type may hide a prompt: some servers read
+/// JSON whatever its media type.
 fn is_upload(path: &[u8]) -> bool {
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let mut words = path.split(|byte| *byte == b'/');
@@ -409,10 +409,10 @@ fn is_upload(path: &[u8]) -> bool {
         || path.ends_with(b"/images/variations")
 }
 
-/// Of OpenAI, of servers with its API, and of Ollama.
+/// Path segments of uploads: OpenAI's, those of servers with its API, and Ollama's.
 const UPLOADS: [&[u8]; 6] = [b"audio", b"files", b"uploads", b"blobs", b"containers", b"transcribe"];
 
-/// Whether a member asks by a number, which can be made smaller.
+/// Returns true if a member's value is a number, which can be reduced.
 fn is_number(scan: &Scan, member: Member) -> bool {
     scan.facts().member(member).is_none_or(|seen| seen.value != Value::Other)
 }

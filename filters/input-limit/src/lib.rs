@@ -1,8 +1,8 @@
-//! Prompts that are too long, that hold forbidden characters or texts, or that ask for absurd work are refused while they
-//! stream in, or have just that taken out.
+//! Refuses prompts that are too long, that contain forbidden characters or texts, or that ask for absurd work, while
+//! they stream in; or removes just the offending part.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it. [`rewrite`]: what is
-//! taken out. [`answer`]: what a refused client is told.
+//! [`config`]: the document as written and as enforced. [`filter`]: one request. [`rewrite`]: the edits that let it
+//! pass. [`answer`]: the response to a refused one.
 
 pub mod answer;
 pub mod config;

@@ -1,4 +1,4 @@
-//! What is taken out of a request or made smaller in it, so that it can pass, and how a header of the response says it:
+//! The edits that let a request pass: removed characters and reduced numbers. A response header reports them:
 //! `max_tokens=8192->4096; zero_width=3`.
 
 use crate::config::Limits;
@@ -9,35 +9,35 @@ use tidegate_policy::inference::{Class, Facts};
 use tidegate_policy::prompt::{Heard, PromptLimits};
 use tidegate_policy::rewrite::Edit;
 
-/// The header.
+/// The response header that reports edits.
 pub const CHANGED: &str = "x-tidegate-changed";
 
-/// What is changed.
+/// The edits of a request.
 #[derive(Debug)]
 pub struct Mended {
-    /// In the body.
+    /// Edits of the body.
     pub edits: Vec<Edit>,
-    /// What [`CHANGED`] says; empty if nothing is.
+    /// Value of [`CHANGED`]; empty if nothing was edited.
     pub note: String,
-    /// Characters are taken out.
+    /// True if characters are removed.
     pub strips: bool,
-    /// Numbers are made smaller.
+    /// True if numbers are changed.
     pub clamps: bool,
 }
 
-/// What becomes of the number of completion tokens.
+/// The treatment of a request's number of completion tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
-    /// At most.
+    /// Maximum number.
     pub limit: u64,
-    /// More are made fewer.
+    /// True if a larger number is reduced.
     clamps: bool,
-    /// On this path a number is written where there is none, or a negative one.
+    /// Path of the request, if a number is inserted where there is none or a negative one.
     path: Option<Vec<u8>>,
 }
 
 impl Tokens {
-    /// Of a request, as its route has it.
+    /// Returns the treatment of a request, by the limits of its route.
     pub fn of(exchange: &dyn Exchange, limits: &Limits, prompt: &PromptLimits) -> Self {
         let Some(limit) = prompt.completion_tokens else { return Self::default() };
         let path = limits.set.then(|| exchange.request_headers().path().to_vec());
@@ -45,10 +45,10 @@ impl Tokens {
     }
 }
 
-/// Takes out what `heard` has marked, and mends the number of completion tokens. `held` gives the body.
+/// Removes the characters that `heard` has marked, and corrects the number of completion tokens. `held` returns the
+/// body.
 ///
-/// # Errors
-/// If numbers that depend on each other cannot be made to fit.
+/// # Errors Numbers that depend on each other cannot be made to fit.
 pub fn mend(
     heard: &mut Heard,
     facts: &Facts,

@@ -1,5 +1,5 @@
-//! What a refused client is told: which limit, how large it is, and when to come back, in the words and headers
-//! that its SDK acts on.
+//! The response to a refused request: which limit it hit, how large the limit is, and when to retry, in the words and
+//! headers that SDKs act on.
 
 use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
@@ -7,7 +7,8 @@ use tidegate_policy::admission::{Undecided, Wait};
 use tidegate_policy::retry_hint;
 use tidegate_policy::timestamp::SECOND;
 
-/// 429: the limit `name`, described by `text`, admits again after `wait`; or 413, as it never can.
+/// Returns a 429, which says that the limit `name`, described by `text`, admits again after `wait`, or a 413 if it
+/// never can.
 pub fn throttled(name: &str, text: &str, wait: Wait) -> Reply {
     let details = format!("tidegate.rate_limit.{name}");
     match wait {
@@ -27,8 +28,8 @@ pub fn throttled(name: &str, text: &str, wait: Wait) -> Reply {
     }
 }
 
-/// 503: a limit could not be decided. A request that lost its races may come back in a second, one for which there
-/// is no room when there is, with a jitter of up to one second.
+/// Returns a 503 for a limit that could not be decided. A request that lost its races may retry after one second, one
+/// for which there is no room when there will be, each with a jitter of up to one second.
 pub fn undecided(why: Undecided, random: u64) -> Reply {
     let (reason, wait) = match why {
         Undecided::Contended => ("contended", SECOND),
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_can_never_be_admitted_is_told_to_stop_and_not_when_to_come_back() {
+    fn a_request_that_can_never_be_admitted_is_told_not_to_retry() {
         let reply = throttled("a", "10 requests per second, bursts of 20", Wait::Never);
         assert_eq!((reply.status, reply.invites()), (413, false));
         assert!(reply.headers.contains(&("x-should-retry", "false".to_owned())));

@@ -1,5 +1,5 @@
-//! From the document as written ([`Raw`]) to limits that can be enforced ([`Config`]). Whatever cannot be
-//! enforced is refused here, with its path, what was found and what is accepted.
+//! The conversion of the document as written ([`Raw`]) into an enforceable [`Config`]. A value that cannot be
+//! enforced is refused with its path, what was found and what is accepted.
 
 use tidegate_config::{ConfigError, FailureMode, parse};
 use tidegate_limits::attempt::RetryHeaders;
@@ -15,27 +15,27 @@ mod written;
 
 const PREFIX: Prefix = *b"tidegate.rl.";
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The limits, and whom they count.
+    /// The limits, and the clients or requests that each counts.
     pub rules: Rules,
-    /// How many requests one worker may delay at a time.
+    /// Maximum number of requests that one worker may delay.
     pub max_held: usize,
-    /// Whether a request waits at its headers, where its model counts, until that is known.
+    /// True if a request whose model counts is held at its headers until the model is known.
     pub hold_headers: bool,
-    /// What happens to a request that cannot be decided.
+    /// Treatment of a request that cannot be decided.
     pub failure_mode: FailureMode,
-    /// Whether admitted answers carry the `x-ratelimit-*` headers.
+    /// True if admitted responses carry the `x-ratelimit-*` headers.
     pub headers_on_admitted: bool,
-    /// Whether answers carry the IETF's `RateLimit` headers too.
+    /// True if responses also carry the IETF's `RateLimit` headers.
     pub ietf_headers: bool,
-    /// Where clients say which attempt a request is.
+    /// Headers in which clients state the attempt of a request.
     pub retry_headers: RetryHeaders,
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let table = Table::within(PREFIX, raw.memory.get());
@@ -54,7 +54,7 @@ impl Config {
     }
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

@@ -1,13 +1,12 @@
-//! One request against the limits: which apply, whose buckets they charge, and what the client gets.
+//! One request against the limits: which limits apply, which buckets they charge, and which response the client gets.
 //!
-//! What the head decides is charged at once, so that a flood costs no look at its bodies. Where a limit counts by the
-//! model, nothing of the body goes on before that is known; if it is refused then, what was charged is given back.
+//! Limits that depend only on the headers are charged at once, so that the bodies of a flood are not read. Under a
+//! limit by model, no byte of the body is passed on before the model is known; if the request is refused then,
+//! earlier charges are refunded. Charges to a shared bucket are also refunded if a later filter refuses the request:
+//! the cluster was spared, and junk from one client must not use up the others' share.
 //!
-//! What a request took of a bucket that all share is given back when a filter behind this one refuses it: the cluster was
-//! spared, and nobody's junk is to cost the others their turn.
-//!
-//! A first attempt that is refused and told to come back leaves a voucher, so that no budget of retries holds its return
-//! against it.
+//! A refused first attempt that is told to retry leaves a voucher, so that its return is not charged to any retry
+//! budget.
 
 use crate::answer::{throttled, undecided};
 use crate::config::Config;
@@ -84,24 +83,24 @@ pub struct RateLimitStream {
     worker: Rc<Worker>,
     later: Vec<Later>,
     charged: Vec<Charged>,
-    /// What was taken of buckets that all share, until the answer tells whether the cluster was asked.
+    /// Charges to shared buckets, kept until the response shows whether the cluster was asked.
     shared: Vec<Charged>,
     level: Option<Level>,
     body: Body,
     is_limited: bool,
     delayed_until: Option<Timestamp>,
-    /// Whose return is paid for, where the head could go on before all was decided.
+    /// Client whose return is vouched for, needed if the headers may be sent before the decision.
     returning: Return,
 }
 
-/// What is known of a body whose model is awaited.
+/// The state of a body whose model is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// Nothing has come of it.
+    /// No bytes have arrived.
     Empty,
-    /// It is read while it comes.
+    /// Read as it arrives.
     Read,
-    /// A content coding was applied to it.
+    /// Unreadable because of a content coding.
     Coded,
 }
 
@@ -227,7 +226,7 @@ impl Stream for RateLimitStream {
 }
 
 impl RateLimitStream {
-    /// Charges what has become due. Nothing more does once no limit waits for the model.
+    /// Charges the limits that have become due. Once no limit waits for the model, nothing else becomes due.
     fn charge(&mut self, exchange: &dyn Exchange, mut charges: Vec<Charge>) -> Flow {
         let worker = Rc::clone(&self.worker);
         if !charges.is_empty() {
@@ -309,7 +308,7 @@ impl Worker {
         known.max_by_key(|refusal| refusal.wait)
     }
 
-    /// Counts what the limits say; gives the answer, if they refuse.
+    /// Counts the verdicts of the limits. Returns the response if they refuse.
     fn judge(&self, exchange: &dyn Exchange, ruling: &Ruling, terms: Terms, now: Timestamp) -> Option<Flow> {
         for limit in &ruling.shadowed {
             Counter::Shadowed.count(exchange, 1);
@@ -351,13 +350,13 @@ impl Worker {
     }
 }
 
-/// What a request costs by a rule that counts requests.
+/// Returns the cost of a request under a rule that counts requests.
 const fn one(_: &Rule) -> u32 {
     1
 }
 
-/// Whether a filter behind this one has refused the request, so that the cluster did no work for it. One host call, and one
-/// more for an answer that is an error.
+/// Returns true if a later filter has refused the request, so that the cluster did no work for it. One host call, and
+/// one more for an error response.
 fn cost_nothing(exchange: &dyn Exchange) -> bool {
     let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
     let may_be = status >= 400 || exchange.protocol() == Protocol::Grpc;

@@ -1,7 +1,7 @@
 //! Token-bucket limits on requests, exact across all workers of a proxy.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one request against it. [`answer`]: what a
-//! refused client is told. What limits are is [`tidegate_limits`].
+//! [`config`]: the document as written and as enforced. [`filter`]: one request. [`answer`]: the response to a
+//! refused one. The limits themselves are in [`tidegate_limits`].
 
 pub mod answer;
 pub mod config;

@@ -1,6 +1,7 @@
 //! The budgets that one exchange draws on, in the shared store: its client's, its cluster's, or both. A retry needs
-//! balance in each; what one has paid is given back when the next refuses. Where both are kept, a client draws on its
-//! cluster's at most its share. One that is refused by its own budget costs a read of each, and nothing of anybody else's.
+//! balance in each; if the second refuses, the withdrawal from the first is returned. If both are kept, a client can
+//! draw only its share of the cluster's budget. A retry that is refused by its client's budget costs one read of
+//! each, and none of anyone else's balance.
 
 use crate::config::Config;
 use core::convert::Infallible;
@@ -25,28 +26,28 @@ struct Account {
     mark: u64,
 }
 
-/// What became of the budgets.
+/// The state of the budgets after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
-    /// For how many retries there is balance in all of them.
+    /// Number of retries that all of them have balance for.
     pub allowance: u32,
-    /// How many clients were forgotten that had earned or spent something.
+    /// Number of evicted clients with a balance or debt.
     pub evicted: u32,
-    /// How many of them could not be looked at, because every race for them was lost.
+    /// Number of budgets that could not be accessed, because every race for them was lost.
     pub contended: u32,
 }
 
-/// What one retry was paid with, for [`Accounts::give_back`].
+/// The withdrawals that paid for one retry, for [`Accounts::give_back`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     client: Option<Withdrawal>,
     cluster: Option<Withdrawal>,
 }
 
-/// Why a retry is not admitted.
+/// The reason why a retry is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no balance for it.
+    /// A budget has no balance for it.
     Exhausted,
     /// Every race for a budget was lost.
     Contended,
@@ -67,7 +68,7 @@ impl Balance {
 }
 
 impl Balance {
-    /// Adds what became of one budget; gives what it paid with, if it could be looked at.
+    /// Adds the result of a withdrawal from one budget. Returns the withdrawal, if the budget could be accessed.
     fn join(
         &mut self,
         withdrawn: Result<Result<(Withdrawal, Self), Exhausted>, Contended>,
@@ -85,7 +86,7 @@ impl Balance {
 }
 
 impl Accounts {
-    /// Those of this request. One host call for the cluster's.
+    /// Returns the budgets of this request. One host call for the cluster's.
     pub fn of(exchange: &dyn Exchange, config: &Config) -> Self {
         let prints = exchange.fingerprinter();
         let client = config.per_client.then(|| prints.of(config.clients.client(exchange).parts()));
@@ -97,29 +98,30 @@ impl Accounts {
         Self { client: client.map(account), cluster: cluster.map(account) }
     }
 
-    /// Deposits a first attempt in each.
+    /// Deposits a first attempt in each budget.
     pub fn deposit(&self, store: &dyn Store, budget: &Budget, now: Timestamp) -> Balance {
         self.change(store, budget, now, |ledger| budget.deposit(ledger, now))
     }
 
-    /// Takes from each what was spent without asking.
+    /// Charges each budget for retries that were made without asking.
     pub fn spend(&self, store: &dyn Store, budget: &Budget, retries: u32, now: Timestamp) -> Balance {
         self.change(store, budget, now, |ledger| budget.spend(ledger, retries, now))
     }
 
-    /// Takes a first attempt of `made_at` out of each, since it did not get as far as the cluster.
+    /// Reverses the deposit of a first attempt made at `made_at`, because it never reached the cluster.
     pub fn take_back(&self, store: &dyn Store, budget: &Budget, made_at: Timestamp, now: Timestamp) {
         self.change(store, budget, now, |ledger| budget.take_back(ledger, made_at, now));
     }
 
-    /// Remembers that the client was told to come back in `wait` nanoseconds, where its share depends on that.
+    /// Records that the client was told to retry in `wait` nanoseconds, if its share depends on that.
     pub fn expect(&self, store: &dyn Store, budget: &Budget, wait: u64, now: Timestamp) {
         if let (Some(client), Some(_)) = (&self.client, &self.cluster) {
             client.change(store, budget, now, |ledger| budget.expect(ledger, wait, now));
         }
     }
 
-    /// Withdraws one retry from each, or from none. One that could not be looked at lets it pass if `lenient`.
+    /// Withdraws one retry from each budget, or from none. If `lenient`, a budget that could not be accessed admits
+    /// the retry.
     pub fn withdraw(
         &self,
         store: &dyn Store,
@@ -151,7 +153,7 @@ impl Accounts {
         Ok((balance, receipt))
     }
 
-    /// Gives back what a retry was paid with.
+    /// Returns the withdrawals that paid for a retry.
     pub fn give_back(&self, store: &dyn Store, budget: &Budget, receipt: Receipt, now: Timestamp) {
         let paid = [(&self.client, receipt.client), (&self.cluster, receipt.cluster)];
         for (account, withdrawal) in paid.into_iter().filter_map(|(account, paid)| account.as_ref().zip(paid))
@@ -201,7 +203,7 @@ impl Account {
         look(store, &self.key)
     }
 
-    /// A refusal writes nothing.
+    /// Updates the client's ledger. A refusal writes nothing.
     fn update<T, E>(
         &self,
         store: &dyn Store,

@@ -1,8 +1,8 @@
-//! What clients are told whose request failed: when to come back, spread over the crowd, or to stop. All four SDKs
-//! retry what is told here (408, 409, 429 and all 5xx) and do as they are told. The wait that an upstream names comes
-//! first, and `x-should-retry: false` stays; what names no wait is replaced, since its `true` would make them retry
-//! without end, and 0 at once. What names one that cannot be read here is left to them. An answer that another filter of
-//! ours has given says all this already.
+//! The retry headers of a failed response: when to retry, with jitter against a thundering herd, or not to. All four
+//! SDKs retry the statuses handled here (408, 409, 429 and all 5xx) and obey these headers. An upstream's own wait
+//! takes precedence, and `x-should-retry: false` stays. Headers that name no wait are replaced, since their `true`
+//! would cause endless retries, and a wait of 0 an immediate one. A wait that cannot be parsed here is left to the
+//! client. Responses of other filters already carry these headers.
 
 use crate::accounts::Refusal;
 use tidegate_host::exchange::{Exchange, Fact};
@@ -12,31 +12,31 @@ use tidegate_host::wait;
 use tidegate_limits::attempt;
 use tidegate_policy::retry_hint::{Asked, Hint};
 
-/// Whether clients retry an answer of this status.
+/// Returns true if clients retry a response of this status.
 pub const fn is_retried(status: u16) -> bool {
     matches!(status, 408 | 409 | 429 | 500..)
 }
 
-/// The status of a response; 0 if it has none.
+/// Returns the status of a response; 0 if it has none.
 pub fn status(exchange: &dyn Exchange) -> u16 {
     let status = exchange.fact(Fact::ResponseStatus).map_or(0, |status| status.number());
     u16::try_from(status).unwrap_or(0)
 }
 
-/// Whose answer a failed response is.
+/// The origin of a failed response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The cluster's, or Envoy's own: nobody has said yet when to come back.
+    /// The cluster, or Envoy itself: it does not say yet when to retry.
     Cluster,
-    /// One of our filters': the cluster has not seen the request.
+    /// A filter that refused the request before the cluster saw it.
     Refused,
-    /// One of our filters' in the place of the cluster's.
+    /// A filter that replaced the cluster's response.
     Replaced,
 }
 
 impl Origin {
-    /// Of the response that is about to leave. One of ours that does not say when to come back, or to stop, counts as
-    /// Envoy's. One host call, and one or two more if it is ours.
+    /// Returns the origin of the response about to be sent. A filter's response that says neither when nor whether to
+    /// retry counts as Envoy's. One host call, and one or two more if it is a filter's.
     pub fn of(exchange: &dyn Exchange) -> Self {
         let details = exchange.fact(Fact::ResponseDetails).map(|details| details.0).unwrap_or_default();
         let says = |name| exchange.response_header(name).is_some();
@@ -50,18 +50,19 @@ impl Origin {
     }
 }
 
-/// What a failed response asks for, and whether it tells clients to stop.
+/// Returns the wait that a failed response asks for, and whether it forbids retries.
 pub fn wishes(exchange: &dyn Exchange) -> (Asked, bool) {
     let mut says = exchange.response_headers().all(SHOULD_RETRY.as_bytes());
     (wait::asked(exchange), says.any(|value| value == b"false"))
 }
 
-/// Puts `hint` in the place of what the response says; but for its wait, if that is not to be read.
+/// Replaces the response's retry headers with `hint`, except for a wait that cannot be parsed.
 pub fn tell(exchange: &dyn Exchange, asked: Asked, hint: Hint) {
     RetryAfter::from(hint).set(exchange, asked != Asked::Unreadable);
 }
 
-/// What a retry gets that is not admitted: to stop. `wait` nanoseconds, at most 60 s, are for clients that do not.
+/// Returns the response to a refused retry, which forbids further ones. `wait`, at most 60 s in nanoseconds, is for
+/// clients that retry regardless.
 pub fn refused(why: Refusal, wait: u64) -> Reply {
     let (status, kind, code, rule, message) = match why {
         Refusal::Exhausted => (

@@ -1,6 +1,6 @@
-//! From the document as written ([`Raw`]) to a budget that can be enforced ([`Config`]). Whatever cannot be enforced
-//! is refused here, with its path, what was found and what is accepted. Everything has a default that protects; the
-//! proxy's own retries are left as its routes say unless `upstream` is written.
+//! The conversion of the document as written ([`Raw`]) into an enforceable [`Config`]. A value that cannot be
+//! enforced is refused with its path, what was found and what is accepted. Every key has a default that protects; the
+//! proxy's own retries follow its routes unless `upstream` is set.
 
 use retry_on::conditions;
 use tidegate_config::range::Size;
@@ -17,64 +17,64 @@ use written::{Owner, Raw, RawHints, RawSilentRetries, RawUpstream};
 mod retry_on;
 mod written;
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The budget of each client, and that of the cluster.
+    /// The budget of each client, and of the cluster.
     pub budget: Budget,
-    /// Whether each client has one.
+    /// True if each client has a budget.
     pub per_client: bool,
-    /// Whether the cluster has one.
+    /// True if the cluster has a budget.
     pub per_cluster: bool,
-    /// What the proxy may retry itself, if that is decided here.
+    /// Retry policy of the proxy, if it is set here.
     pub upstream: Option<Upstream>,
-    /// What clients are told.
+    /// When clients are told to retry.
     pub hints: Hints,
-    /// Where clients say which attempt a request is.
+    /// Headers in which clients state the attempt of a request.
     pub retry_headers: RetryHeaders,
-    /// How retries are known of clients that do not say so, if they are.
+    /// How retries are recognised if clients do not state them, if at all.
     pub silent_retries: Option<SilentRetries>,
-    /// How clients are told apart.
+    /// How clients are identified.
     pub clients: ClientSources,
-    /// Where the budgets live.
+    /// The table in which budgets are kept.
     pub table: Table,
-    /// What happens to a retry whose budget cannot be looked at.
+    /// Treatment of a retry whose budget cannot be accessed.
     pub failure_mode: FailureMode,
-    /// Whether it only counts.
+    /// True in shadow mode.
     pub shadow: bool,
 }
 
-/// What the proxy may retry itself.
+/// The retry policy of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// The value of `x-envoy-retry-on`.
+    /// Value of `x-envoy-retry-on`.
     pub retry_on: String,
-    /// At most so often, at least 1.
+    /// Maximum number of retries, at least 1.
     pub max_retries: u32,
     methods: Vec<Vec<u8>>,
     headers: Vec<Vec<u8>>,
 }
 
 impl Upstream {
-    /// Whether a request is safe to repeat: by its method, or by a header that says so.
+    /// Returns true if a request is safe to repeat, by its method or by a header that says so.
     pub fn is_repeatable(&self, method: &[u8], has_header: impl Fn(&[u8]) -> bool) -> bool {
         self.methods.iter().any(|safe| safe == method) || self.headers.iter().any(|name| has_header(name))
     }
 }
 
-/// How retries are known of clients that do not say so.
+/// The recognition of retries that clients do not state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SilentRetries {
-    /// For how long after a failure the same request is its retry, in nanoseconds.
+    /// Time after a failure within which the same request counts as its retry, in nanoseconds.
     pub window: u64,
-    /// Where failures are remembered.
+    /// The table in which failures are remembered.
     pub table: Table,
-    /// Whether the upstream hears nothing of a request until it is known which attempt it is.
+    /// True if no part of a request is sent upstream before its attempt is known.
     pub hold_headers: bool,
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let raw: Raw = parse(document)?;
         let [per_client, per_cluster] =
@@ -151,7 +151,7 @@ fn refuse(path: &str, problem: &impl ToString) -> ConfigError {
     ConfigError::new(path, problem.to_string())
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

@@ -1,10 +1,10 @@
-//! One exchange against the budgets: first attempts pay in, retries draw, and whoever is told of a failure is told
-//! when to come back. What the proxy retried itself is known only once it has answered, and drawn then; what it may
-//! retry is bounded before by the balance that there is.
+//! One exchange against the budgets: first attempts deposit, retries withdraw, and the client of a failed request is
+//! told when to retry. The number of the proxy's own retries is known, and withdrawn, only once the response arrives;
+//! they are limited in advance by the current balance.
 //!
-//! What another filter of ours refused and told to come back is no retry of a failure: it has left a voucher, and the
-//! return counts as the first attempt that the cluster has not seen. Where that filter stands behind this one, what the
-//! request has paid or taken here is undone.
+//! A request that another filter refused and told to retry is not a retry of a failure: it has left a voucher, and
+//! its return counts as the first attempt, since the cluster has not seen it. If the refusing filter comes later in
+//! the chain, this request's deposit or withdrawal is reversed.
 
 use crate::accounts::{Accounts, Balance, Receipt, Refusal};
 use crate::answer::{Origin, is_retried, refused, status, tell, wishes};
@@ -54,7 +54,7 @@ const MAX_DEPTH: u8 = 128;
 const MAX_RETRIES: &str = "x-envoy-max-retries";
 const RETRY_ON: &str = "x-envoy-retry-on";
 
-/// Retries within what first attempts pay for.
+/// Admits retries in proportion to first attempts.
 #[derive(Debug)]
 pub struct RetryBudget {
     pub(crate) worker: Rc<Worker>,
@@ -78,15 +78,15 @@ pub struct RetryBudgetStream {
     silent: Silent,
 }
 
-/// What a request has paid or taken here.
+/// The deposit or withdrawal of a request.
 #[derive(Clone, Copy, Debug, Default)]
 enum Paid {
-    /// Nothing.
+    /// None yet.
     #[default]
     Nothing,
-    /// It is a first attempt, for which a voucher of this client was taken if it is a return.
+    /// The deposit of a first attempt, and the voucher it used if it is a return.
     First { at: Timestamp, voucher: Option<Fingerprint> },
-    /// It is a retry.
+    /// The withdrawal of a retry.
     Retry { receipt: Receipt },
 }
 
@@ -202,7 +202,7 @@ impl Stream for RetryBudgetStream {
 }
 
 impl RetryBudgetStream {
-    /// A first attempt if it is attempt 0, which a voucher of this client may have made of a return.
+    /// Decides on an attempt; 0 is a first attempt. A return became one by using this client's voucher.
     fn decide(&mut self, exchange: &dyn Exchange, attempt: u16, voucher: Option<Fingerprint>) -> Flow {
         self.attempt = attempt;
         let worker = Rc::clone(&self.worker);
@@ -240,7 +240,8 @@ impl RetryBudgetStream {
         Ok(balance)
     }
 
-    /// It was refused before the cluster has seen it: it has paid for nothing, and its return may take what it took.
+    /// Reverses the deposit or withdrawal of a request that was refused before the cluster saw it, and restores the
+    /// voucher that it used.
     fn undo(&mut self, exchange: &dyn Exchange) {
         let budget = &self.worker.config.budget;
         let (store, now) = (exchange.store(), exchange.now());
@@ -254,7 +255,7 @@ impl RetryBudgetStream {
         }
     }
 
-    /// It is told to come back; what its first attempt has paid may not last until then.
+    /// Records the wait that the client was told, if its first attempt's deposit may expire before it retries.
     fn expect(&self, exchange: &dyn Exchange, hint: Hint) {
         let (budget, now) = (&self.worker.config.budget, exchange.now());
         let back_after = |since: Timestamp| now.nanos_since(since).saturating_add(hint.wait);
@@ -274,7 +275,7 @@ impl RetryBudgetStream {
         }
     }
 
-    /// Says how often the proxy may retry this request, whatever the client says.
+    /// Limits the number of times that the proxy may retry this request, overriding the client.
     fn bound(&mut self, exchange: &dyn Exchange, allowance: u32) {
         let config = &self.worker.config;
         let Some(upstream) = &config.upstream else { return };
@@ -309,7 +310,7 @@ impl Worker {
         }
     }
 
-    /// Nobody is invited to come back before the reserve has made the retry that this would take.
+    /// Returns when to retry: never before the reserve has earned the retry.
     fn hint(&self, exchange: &dyn Exchange, attempt: u16, asked: Option<u64>) -> Hint {
         let (_, longest, _) = self.config.hints.parts();
         let Config { budget, per_client, per_cluster, .. } = &self.config;

@@ -1,8 +1,8 @@
-//! Retries, of clients and of the proxy, within what first attempts pay for.
+//! A budget for retries, of clients and of the proxy, in proportion to first attempts.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one exchange against it. [`accounts`]:
-//! whose budgets it draws on, and how, in the shared store. [`silent`]: which attempt a request is that does not say.
-//! [`answer`]: what clients are told.
+//! [`config`]: the document as written and as enforced. [`filter`]: one exchange. [`accounts`]: the budgets of an
+//! exchange in the shared store. [`silent`]: the attempt of a request that does not state it. [`answer`]: the retry
+//! headers of responses.
 
 pub mod accounts;
 pub mod answer;

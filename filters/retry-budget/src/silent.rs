@@ -1,6 +1,6 @@
-//! Which attempt a request is whose client says nothing: the first, unless it is the same as one that failed here a
-//! moment ago, from the same client. Only a whole JSON body tells requests apart well enough, so it is held until it
-//! is complete; a request with another body, or with none, counts as a first attempt.
+//! The attempt of a request whose client does not state it: the first, unless the same client's identical request has
+//! failed here a moment ago. Only a complete JSON body identifies a request well enough, so it is held until it is
+//! complete; a request with another body, or none, counts as a first attempt.
 
 use crate::config::SilentRetries;
 use tidegate_host::exchange::Exchange;
@@ -9,7 +9,7 @@ use tidegate_limits::client::ClientSources;
 use tidegate_policy::attempt::{Failure, FailureSet};
 use tidegate_policy::fingerprint::{Fingerprint, Parts};
 
-/// What is known of one such request.
+/// The identity of one such request.
 #[derive(Debug, Default)]
 pub struct Silent {
     head: Option<Parts>,
@@ -17,7 +17,7 @@ pub struct Silent {
 }
 
 impl Silent {
-    /// One whose body is to be read.
+    /// Starts the identity of a request whose body is to be read.
     pub fn of(exchange: &dyn Exchange, clients: &ClientSources) -> Self {
         let mut head = exchange.fingerprinter().start();
         let headers = exchange.request_headers();
@@ -26,12 +26,12 @@ impl Silent {
         Self { head: Some(head), print: None }
     }
 
-    /// Whether there is nothing that its body could still tell.
+    /// Returns true if the body is not awaited, or no longer.
     pub const fn is_read(&self) -> bool {
         self.head.is_none()
     }
 
-    /// Its body is complete: which attempt it is. A failure that explains it is taken.
+    /// Returns the attempt, once the body is complete, and consumes the failure that it retries.
     pub fn read(&mut self, exchange: &dyn Exchange, silent: SilentRetries) -> u16 {
         let (head, body) = (self.head.take(), exchange.scan().and_then(|scan| scan.fingerprint()));
         self.print = head.zip(body).map(|(mut print, body)| {
@@ -47,7 +47,7 @@ impl Silent {
         taken.ok().flatten().unwrap_or(0)
     }
 
-    /// It failed as this attempt.
+    /// Records that this attempt has failed.
     pub fn remember(&self, exchange: &dyn Exchange, silent: SilentRetries, attempt: u16) {
         let Some(Fingerprint { place, mark }) = self.print else { return };
         let (window, now) = (silent.window, exchange.now());

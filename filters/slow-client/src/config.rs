@@ -1,4 +1,4 @@
-//! From the document as written to a rule that can be enforced. Everything has a default that protects.
+//! The conversion of the document as written into an enforceable rule. Every key has a default that protects.
 
 use serde::Deserialize;
 use tidegate_config::range::{ByteRate, Count, DAY, GIB, SECOND, Size, Span};
@@ -55,19 +55,19 @@ impl Default for RawTinyChunks {
     }
 }
 
-/// Everything that can be enforced.
+/// The enforceable configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What is too slow.
+    /// Minimum pace of a body.
     pub rule: BodyRule,
-    /// Whether the request is held until its body is complete.
+    /// True if the request is held until its body is complete.
     pub hold_headers: bool,
-    /// Whether it only counts.
+    /// True in shadow mode.
     pub shadow: bool,
 }
 
 impl Config {
-    /// From a JSON document.
+    /// Parses a JSON document.
     pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
         let Raw { body, tiny_chunks, hold_headers, shadow } = parse(document)?;
         let RawTinyChunks { window, min_average } = tiny_chunks.unwrap_or_default();
@@ -86,7 +86,7 @@ impl Config {
     }
 }
 
-/// The JSON Schema of the document.
+/// Returns the JSON Schema of the document.
 #[cfg(feature = "describe")]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Raw)

@@ -1,6 +1,6 @@
-//! One body against the rule. The alarm is set for the time at which the body is too slow if nothing comes, so
-//! silence is noticed too; whatever comes moves it on. A gRPC call is no body: its messages come at their own pace, and over
-//! HTTP/2 Envoy's keepalive tells a silent client from one that is gone.
+//! One request body against the rule. The alarm is set for the time at which the body becomes too slow if no more
+//! bytes arrive, so that a stall is noticed too; every chunk postpones it. A gRPC call is exempt: its messages come
+//! at their own pace, and over HTTP/2 Envoy's keepalive detects a client that is gone.
 
 use crate::config::Config;
 use tidegate_config::ConfigError;
@@ -27,7 +27,7 @@ counters! {
     }
 }
 
-/// Answers 408 to bodies that trickle.
+/// Responds with 408 to bodies that trickle.
 #[derive(Clone, Copy, Debug)]
 pub struct SlowClient {
     pub(crate) config: Config,
@@ -108,7 +108,7 @@ impl Stream for SlowClientStream {
     }
 }
 
-/// Whether it is a gRPC call over a version of HTTP that can carry one.
+/// Returns true if this is a gRPC call, over a version of HTTP that can carry one.
 fn is_call(exchange: &dyn Exchange) -> bool {
     exchange.protocol() == Protocol::Grpc
         && exchange.fact(Fact::HttpVersion).is_some_and(|version| !version.0.starts_with(b"HTTP/1"))
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_answered_when_the_grace_is_over() {
+    fn a_stalled_body_is_refused_when_the_grace_is_over() {
         let filter = filter(json!({}));
         let proxy = FakeProxy::running(&filter);
         let (mut stream, exchange, flow) = begin(&filter, &proxy);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_moves_the_alarm_and_the_end_takes_it_back() {
+    fn a_chunk_postpones_the_alarm_and_the_end_clears_it() {
         let filter = filter(json!({ "hold_headers": true }));
         let proxy = FakeProxy::running(&filter);
         let (mut stream, exchange, flow) = begin(&filter, &proxy);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+    fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
         for (document, parts) in [
             (json!({ "body": { "grace": "0s" } }), ["body.grace", "0ns", "1ms"]),
             (json!({ "body": { "min_rate": "5B" } }), ["body.min_rate", "5B", "500B/s"]),

@@ -1,7 +1,7 @@
-//! Request bodies that trickle are answered 408 before they hold anything: a worker's attention, or, where headers
-//! can be held, a place at the upstream.
+//! Responds with 408 to request bodies that trickle, before they tie up a worker's attention or, if headers can be
+//! held, a slot at the upstream.
 //!
-//! [`config`]: what an operator writes, and what can be enforced. [`filter`]: one body against it.
+//! [`config`]: the document as written and as enforced. [`filter`]: one body.
 
 pub mod config;
 #[cfg(feature = "describe")]

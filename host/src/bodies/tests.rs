@@ -63,7 +63,7 @@ fn begin<'a>(proxy: &'a FakeProxy, asks: ResponseNeeds, head: &[(&str, &str)]) -
 }
 
 #[test]
-fn where_nobody_asks_nothing_is_read_and_no_host_call_is_made() {
+fn without_needs_nothing_is_read_and_no_host_call_is_made() {
     let proxy = FakeProxy::default();
     let (mut stream, mut exchange) = begin(&proxy, ResponseNeeds::NONE, &EVENTS);
     exchange.send(&mut stream, HELLO, true);
@@ -73,7 +73,7 @@ fn where_nobody_asks_nothing_is_read_and_no_host_call_is_made() {
 }
 
 #[test]
-fn a_response_is_read_once_for_all_who_ask_and_one_call_a_chunk() {
+fn a_response_is_read_once_for_all_filters_at_one_call_per_chunk() {
     let proxy = FakeProxy::default();
     let (mut stream, mut exchange) = begin(&proxy, ALL, &EVENTS);
     assert_eq!(exchange.response().expect("it is read").status, Some(200));
@@ -117,7 +117,7 @@ fn a_coded_response_is_not_read_and_says_so() {
 }
 
 #[test]
-fn what_is_not_wanted_any_more_is_not_read() {
+fn parts_no_longer_needed_are_not_read() {
     let proxy = FakeProxy::default();
     let (mut stream, mut exchange) = begin(&proxy, ALL, &EVENTS);
     stream.needs.set(ERRORS);
@@ -136,7 +136,7 @@ fn what_is_not_wanted_any_more_is_not_read() {
 }
 
 #[test]
-fn a_document_that_can_hold_no_error_any_more_is_read_on_only_for_its_cost() {
+fn a_document_that_can_no_longer_be_an_error_is_read_on_only_for_its_usage() {
     let long = format!("{{\"x\":\"{}\",", "x".repeat(1_000));
     let rest = b"\"usage\":{\"completion_tokens\":7}}";
     for (asks, expected) in [(ResponseNeeds { usage: false, ..ALL }, None), (ALL, Some(7))] {
@@ -152,7 +152,7 @@ fn a_document_that_can_hold_no_error_any_more_is_read_on_only_for_its_cost() {
 }
 
 #[test]
-fn the_outcome_of_a_call_stands_in_its_headers_or_in_its_trailers() {
+fn the_outcome_of_a_call_is_in_its_headers_or_trailers() {
     let grpc = [(":method", "POST"), ("content-type", "application/grpc")];
     for (head, trailers, expected) in [
         (&[(":status", "200"), ("grpc-status", "8")][..], None, Some(429)),

@@ -1,9 +1,9 @@
-//! Counts host calls as the adapter makes them: a fact that holds for a whole callback is read once in it.
+//! Host-call counts as the adapter makes them: a fact that cannot change within a callback is read once per callback.
 
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-/// What is asked at most once a callback.
+/// A question that is asked at most once per callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Once {
     Now,
@@ -13,7 +13,7 @@ pub(super) enum Once {
     Arrived,
 }
 
-/// The host calls of one worker, but for those on its store.
+/// The host calls of one worker, except those on its store.
 #[derive(Debug, Default)]
 pub struct Calls {
     made: Cell<u32>,
@@ -21,12 +21,12 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// A callback begins: nothing was asked in it yet.
+    /// Begins a callback, in which nothing has been asked yet.
     pub fn begin(&self) {
         self.asked.borrow_mut().clear();
     }
 
-    /// How many were made.
+    /// Returns the number of host calls made.
     pub fn made(&self) -> u32 {
         self.made.get()
     }

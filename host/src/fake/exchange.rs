@@ -1,4 +1,4 @@
-//! One exchange made of plain values.
+//! One exchange, made of plain values.
 
 use super::FakeProxy;
 use super::calls::Once;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tidegate_policy::api::Dialect;
 use tidegate_policy::rewrite::{self, Edit};
 
-/// A header's new value, or that it was taken out.
+/// New values of headers; `None` for a header that was removed.
 type Changes<V> = RefCell<BTreeMap<String, Option<V>>>;
 
 /// One exchange.
@@ -25,9 +25,9 @@ pub struct FakeExchange<'a> {
     answer: HeaderMap,
     trailers: HeaderMap,
     response: Changes<String>,
-    /// Whether more of its request is to come.
+    /// True if more of the request is to come.
     pub request_goes_on: Cell<bool>,
-    /// Whether more of its response is to come.
+    /// True if more of the response is to come.
     pub response_goes_on: Cell<bool>,
     arrived: Vec<u8>,
     held: RefCell<Vec<u8>>,
@@ -55,7 +55,7 @@ impl<'a> FakeExchange<'a> {
         }
     }
 
-    /// A chunk of the request's body comes, the last one if `end`: scanned and handed to `stream` as the adapter does.
+    /// Delivers a chunk of the request body, the last one if `end`: scans it and calls `stream` as the adapter does.
     pub fn receive<F: Filter>(
         &mut self,
         filter: &F,
@@ -78,19 +78,19 @@ impl<'a> FakeExchange<'a> {
         }
     }
 
-    /// The next callback is about these bytes of a body, which are held with those before.
+    /// Makes these bytes of a body, appended to those already buffered, the subject of the next callback.
     pub fn arrive(&mut self, bytes: &[u8]) {
         self.arrived = bytes.to_vec();
         self.held.borrow_mut().extend_from_slice(bytes);
     }
 
-    /// What is held, with the changes that were made to it.
+    /// Returns the buffered bytes with all edits applied.
     pub fn held_now(&self) -> Vec<u8> {
         let held = self.held.borrow();
         rewrite::apply(&held, &mut self.edits.borrow().clone()).unwrap_or_default()
     }
 
-    /// The request's part is over; this is its response.
+    /// Ends the request and begins this response.
     pub fn respond(&mut self, headers: &[(&str, &str)]) {
         self.answer = headers.iter().copied().collect();
         let status =
@@ -100,7 +100,7 @@ impl<'a> FakeExchange<'a> {
         self.held.borrow_mut().clear();
     }
 
-    /// As [`respond`](Self::respond), handed to `stream` as the adapter does.
+    /// Does the same as [`respond`](Self::respond), and calls `stream` as the adapter does.
     pub fn begin_response<S: Stream>(
         &mut self,
         stream: &mut S,
@@ -120,8 +120,8 @@ impl<'a> FakeExchange<'a> {
         flow
     }
 
-    /// A chunk of the response's body comes, the last one unless it `goes_on`: read and handed to `stream` as the adapter
-    /// does.
+    /// Delivers a chunk of the response body, the last one unless `goes_on`: reads it and calls `stream` as the
+    /// adapter does.
     pub fn send<S: Stream>(&mut self, stream: &mut S, chunk: &[u8], goes_on: bool) -> Flow {
         self.proxy.calls.begin();
         self.arrive(chunk);
@@ -140,7 +140,7 @@ impl<'a> FakeExchange<'a> {
         flow
     }
 
-    /// The response ends with these trailers, as the adapter tells `stream`.
+    /// Ends the response with these trailers, and calls `stream` as the adapter does.
     pub fn end_response<S: Stream>(&mut self, stream: &mut S, trailers: &[(&str, &str)]) -> Flow {
         self.proxy.calls.begin();
         self.trail(trailers);
@@ -156,27 +156,27 @@ impl<'a> FakeExchange<'a> {
         flow
     }
 
-    /// The response ends with these trailers.
+    /// Sets the response trailers.
     pub fn trail(&mut self, trailers: &[(&str, &str)]) {
         self.trailers = trailers.iter().copied().collect();
     }
 
-    /// What the proxy knows of it.
+    /// Sets a fact that the proxy knows about the exchange.
     pub fn know(&mut self, fact: Fact, value: &[u8]) {
         self.facts.insert(fact, FactValue(value.to_vec()));
     }
 
-    /// What a header of the request was set to; `Some(None)` if it was taken out.
+    /// Returns the new value of a request header; `Some(None)` if it was removed.
     pub fn request_header(&self, name: &str) -> Option<Option<Vec<u8>>> {
         self.request.borrow().get(name).cloned()
     }
 
-    /// Whether a header was taken out of the response.
+    /// Returns true if a response header was removed.
     pub fn response_header_removed(&self, name: &str) -> bool {
         self.response.borrow().get(name).is_some_and(Option::is_none)
     }
 
-    /// A header that was set on the response.
+    /// Returns the new value of a response header.
     pub fn response_header(&self, name: &str) -> Option<String> {
         self.response.borrow().get(name).cloned().flatten()
     }

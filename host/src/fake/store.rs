@@ -1,4 +1,4 @@
-//! A store in one map, whose races are lost on purpose.
+//! A store in one map, which loses races on purpose.
 
 use crate::store::{Store, Version};
 use core::cell::{Cell, RefCell};
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 type Entry = (Vec<u8>, u32);
 
-/// A store in one map; a clone of it is the same store, as another worker sees it.
+/// A store in one map. A clone shares its entries, as another worker does.
 #[derive(Clone, Debug, Default)]
 pub struct FakeStore(Rc<Inner>);
 
@@ -28,27 +28,27 @@ struct Rival {
 }
 
 impl FakeStore {
-    /// The next `times` swaps of `key` lose: a rival writes `value` there just before.
+    /// Makes the next `times` swaps of `key` lose: a rival writes `value` just before each.
     pub fn lose_swap_of(&self, key: &[u8], times: usize, value: &[u8]) {
         *self.0.rival.borrow_mut() = Some(Rival { key: key.to_vec(), times, value: value.to_vec() });
     }
 
-    /// How often it was read.
+    /// Returns the number of reads.
     pub fn loads(&self) -> u32 {
         self.0.loads.get()
     }
 
-    /// How often a write was tried.
+    /// Returns the number of attempted writes.
     pub fn swaps(&self) -> u32 {
         self.0.swaps.get()
     }
 
-    /// The bytes of an entry; none if it is absent.
+    /// Returns the bytes of an entry; empty if it is absent.
     pub fn load_entry(&self, key: &[u8]) -> Vec<u8> {
         self.0.entries.borrow().get(key).map(|(value, _)| value.clone()).unwrap_or_default()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn entries(&self) -> usize {
         self.0.entries.borrow().len()
     }

@@ -1,5 +1,5 @@
-//! A worker with a task, whose upstreams and neighbours do as a test says: they answer late, twice, never and in any order,
-//! what is sent between workers is lost, and workers die.
+//! A worker with a task, for tests. The test decides how upstreams and other workers behave: responses arrive late,
+//! twice, never and in any order, messages between workers are lost, and workers die.
 
 use super::FakeProxy;
 use crate::call::{Answer, Call, CallId, InFlight, Refused};
@@ -13,15 +13,15 @@ use tidegate_policy::timestamp::Timestamp;
 
 /// One worker with a task.
 pub struct FakeWorker {
-    /// The worker without its task.
+    /// The worker, without its task.
     pub proxy: FakeProxy,
-    /// Whether the proxy refuses all calls, as to a cluster that it does not know.
+    /// True if the proxy refuses all calls, as it does for an unknown cluster.
     pub unreachable: Cell<bool>,
     task: Option<Box<dyn Task>>,
     desk: Desk,
 }
 
-/// What the adapter keeps for a task.
+/// The state that the adapter keeps for a task.
 #[derive(Default)]
 struct Desk {
     in_flight: RefCell<InFlight<u64>>,
@@ -37,23 +37,23 @@ struct Desk {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     token: u64,
-    /// The cluster, or the serialised upstream.
+    /// Name of the cluster, or the serialised upstream.
     pub upstream: String,
-    /// The path, or `service/method`.
+    /// Path, or `service/method`.
     pub target: String,
-    /// The body, or the message.
+    /// Body, or message.
     pub body: Vec<u8>,
-    /// In milliseconds.
+    /// Deadline, in milliseconds.
     pub deadline: u32,
 }
 
 impl FakeWorker {
-    /// One that runs the task of `plugin`, if it has one.
+    /// Returns a worker that runs the task of `plugin`, if it has one.
     pub fn running<P: Plugin>(plugin: &P) -> Self {
         Self::on(FakeProxy::running(plugin), plugin)
     }
 
-    /// Another worker of the same proxy, with a plugin of its own.
+    /// Returns another worker of the same proxy, with a plugin of its own.
     pub fn beside<P: Plugin>(&self, plugin: &P) -> Self {
         Self::on(self.proxy.beside(), plugin)
     }
@@ -62,19 +62,19 @@ impl FakeWorker {
         Self::with(proxy, plugin.task())
     }
 
-    /// With this task.
+    /// Returns a worker that runs this task.
     pub fn with(proxy: FakeProxy, task: Option<Box<dyn Task>>) -> Self {
         let desk = Desk { due: Cell::new(Some(Timestamp::from_nanos(proxy.now.get()))), ..Desk::default() };
         Self { proxy, unreachable: Cell::default(), task, desk }
     }
 
-    /// Its VM traps: its task is gone, and with it all that it knew.
+    /// Traps the VM: the task and all its state are lost.
     pub fn die(&mut self) {
         (self.task, self.desk) = (None, Desk::default());
         self.proxy.id.set(None);
     }
 
-    /// Time passes; the ticks that are due in it come.
+    /// Advances the clock and calls the ticks that fall due.
     pub fn advance(&mut self, nanos: u64) {
         let end = self.proxy.now.get().saturating_add(nanos);
         while let Some(at) = self.next_tick().filter(|at| self.task.is_some() && at.as_nanos() <= end) {
@@ -109,12 +109,12 @@ impl FakeWorker {
         self.ask(|task, worker| task.on_tick(worker));
     }
 
-    /// The calls that were made since this was asked last.
+    /// Returns the calls made since the last time this was called.
     pub fn take_calls(&self) -> Vec<Made> {
         self.desk.made.take()
     }
 
-    /// The proxy answers a call, be it in time or not, for the first time or not.
+    /// Ends a call, in time or late, for the first time or again.
     pub fn answer(&mut self, call: &Made, answer: Answer) {
         let id = self.desk.in_flight.borrow_mut().take(&call.token);
         if let Some(id) = id {
@@ -122,7 +122,7 @@ impl FakeWorker {
         }
     }
 
-    /// The worker hears what it was sent.
+    /// Delivers the messages sent to this worker.
     pub fn hear(&mut self) {
         let Some(id) = self.proxy.id.get() else { return };
         self.start();
@@ -131,7 +131,7 @@ impl FakeWorker {
         }
     }
 
-    /// The streams that were rung since this was asked last.
+    /// Returns the streams rung since the last time this was called.
     pub fn take_rung(&self) -> Vec<StreamId> {
         self.desk.rung.take()
     }
@@ -189,7 +189,7 @@ impl Worker for FakeTaskWorker<'_> {
     }
 }
 
-/// Messages on their way between the workers of one proxy. A clone is the same.
+/// Messages in transit between the workers of one proxy. A clone shares them.
 #[derive(Clone, Debug, Default)]
 pub struct Post(Rc<Messages>);
 
@@ -200,7 +200,7 @@ struct Messages {
 }
 
 impl Post {
-    /// The next `messages` are lost on their way.
+    /// Loses the next `messages` messages.
     pub fn lose(&self, messages: usize) {
         self.0.to_lose.set(messages);
     }

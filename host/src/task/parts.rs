@@ -1,5 +1,5 @@
-//! The tasks of several plugins as one, for a plugin that is made of others. Each keeps its own counters, its own alarm,
-//! its own calls and its own messages, which carry the place of the part that they are for.
+//! The tasks of several plugins combined into one, for a plugin that is composed of others. Each part keeps its own
+//! counters, alarm, calls and messages; a message carries the index of its part.
 
 use super::{MAX_MESSAGE, Period, StreamId, Task, Worker, WorkerId, Workers};
 use crate::call::{Answer, Call, CallId, Refused};
@@ -10,7 +10,7 @@ use core::net::IpAddr;
 use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
-/// The tasks of the parts, as one task.
+/// The tasks of all parts, as one task.
 pub struct Tasks(Vec<Part>);
 
 /// The task of one part.
@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Of the part at `place`, whose counters and gauges begin at these places of the whole.
+    /// Creates the part at index `place`. Its counters and gauges begin at these indices of the composite plugin.
     pub fn new(place: u8, task: Box<dyn Task>, counters: usize, gauges: usize) -> Self {
         Self { task, place, counters, gauges, alarm: Cell::default(), calls: RefCell::default() }
     }
@@ -38,7 +38,7 @@ impl Part {
 }
 
 impl Tasks {
-    /// Of these parts; `None` if there are none.
+    /// Combines these parts; `None` if there are none.
     pub fn of(parts: Vec<Part>) -> Option<Self> {
         if parts.is_empty() { None } else { Some(Self(parts)) }
     }
@@ -87,12 +87,12 @@ impl Task for Tasks {
     }
 }
 
-/// The workers as a part sees them, in its task and in its streams: what it sends comes to its own task.
+/// The workers as seen by the task and the streams of a part: a message reaches the same part on the other worker.
 #[derive(Clone, Copy)]
 pub struct PartWorkers<'a> {
-    /// As the whole sees them.
+    /// The workers as seen by the composite plugin.
     pub whole: &'a dyn Workers,
-    /// Of the part.
+    /// Index of the part.
     pub place: u8,
 }
 

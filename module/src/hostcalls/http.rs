@@ -1,4 +1,4 @@
-//! The calls about one exchange of request and response.
+//! Host calls about one HTTP exchange.
 
 use crate::ffi;
 use proxy_wasm::hostcalls as sdk;
@@ -6,12 +6,12 @@ use proxy_wasm::types::{BufferType, MapType};
 use tidegate_host::protocol::grpc_status;
 use tidegate_host::reply::Reply;
 
-/// One of an exchange's two bodies.
+/// A body of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The request's.
+    /// The request body.
     Request,
-    /// The response's.
+    /// The response body.
     Response,
 }
 
@@ -24,44 +24,44 @@ impl Body {
     }
 }
 
-/// Whether a header is there, in a map that is.
+/// Returns true if a present map contains a header.
 pub fn has_header(map: MapType, name: &str) -> bool {
     ffi::header(map, name.as_bytes()).is_some()
 }
 
-/// The first value of a header, if it is there.
+/// Returns the first value of a header, if there is one.
 pub fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
     ffi::header(map, name.as_bytes())
 }
 
-/// Sets a header, replacing what is there.
+/// Sets or replaces a header.
 pub fn set_header(map: MapType, name: &str, value: &[u8]) {
     ffi::set_header(map, name.as_bytes(), value);
 }
 
-/// Takes a header out.
+/// Removes a header.
 pub fn remove_header(map: MapType, name: &str) {
     ffi::remove_header(map, name.as_bytes());
 }
 
-/// `most` bytes of a body from `offset`.
+/// Returns `most` bytes of a body from `offset` on.
 pub fn body(body: Body, offset: usize, most: usize) -> Vec<u8> {
     ffi::buffer(body.buffer(), offset, most)
 }
 
-/// Puts `bytes` in the place of all of a body that is there.
+/// Replaces the contents of a present body with `bytes`.
 pub fn replace_body(body: Body, bytes: &[u8]) {
     ffi::replace_buffer(body.buffer(), bytes);
 }
 
-/// Answers the current request.
+/// Responds to the current request.
 pub fn reply(reply: &Reply) -> bool {
     let Reply { status, headers, body, details, .. } = reply;
     let headers = wire(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     ffi::send_local_response(*status, details.as_bytes(), body, &headers, grpc_status(*status))
 }
 
-/// Lets the paused request, or response, of the current stream go on.
+/// Resumes the paused request or response of the current stream.
 pub fn resume(side: Body) {
     let _ = match side {
         Body::Request => sdk::resume_http_request(),

@@ -1,9 +1,9 @@
-//! The calls about one connection.
+//! Host calls about one connection.
 
 use crate::ffi;
 use proxy_wasm::types::BufferType;
 
-/// At most `most` bytes from `offset` of what the current connection's read buffer holds.
+/// Returns at most `most` bytes of the current connection's read buffer from `offset` on.
 pub fn downstream_data(offset: usize, most: usize) -> Vec<u8> {
     ffi::buffer(BufferType::DownstreamData, offset, most)
 }

@@ -11,7 +11,7 @@ use tidegate_host::exchange::Filter;
 pub struct Http<F>(Root<F>);
 
 impl<F: Filter> Http<F> {
-    /// Starts without a configuration.
+    /// Creates the root, without a configuration.
     pub const fn new() -> Self {
         Self(Root::new())
     }

@@ -11,7 +11,7 @@ use tidegate_host::connection::Guard;
 pub struct Network<G>(Root<G>);
 
 impl<G: Guard> Network<G> {
-    /// Starts without a configuration.
+    /// Creates the root, without a configuration.
     pub const fn new() -> Self {
         Self(Root::new())
     }

@@ -1,11 +1,11 @@
-//! Cuts a built module down to its surface: the callbacks it handles and the host functions it calls.
+//! Reduces a built module to its surface: the callbacks it handles and the host functions it calls.
 //!
-//! The SDK exports every callback, and its vtables hold a provided method for every host function, so a plain
-//! build imports all of them whether or not anyone calls them. Nobody calls those methods through a vtable:
-//! the SDK's dispatcher only calls `on_*`, `create_*` and `get_type`. What is left of the call graph without
-//! them is what the module can reach, and it has to be exactly what the surface file lists: a host function
-//! that is called but not listed, or listed but not called, fails the build. A wrong list can therefore not
-//! become a trap at run time. Function names are needed to tell the methods apart; the output has none.
+//! The SDK exports every callback, and its vtables contain a provided method for every host function, so a plain
+//! build imports all of them, used or not. No vtable call reaches those methods: the SDK's dispatcher only calls
+//! `on_*`, `create_*` and `get_type`. The rest of the call graph is what the module can reach, and must match the
+//! surface file exactly: a host function that is called but not listed, or listed but not called, fails the build, so
+//! a wrong list cannot become a trap at run time. Function names are needed to identify the methods; the output has
+//! none.
 
 mod surface;
 mod trim;

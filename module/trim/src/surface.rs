@@ -1,11 +1,11 @@
-//! The surface file: one line for each callback (`export proxy_on_tick`) and for each host function
-//! (`import env proxy_log`) of a module. Empty lines and lines that start with `#` are skipped.
+//! The surface file of a module: one line per callback (`export proxy_on_tick`) and per host function (`import env
+//! proxy_log`). Empty lines and lines that start with `#` are skipped.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-/// What a module may show to its host and ask of it.
+/// The callbacks and host functions of a module.
 #[derive(Debug, Default)]
 pub struct Surface {
     /// Callbacks beyond those that every module needs.
@@ -14,7 +14,7 @@ pub struct Surface {
     pub imports: BTreeSet<String>,
 }
 
-/// Reads a surface file.
+/// Parses a surface file.
 pub fn parse(text: &str) -> Result<Surface> {
     let mut surface = Surface::default();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {

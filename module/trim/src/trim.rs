@@ -1,4 +1,4 @@
-//! The cut itself, on the module's call graph.
+//! The reduction of a module, based on its call graph.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -13,7 +13,7 @@ const LIFECYCLE: [&str; 4] =
     ["proxy_on_context_create", "proxy_on_vm_start", "proxy_on_configure", "proxy_on_delete"];
 const ALLOCATORS: [&str; 2] = ["proxy_on_memory_allocate", "malloc"];
 
-/// Cuts `wasm` down to `surface`, or names what keeps the two apart.
+/// Reduces `wasm` to `surface`. The error names a difference between the two.
 pub fn trim(wasm: &[u8], surface: &Surface) -> Result<Vec<u8>> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
@@ -105,7 +105,7 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Every host function that can be reached from `roots`, with the function that calls it.
+    /// Returns every host function that is reachable from `roots`, with the function that calls it.
     fn reach(&self, roots: &[FunctionId]) -> BTreeMap<&str, FunctionId> {
         let mut reached = BTreeMap::new();
         let mut seen: HashSet<FunctionId> = roots.iter().copied().collect();
@@ -201,7 +201,7 @@ fn name_of(module: &Module, id: FunctionId) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 
-/// Whether `name` is a method of an SDK trait that its dispatcher never calls, be it written
+/// Returns true if `name` is a method of an SDK trait that the SDK's dispatcher never calls, written as either
 /// `<Stream as proxy_wasm::traits::Context>::done` or `proxy_wasm::traits::Context::done`.
 fn is_provided_method(name: &str) -> bool {
     let Some((before, method)) = name.rsplit_once("::") else { return false };

@@ -17,7 +17,7 @@ fn validator(module: &Module) -> Validator {
     jsonschema::validator_for(&module.schema().into()).unwrap()
 }
 
-/// Every file below a folder, in no order.
+/// Returns every file below a folder, in no particular order.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -73,7 +73,7 @@ fn every_metric_that_a_module_has_is_in_the_reference_and_no_other() {
 }
 
 #[test]
-fn a_schema_refuses_what_is_misspelled() {
+fn a_schema_refuses_a_misspelled_key() {
     let rate = |text: &str| json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": text, "burst": 1 } }] });
     for (root_id, document, is_right) in [
         ("rate-limit", rate("10/s"), true),

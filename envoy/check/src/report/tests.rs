@@ -31,7 +31,7 @@ fn trial(root_id: &str, document: &Value) -> Trial {
 }
 
 #[test]
-fn what_is_shipped_is_right() {
+fn every_shipped_configuration_is_valid() {
     for (name, text) in SHIPPED {
         let report = report(name, text, None);
         assert!(report.is_right && report.to_string().contains("memory: at most"), "{report}");
@@ -39,7 +39,7 @@ fn what_is_shipped_is_right() {
 }
 
 #[test]
-fn a_wrong_document_is_told_by_its_place_and_a_sentence() {
+fn an_invalid_document_is_reported_with_its_path_and_a_sentence() {
     let limits =
         json!({ "limits": [{ "name": "a", "per": [], "requests": { "rate": "10/fortnight", "burst": 1 } }] });
     let expected = [
@@ -57,7 +57,7 @@ fn a_wrong_document_is_told_by_its_place_and_a_sentence() {
 }
 
 #[test]
-fn what_is_misspelled_is_told_with_the_name_that_is_most_like_it() {
+fn a_misspelled_name_is_reported_with_the_nearest_known_one() {
     for (document, nearest) in [
         (json!({ "max_cuont": 1 }), "did you mean `max_count`?"),
         (json!({ "control_bytes": "rejct" }), "did you mean `reject`?"),
@@ -70,7 +70,7 @@ fn what_is_misspelled_is_told_with_the_name_that_is_most_like_it() {
 }
 
 #[test]
-fn a_right_one_is_told_in_plain_words() {
+fn a_valid_document_is_described_in_plain_words() {
     let report = told(
         &json!({ "limits": [
             { "name": "chat", "per": ["client"], "requests": { "rate": "10/min", "burst": 5 },
@@ -105,7 +105,7 @@ fn yaml_is_taken_like_json() {
 }
 
 #[test]
-fn headers_that_cannot_be_held_are_told() {
+fn headers_that_cannot_be_held_are_reported() {
     let document = json!({ "hold_headers": true });
     assert!(told(&document, Some("slow-client")).is_right);
     let mut file = plugin("slow-client", &document);
@@ -120,7 +120,7 @@ fn headers_that_cannot_be_held_are_told() {
 }
 
 #[test]
-fn a_configuration_that_is_no_text_is_refused_as_by_the_module() {
+fn a_configuration_that_is_not_a_string_is_refused_as_by_the_module() {
     let mut file = plugin("slow-client", &json!({}));
     file["config"]["configuration"] =
         json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": {} });
@@ -129,7 +129,7 @@ fn a_configuration_that_is_no_text_is_refused_as_by_the_module() {
 }
 
 #[test]
-fn whose_document_it_is_must_be_clear() {
+fn an_ambiguous_document_is_refused() {
     for (text, parts) in [
         ("{}", ["MODULE=", "rate-limit"]),
         ("{\"limits\": [", ["no JSON", "line 1"]),
@@ -217,7 +217,7 @@ fn a_buffer_for_requests_alone_is_enough() {
 }
 
 #[test]
-fn other_programs_are_told_the_same() {
+fn the_json_report_says_the_same() {
     let file = json!({ "filters": [plugin("slow-client", &json!({ "hold_headers": true }))] });
     let told = serde_json::to_value(told(&file, None)).unwrap();
     assert_eq!(

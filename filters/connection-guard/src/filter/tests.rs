@@ -97,7 +97,7 @@ fn a_connection_that_was_lost_with_its_worker_is_not_counted_for_ever() {
 }
 
 #[test]
-fn a_lost_race_counts_again_on_what_the_winner_left_and_losing_all_is_the_failure_modes() {
+fn a_lost_race_is_retried_and_losing_all_follows_the_failure_mode() {
     for (mode, fate) in [("deny", Fate::Close), ("allow", Fate::Keep)] {
         let guard = guard(&json!({ "failure_mode": mode, "memory": "33536B" }));
         let proxy = proxy(&guard);
@@ -128,7 +128,7 @@ fn exempt_networks_and_sockets_without_an_address_are_not_counted() {
 }
 
 #[test]
-fn in_shadow_it_counts_and_closes_nothing() {
+fn shadow_mode_counts_and_closes_nothing() {
     let guard = guard(&json!({ "max_connections_per_address": 1, "shadow": true }));
     let proxy = proxy(&guard);
     let _first = open(&guard, &proxy);
@@ -140,7 +140,7 @@ fn in_shadow_it_counts_and_closes_nothing() {
 }
 
 #[test]
-fn a_request_costs_no_access_to_what_the_workers_share() {
+fn a_request_costs_no_access_to_the_store() {
     let guard = guard(&json!({}));
     let proxy = proxy(&guard);
     let (mut connection, link, _) = open(&guard, &proxy);

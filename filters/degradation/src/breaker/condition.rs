@@ -1,5 +1,5 @@
-//! All that is known of one cluster, or of one model on it, in one entry of the store, so that one look tells whether
-//! a request may go, and one write tells all workers. Health (4,048 bytes), tiers (27), then the breaker.
+//! The state of one cluster, or of one model on it, in one store entry, so that one read decides on a request and one
+//! write informs all workers. Health (4,048 bytes), tiers (27), then the breaker.
 
 use std::borrow::Cow;
 use tidegate_policy::breaker::BreakerRecord;
@@ -7,14 +7,14 @@ use tidegate_policy::health::{self, Health};
 use tidegate_policy::record::Record;
 use tidegate_policy::tier::{self, TierRecord};
 
-/// All that is known of one cluster, or of one model on it.
+/// The state of one cluster, or of one model on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// How it is.
+    /// Recent outcomes and latencies.
     pub health: Health,
-    /// Whether requests reach it.
+    /// State of the circuit breaker.
     pub breaker: BreakerRecord,
-    /// How far answers are degraded.
+    /// Tiers that are on.
     pub tiers: TierRecord,
 }
 

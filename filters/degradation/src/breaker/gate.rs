@@ -1,7 +1,7 @@
-//! How the cluster is, and whether a request may reach it, as all workers know it. What is asked and told for each
-//! request costs no access to the store while all is well: a worker that has seen the breaker closed relies on it for
-//! [`TRUST`], and takes its successes to the store together when it looks again. Failures, slow and overloaded
-//! answers and probes are told at once, and a breaker that is not closed is looked at for each request.
+//! The state of the cluster as all workers share it, and the decision on each request. While the cluster is healthy,
+//! a request needs no access to the store: a worker that has seen the breaker closed trusts that for [`TRUST`], and
+//! stores its successes in one batch at its next read. Failures, slow responses, overload and probe results are
+//! stored at once, and a breaker that is not closed is read for every request.
 
 use crate::breaker::condition::Condition;
 use crate::config::Config;
@@ -17,34 +17,34 @@ use tidegate_policy::tier::Tiers;
 use tidegate_policy::timestamp::MILLISECOND;
 use tidegate_policy::timestamp::Timestamp;
 
-/// How long a worker relies on what it has seen of a breaker that is closed, in nanoseconds: 20 ms.
+/// Time for which a worker trusts that a breaker it has seen closed still is, in nanoseconds: 20 ms.
 pub const TRUST: u64 = 20_000_000;
 
 const MOST_PENDING: usize = 256;
 const MOST_PLACES: usize = 256;
 const CLUSTERS: u64 = 1_024;
 
-/// Where the condition of a cluster, or of a model on it, is kept.
+/// The place of the condition of a cluster, or of a model on it, in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     cluster: u16,
     model: u16,
 }
 
-/// What a request is told.
+/// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether it may go.
+    /// Whether the request may go to the cluster.
     pub ruling: Ruling,
-    /// Which tiers are on.
+    /// Tiers that are on.
     pub tiers: Tiers<bool>,
-    /// What has become of the breaker, if that has changed.
+    /// New phase of the breaker, if it has changed.
     pub turned: Option<Phase>,
-    /// Whether every race was lost, so that this is what was seen last.
+    /// True if every race was lost, so that the decision rests on the state seen last.
     pub contended: bool,
 }
 
-/// What one worker knows.
+/// The state that one worker knows.
 #[derive(Debug, Default)]
 pub struct Gate {
     known: RefCell<BTreeMap<Place, Known>>,
@@ -59,7 +59,8 @@ struct Known {
 }
 
 impl Place {
-    /// Of a cluster by the hash of its name, and of a model by its place in the configuration, from 1; 0 for others.
+    /// Returns the place for a cluster, by the hash of its name, and a model, by its position in the configuration
+    /// from 1; 0 for any other model.
     pub fn new(cluster: u64, model: usize) -> Self {
         let cluster = u16::try_from(cluster % CLUSTERS).unwrap_or(0);
         Self { cluster, model: u16::try_from(model).unwrap_or(0) }
@@ -71,7 +72,7 @@ impl Place {
 }
 
 impl Gate {
-    /// Asks for a request to be let to the cluster.
+    /// Decides whether a request may go to the cluster.
     pub fn enter(
         &self,
         store: &dyn Store,
@@ -117,7 +118,8 @@ impl Gate {
         }
     }
 
-    /// Tells what a request showed; `probe` if it was one. Gives what has become of the breaker, if that has changed.
+    /// Records the outcome of a request, and of its probe if it was one. Returns the new phase of the breaker, if it
+    /// has changed.
     pub fn report(
         &self,
         store: &dyn Store,
@@ -151,7 +153,7 @@ impl Gate {
         told
     }
 
-    /// What is known of a place, if that can be relied on.
+    /// Returns the tiers of a place whose state can be trusted.
     fn trusted(&self, place: Place, now: Timestamp) -> Option<Tiers<bool>> {
         let known = self.known.try_borrow().ok()?;
         let known = known.get(&place).filter(|known| known.phase == Phase::Closed)?;
@@ -159,7 +161,7 @@ impl Gate {
         (age < TRUST).then_some(known.tiers)
     }
 
-    /// Leaves a sample for the next look. False if there is no room.
+    /// Queues a sample for the next read. Returns false if the queue is full.
     fn set_aside(&self, place: Place, sample: (Sample, Timestamp)) -> bool {
         let Ok(mut known) = self.known.try_borrow_mut() else { return false };
         let pending = known.get_mut(&place).map(|known| &mut known.pending);
@@ -182,7 +184,7 @@ impl Gate {
     }
 }
 
-/// Records what a worker saw. False if that changes nothing.
+/// Records the samples of a worker. Returns false if they change nothing.
 fn record(condition: &mut Condition, config: &Config, pending: &[(Sample, Timestamp)]) -> bool {
     let Some(health) = condition.health.record_all(&config.health, pending) else { return false };
     condition.health = health;

@@ -1,5 +1,6 @@
-//! What one request shows of the cluster's health: when it was sent, when its response began, and how it ended. Its outcome
-//! is recorded once; of a response that had begun as a success and broke later, that too.
+//! The evidence of one request about the cluster's health: when it was sent, when its response began, and how it
+//! ended. The outcome is recorded once; if a response begins as a success and breaks later, the break is recorded
+//! too.
 
 use super::gate::Place;
 use crate::metrics::Counter;
@@ -22,7 +23,7 @@ pub struct Trial {
     response: Option<Begun>,
 }
 
-/// A response that has begun, and was recorded as a success if it counts as one.
+/// A response that has begun, and was recorded as a success if it is one.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     is_success: bool,
@@ -31,42 +32,43 @@ struct Begun {
 }
 
 impl Trial {
-    /// A request that is sent to the cluster. `place`: where its outcome counts, if it does.
+    /// Returns the trial of a request sent to the cluster. Its outcome counts at `place`, if there is one.
     pub const fn send(place: Option<Place>, probe: Option<Probe>, who: Who, now: Timestamp) -> Self {
         Self { place, who, probe, sent_at: now, is_open: true, response: None }
     }
 
-    /// Whether its outcome is still to come.
+    /// Returns true if the outcome is still pending.
     pub const fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Whether its response has begun and not yet ended.
+    /// Returns true if the response has begun and not yet ended.
     pub const fn has_begun(&self) -> bool {
         self.response.is_some()
     }
 
-    /// When it was sent: with its last byte, if its response did not begin before.
+    /// Returns the time at which the last byte of the request was sent, or the time at which its headers were if the
+    /// response began before.
     pub const fn sent_at(&self) -> Timestamp {
         self.sent_at
     }
 
-    /// Its last byte is sent now.
+    /// Sets the time at which the last byte of the request was sent.
     pub const fn complete(&mut self, now: Timestamp) {
         self.sent_at = now;
     }
 
-    /// Nothing of it is still to come.
+    /// Ends the trial; nothing more is recorded.
     pub const fn close(&mut self) {
         self.is_open = false;
     }
 
-    /// Nanoseconds since it was sent.
+    /// Returns the nanoseconds since the request was sent.
     pub fn waited(&self, exchange: &dyn Exchange) -> u64 {
         if self.is_open { exchange.now().nanos_since(self.sent_at) } else { 0 }
     }
 
-    /// Its response has begun, or has come whole after `total` nanoseconds.
+    /// Records the beginning of a response, or a complete response that took `total` nanoseconds.
     pub fn begin(&mut self, exchange: &dyn Exchange, worker: &Worker, outcome: Outcome, total: Option<u64>) {
         let is_success = outcome == Outcome::Success;
         let first_byte = Some(self.waited(exchange)).filter(|_| is_success);
@@ -74,12 +76,12 @@ impl Trial {
         self.response = self.begun(exchange, is_success).filter(|_| exchange.response_goes_on());
     }
 
-    /// The response to a gRPC call has begun, whose outcome comes at its end.
+    /// Notes the beginning of a response to a gRPC call, whose outcome comes at its end.
     pub fn begin_call(&mut self, exchange: &dyn Exchange) {
         self.response = self.begun(exchange, false);
     }
 
-    /// The cluster failed.
+    /// Records a failure of the cluster.
     pub fn fail(&mut self, exchange: &dyn Exchange, worker: &Worker) {
         if self.is_open && self.place.is_some() {
             Counter::Failures.count(exchange, 1);
@@ -89,13 +91,13 @@ impl Trial {
         self.is_open = false;
     }
 
-    /// The cluster has more work than it takes, as it said after `total` nanoseconds, if at once.
+    /// Records an overload of the cluster, reported after `total` nanoseconds if in the response's status.
     pub fn overload(&mut self, exchange: &dyn Exchange, worker: &Worker, total: Option<u64>) {
         Counter::Overloads.count(exchange, 1);
         self.record(exchange, worker, Outcome::Overload, (None, total));
     }
 
-    /// A response that may have begun shows an error.
+    /// Records an error in a response that may have begun.
     pub fn err(&mut self, exchange: &dyn Exchange, worker: &Worker, blame: Blame) {
         match (blame, self.response.take()) {
             (Blame::Server, Some(begun)) => self.break_off(exchange, worker, begun),
@@ -104,14 +106,14 @@ impl Trial {
         }
     }
 
-    /// The response has come to its end.
+    /// Records the end of the response.
     pub fn end(&mut self, exchange: &dyn Exchange, worker: &Worker) {
         let waited = self.waited(exchange);
         self.record(exchange, worker, Outcome::Ignored, (None, Some(waited)));
         (self.is_open, self.response) = (false, None);
     }
 
-    /// A gRPC call has ended with what is `status` as an HTTP status.
+    /// Records the end of a gRPC call whose outcome corresponds to the HTTP status `status`.
     pub fn end_call(&mut self, exchange: &dyn Exchange, worker: &Worker, status: u16) {
         let Some(begun) = self.response.take() else { return };
         match (Ending { status, details: b"via_upstream", flags: 0 }).outcome() {
@@ -126,8 +128,8 @@ impl Trial {
         self.is_open = false;
     }
 
-    /// The exchange is over before its end. A request that its client left, having sent it whole (`is_whole`), records how
-    /// long it had waited.
+    /// Records an exchange that ended early. If the client left after it had sent the whole request (`is_whole`), the
+    /// time that it waited is recorded.
     pub fn abandon(&mut self, exchange: &dyn Exchange, worker: &Worker, is_whole: bool) {
         if let Some(begun) = self.response.take() {
             if is_failure(exchange, &details(exchange)) {
@@ -146,7 +148,7 @@ impl Trial {
         }
     }
 
-    /// A response that had begun has failed.
+    /// Records the failure of a response that had begun.
     fn break_off(&self, exchange: &dyn Exchange, worker: &Worker, begun: Begun) {
         let Some(place) = self.place else { return };
         let Begun { is_success, at, first_byte } = begun;
@@ -162,7 +164,7 @@ impl Trial {
         self.is_open.then(|| Begun { is_success, at: exchange.now(), first_byte })
     }
 
-    /// `times`: nanoseconds until the response began, and until it ended.
+    /// Records an outcome, with the nanoseconds until the response began and until it ended.
     fn record(
         &mut self,
         exchange: &dyn Exchange,
@@ -178,7 +180,7 @@ impl Trial {
     }
 }
 
-/// What a response with this status, 200 to 299 excluded, says of the cluster, and whether it was too late.
+/// Returns the outcome for a response whose status is not 200 to 299, and whether it is a timeout.
 pub fn judge(exchange: &dyn Exchange, status: u64, is_whole: bool) -> (Outcome, bool) {
     let details = details(exchange);
     let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
@@ -194,8 +196,8 @@ fn details(exchange: &dyn Exchange) -> Vec<u8> {
     exchange.fact(Fact::ResponseDetails).map(|value| value.0).unwrap_or_default()
 }
 
-/// Whether the server ended a connection that it had taken, before it answered. Where the request was not complete, it may
-/// have been tired of waiting for it.
+/// Returns true if the server closed a connection or stream before it responded. If the request was incomplete, the
+/// server may have been tired of waiting for the rest.
 fn hung_up(details: &[u8]) -> bool {
     let reason = details.strip_prefix(b"upstream_reset_before_response_started{");
     reason.is_some_and(|reason| {
@@ -203,7 +205,7 @@ fn hung_up(details: &[u8]) -> bool {
     })
 }
 
-/// Whether an exchange that is over ended because the cluster failed.
+/// Returns true if a finished exchange ended because the cluster failed.
 fn is_failure(exchange: &dyn Exchange, details: &[u8]) -> bool {
     let flags = exchange.fact(Fact::ResponseFlags).map_or(0, |value| value.number());
     Ending { status: 200, details, flags }.outcome() == Outcome::Failure

@@ -1,5 +1,5 @@
-//! To whom a kept answer is given. Where a gateway sends one key for all its users, or an open server is asked with a
-//! made-up one, the key tells no two of them apart: then headers that the gateway sets do.
+//! The clients that a cached response may be sent to. If a gateway sends one key for all its users, or clients of an
+//! open server make up their keys, the key does not identify a user: then headers that the gateway sets do.
 
 use core::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
@@ -9,12 +9,13 @@ use tidegate_config::text::HeaderName;
 
 const MAX_HEADERS: usize = 8;
 
-/// To whom a kept answer is given.
+/// The clients that a cached response may be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// To whoever asks.
+    /// All clients.
     Shared,
-    /// To the client that it was given to, and, of those that share its key, to whom all of these headers say the same.
+    /// The client that it was first sent to, and only to those users of its key for which all of these headers have
+    /// the same value.
     Client(Vec<Vec<u8>>),
 }
 
@@ -40,12 +41,12 @@ struct Own {
 }
 
 impl Scope {
-    /// Whether all clients share.
+    /// Returns true if all clients share cached responses.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Shared)
     }
 
-    /// The headers that tell apart who shares a key, in lower case.
+    /// Returns the headers that separate users of one key, in lower case.
     pub fn headers(&self) -> &[Vec<u8>] {
         match self {
             Self::Shared => &[],

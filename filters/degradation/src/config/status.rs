@@ -1,4 +1,4 @@
-//! What a default response is: its status and its message.
+//! The status and message of a default response.
 
 use serde::Deserialize;
 use tidegate_config::range::{ANY, Count};

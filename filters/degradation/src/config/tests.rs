@@ -29,7 +29,7 @@ fn the_first_timeout_that_matches_counts() {
 }
 
 #[test]
-fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
     let tier = |tier: &str, document: Value| json!({ "tiers": { tier: document } });
     for (document, parts) in [
         (json!({ "timeout": "0s" }), ["timeout", "0ns", "1ms"]),
@@ -93,7 +93,7 @@ fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
 }
 
 #[test]
-fn what_is_part_of_a_question_depends_on_who_shares_its_answer() {
+fn the_headers_of_a_question_depend_on_the_scope() {
     let asked = |scope: Value| {
         let config = read(
             &json!({ "client": ["x-client"], "tiers": { "cached": { "scope": scope, "vary": ["X-V"] } } }),

@@ -1,4 +1,4 @@
-//! From the three tiers as written to what switches them and what each does.
+//! The conversion of the three tiers as written into their switches and effects.
 
 use super::scope::Scope;
 use super::written::{self, RawAt, RawCached, RawDefault, RawReduce};
@@ -11,10 +11,10 @@ use tidegate_policy::tier::{InvalidTier, Switch, Thresholds, TierRule};
 
 /// Headers that are part of every question.
 const ASKED: [&str; 3] = [":authority", ":path", "content-type"];
-/// And those by which servers know who asks, where an answer is for one client.
+/// Headers that identify the client to a server, part of every question unless clients share responses.
 const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "api-key", "cookie"];
 
-/// What is written of a tier's switch.
+/// The switch of a tier as written.
 struct Written<'a> {
     path: &'a str,
     force: Option<bool>,

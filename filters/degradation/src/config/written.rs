@@ -1,4 +1,5 @@
-//! The document as an operator writes it. That it has this shape says nothing yet of whether its parts agree.
+//! The document as an operator writes it. Its shape is checked here; whether its parts are consistent, in
+//! [`Config::read`](super::Config::read).
 
 use super::scope::RawScope;
 use super::status::{Message, Status};

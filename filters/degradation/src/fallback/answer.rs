@@ -1,5 +1,4 @@
-//! What clients are sent in place of the cluster's answer: a kept one, a default one, or an error that says when to
-//! come back.
+//! The responses sent in place of the cluster's: a cached one, a default one, or an error that says when to retry.
 
 use crate::asked::Asked;
 use crate::config::Fallback;
@@ -9,21 +8,21 @@ use tidegate_policy::answer_cache::entry::Kind;
 use tidegate_policy::retry_hint::Hint;
 use tidegate_policy::timestamp::SECOND;
 
-/// The header that says what was done.
+/// The header that names the degradation of a response.
 pub const DEGRADED: &str = "x-tidegate-degraded";
 
-/// Why the cluster's own answer is not given.
+/// The reason why the cluster's own response is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The breaker is open.
     Open,
     /// The cluster failed.
     Failed,
-    /// It had no content in time.
+    /// The response had no content in time.
     TimedOut,
     /// The tier is on.
     Tier,
-    /// The request's path is not for now.
+    /// The request's path is refused while requests are reduced.
     Path,
 }
 
@@ -48,7 +47,7 @@ impl Why {
     }
 }
 
-/// An answer that was given before.
+/// Returns a cached response.
 pub fn kept(found: Found) -> Reply {
     let content_type = match found.kind {
         Kind::Json => "application/json",
@@ -60,7 +59,7 @@ pub fn kept(found: Found) -> Reply {
         .with(DEGRADED, format!("cached;age={age}"))
 }
 
-/// To a request that wants a kept answer or none, where there is none.
+/// Returns the response to a request that accepts only a cached response, if there is none.
 pub fn none_is_kept() -> Reply {
     let error = ErrorObject {
         message: "There is no kept answer to this request, and its cache-control (only-if-cached) asks for no other.",
@@ -71,7 +70,7 @@ pub fn none_is_kept() -> Reply {
     Reply::error(504, error, "tidegate.degradation.only_if_cached".to_owned()).never_retry()
 }
 
-/// A default answer of status 200; `None` if an error is wanted, or all that is possible.
+/// Returns a default response of status 200; `None` if an error is configured or no other response is possible.
 pub fn ordinary_default(default: &Fallback, asked: &Asked, why: Why, random: u64) -> Option<Reply> {
     if default.status != Some(200) || why == Why::Path {
         return None;
@@ -82,7 +81,7 @@ pub fn ordinary_default(default: &Fallback, asked: &Asked, why: Why, random: u64
     Some(reply.with(DEGRADED, "default".to_owned()))
 }
 
-/// An error, and when to come back.
+/// Returns an error that says when to retry.
 pub fn error(default: &Fallback, why: Why, hint: Hint) -> Reply {
     let usual = if why == Why::TimedOut { 504 } else { 503 };
     let status = default.status.filter(|status| *status != 200).unwrap_or(usual);

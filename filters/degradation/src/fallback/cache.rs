@@ -1,6 +1,6 @@
-//! The last good answers in the store that all workers share. To give one costs two looks and a write, which may be
-//! lost; to keep one, a look and a write of its set and of its place. Nobody waits for a lost race: an answer that is not
-//! kept now is kept when it is given again.
+//! The last good responses, in the store that all workers share. A hit costs two reads and one write, which may lose
+//! its race; storing costs a read and a write of both the set and the slot. No lost race is retried: a response that
+//! is not stored now is stored the next time.
 
 use crate::config::Cached;
 use tidegate_host::store::{Store, look, update, update_seen};
@@ -12,40 +12,40 @@ use tidegate_policy::answer_cache::vary::Named;
 use tidegate_policy::slot_key::SlotKey;
 use tidegate_policy::timestamp::Timestamp;
 
-/// An answer that was given before.
+/// A cached response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What it is.
+    /// Media type.
     pub kind: Kind,
-    /// The answer.
+    /// Body.
     pub body: Vec<u8>,
-    /// Nanoseconds since the server made it.
+    /// Nanoseconds since the server created it.
     pub age: u64,
 }
 
-/// When a kept answer is given.
+/// The occasion on which a cached response is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
-    /// While all is well, if it was kept at most so many nanoseconds ago.
+    /// The cluster is healthy; only a response stored at most this many nanoseconds ago is sent.
     Well(u64),
-    /// While the cluster gives none.
+    /// The cluster gives no response.
     Failing,
 }
 
-/// An answer to keep.
+/// A response to store.
 #[derive(Clone, Copy, Debug)]
 pub struct Good<'a> {
-    /// What it is.
+    /// Media type.
     pub kind: Kind,
-    /// The answer.
+    /// Body.
     pub body: &'a [u8],
-    /// Which other headers it depends on.
+    /// Other request headers that it depends on.
     pub named: Named,
-    /// How long it may be given.
+    /// Freshness lifetime.
     pub lifetime: Lifetime,
 }
 
-/// The kept answer to `question` that `control` allows on this occasion.
+/// Returns the cached response to `question` that `control` allows on this occasion.
 pub fn find(
     store: &dyn Store,
     cached: &Cached,
@@ -71,7 +71,7 @@ pub fn find(
     Some(found)
 }
 
-/// Keeps the answer to `question`. Where it went, if it was kept.
+/// Stores the response to `question`. Returns its slot, if it was stored.
 pub fn keep(
     store: &dyn Store,
     cached: &Cached,

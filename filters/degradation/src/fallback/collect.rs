@@ -1,7 +1,7 @@
-//! An answer gathered while it passes, to be kept if its headers allow it, and it is whole and a good one. Gathering stops
-//! at the first byte that would be too many, for one answer or for all that a worker gathers at a time.
+//! A response collected on its way to the client, to be cached if its headers allow it and it is complete and good.
+//! Collection stops at the first byte over the limit for one response or for all that a worker collects at a time.
 //!
-//! What sets a cookie is kept for nobody: a client that got it again would lack the cookie.
+//! A response that sets a cookie is never cached: the client of a cached copy would lack the cookie.
 
 use crate::asked::Asked;
 use crate::config::Cached;
@@ -17,13 +17,13 @@ use tidegate_policy::answer_cache::vary::Named;
 use tidegate_policy::api::Api;
 use tidegate_policy::timestamp::Timestamp;
 
-/// Bytes that a worker gathers at a time: 32 MiB.
+/// Maximum number of bytes that a worker collects at a time: 32 MiB.
 const MOST: usize = 32 << 20;
 
-/// How many bytes a worker gathers now.
+/// Number of bytes that a worker is collecting.
 pub type Gathered = Rc<Cell<usize>>;
 
-/// One answer in the making.
+/// A response being collected.
 #[derive(Debug)]
 pub struct Collect {
     kind: Kind,
@@ -37,7 +37,7 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// For the answer with these headers to what was `asked` at `asked_at`, if it may be kept.
+    /// Begins to collect the response with these headers to `asked`, sent at `asked_at`, if it may be cached.
     pub fn begin(
         headers: &HeaderMap,
         cached: &Cached,
@@ -72,7 +72,7 @@ impl Collect {
         })
     }
 
-    /// Gathers a chunk. False if it is too much.
+    /// Collects a chunk. Returns false if that exceeds a limit.
     pub fn add(&mut self, chunk: &[u8]) -> bool {
         let gathered = self.gathered.get().saturating_add(chunk.len());
         if self.bytes.len().saturating_add(chunk.len()) > self.longest || gathered > MOST {
@@ -83,7 +83,7 @@ impl Collect {
         true
     }
 
-    /// The answer at its end, if it is whole and a good one; `shown` is what it showed while it passed.
+    /// Returns the response at its end, if it is complete and good. `shown` is what was read of it on the way.
     pub fn good(&self, shown: Shown, now: Timestamp) -> Option<Good<'_>> {
         let length = u64::try_from(self.bytes.len()).ok()?;
         if length == 0
@@ -122,7 +122,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn all_that_is_gathered_at_a_time_is_bounded_and_what_is_given_up_makes_room() {
+    fn concurrent_collection_is_bounded_and_an_abandoned_one_makes_room() {
         let document = br#"{"tiers":{"cached":{"max_entry":"1MiB","max_entries":16}}}"#;
         let cached = Config::read(document).unwrap().cached.unwrap();
         let headers: HeaderMap = [("content-type", "application/json")].into_iter().collect();

@@ -1,12 +1,11 @@
-//! A default answer in the shape of what was asked, so that the client's SDK takes it for an ordinary one: it has a
-//! text, a reason why it ended, and, where the answer was to stream, events and their end. Its `id` begins with
-//! `tidegate`, its usage is zero. The answers lie beside this file, with `$id`, `$model` and `$message` in the places
-//! of JSON strings.
+//! A default response in the format of the requested API, which the client's SDK accepts as an ordinary one: it has a
+//! text, a finish reason and, if a stream was requested, events and an end. Its `id` begins with `tidegate`, its
+//! usage is zero. The templates are in this folder, with `$id`, `$model` and `$message` in place of JSON strings.
 
 use crate::asked::Asked;
 use tidegate_policy::api::Api;
 
-/// The body of an answer of status 200 that says `message`; `None` if what was asked has no such shape.
+/// Returns the body of a response of status 200 that says `message`; `None` if the API has no such format.
 pub fn body(asked: &Asked, message: &str, random: u64) -> Option<Vec<u8>> {
     let template = match (asked.api, asked.stream) {
         (Api::Chat, false) => include_str!("chat.json"),
@@ -49,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_that_there_is_says_the_message() {
+    fn the_message_is_in_every_format() {
         for (api, pointer) in [
             (Api::Chat, "/choices/0/message/content"),
             (Api::Completion, "/choices/0/text"),
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_streams_has_content_a_reason_and_an_end() {
+    fn a_stream_has_content_a_finish_reason_and_an_end() {
         for api in [Api::Chat, Api::Completion, Api::Message, Api::Response] {
             let shown =
                 Watch::new(Form::Events).feed(&body(&asked(api, true), "busy\n\ndata: x", 7).unwrap());
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_shape_has_no_answer() {
+    fn an_api_without_a_format_has_no_default_response() {
         assert_eq!(body(&asked(Api::Other, false), "busy", 7), None);
         assert_eq!(body(&asked(Api::Embedding, false), "busy", 7), None);
     }

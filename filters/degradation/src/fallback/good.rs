@@ -1,13 +1,13 @@
-//! Whether a JSON answer of status 200 is a good one, worth giving again: it holds what its API promises, it came to its
-//! end by itself, and it is no error. What is not known to be good is not kept, which costs a client no more than the
-//! error that it would have got anyway; a list of what is bad would be behind the next server's way of saying that it is
-//! busy.
+//! Decides whether a JSON response of status 200 is good enough to be cached: it has the content that its API
+//! promises, it ended normally, and it is not an error. A response not known to be good is not cached, which costs a
+//! client only a fallback; a list of bad ones would always miss the next server's way of reporting overload.
 //!
-//! - Chat: some `choices`, each with a message that says something. Completions: each with a `text`.
+//! - Chat: some `choices`, each with a message that has content. Completions: each with a `text`.
 //! - Messages: some `content`, and a `stop_reason`. Responses: `status` is `completed`, and some `output`.
 //! - Embeddings: some `data`, `embeddings` or `embedding`, or a list of them. Rerank: some `results` or `data`, or a list.
 //!
-//! To say something is more than null, false, an empty text, list or object, or one of nothing but those and labels.
+//! A value has content unless it is null, false, or an empty text, list or object, or contains only such values and
+//! labels.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -15,11 +15,11 @@ use serde_json::Value;
 use std::fmt;
 use tidegate_policy::api::Api;
 
-/// Members of an object that say nothing by themselves.
+/// Object members that are not content by themselves.
 const LABELS: [&str; 9] =
     ["type", "object", "id", "role", "status", "index", "annotations", "logprobs", "cache_control"];
 
-/// Whether this is a good answer of that API.
+/// Returns true if this is a good response of that API.
 pub fn is_good(api: Api, body: &[u8]) -> bool {
     let document = || serde_json::from_slice::<Document>(body).ok().filter(Document::is_well);
     let listed = || serde_json::from_slice::<List>(body).is_ok_and(|list| list.0);
@@ -75,11 +75,11 @@ struct Message {
     images: Says,
 }
 
-/// Whether a value says something.
+/// True if a value has content.
 #[derive(Clone, Copy, Default)]
 struct Says(bool);
 
-/// Whether a document is a list whose elements all say something.
+/// True if a document is a list whose elements all have content.
 struct List(bool);
 
 impl Document {
@@ -109,8 +109,8 @@ impl Choice {
     }
 }
 
-/// Whether an answer ended because it was complete: it was not cut, filtered or given up, nor ended for a reason that is
-/// not known.
+/// Returns true if a response ended because it was complete: it was not cut, filtered or aborted, nor ended for an
+/// unknown reason.
 fn is_natural(reason: &Value) -> bool {
     const KNOWN: [&str; 11] = [
         "stop",
@@ -184,7 +184,7 @@ impl<'de> Deserialize<'de> for Says {
     }
 }
 
-/// A member's name: whether it is that of a label.
+/// A member's name; true if it is a label.
 struct Label(bool);
 
 impl<'de> Deserialize<'de> for Label {

@@ -25,7 +25,7 @@ fn filter(document: &Value) -> Degradation {
     Degradation::configure(document.to_string().as_bytes()).expect("it is right")
 }
 
-/// A request that is at the cluster, with its body.
+/// Returns a request that has been sent to the cluster, with its body.
 fn sent<'a>(proxy: &'a FakeProxy, filter: &Degradation) -> (DegradationStream, FakeExchange<'a>) {
     let (mut stream, mut exchange) = (filter.stream(), proxy.exchange(&POST));
     exchange.request_goes_on.set(true);
@@ -48,7 +48,7 @@ fn status(flow: Flow) -> u16 {
 }
 
 #[test]
-fn a_response_is_held_until_it_has_content_and_then_only_errors_are_looked_for() {
+fn a_response_is_held_until_it_has_content_and_then_only_checked_for_errors() {
     let filter = filter(&json!({}));
     let proxy = FakeProxy::running(&filter);
     let (mut stream, mut exchange) = sent(&proxy, &filter);
@@ -66,7 +66,7 @@ fn a_response_is_held_until_it_has_content_and_then_only_errors_are_looked_for()
 }
 
 #[test]
-fn an_error_before_all_content_is_judged_by_whose_fault_it_is() {
+fn an_error_before_any_content_is_judged_by_its_cause() {
     for (error, expected, failures, overloads) in [
         (json!({ "code": 500 }), 503, 1, 0),
         (json!({ "code": 429 }), 0, 0, 1),
@@ -126,7 +126,7 @@ fn a_stream_that_ends_without_content_is_a_failure_and_a_coded_one_passes_as_it_
 }
 
 #[test]
-fn a_failure_has_a_status_of_its_own_and_is_told_to_come_back() {
+fn a_failure_is_replaced_by_an_error_that_says_when_to_retry() {
     let filter = filter(&json!({ "hints": { "base": "1ms", "max": "1ms" } }));
     let proxy = FakeProxy::running(&filter);
     let (mut stream, mut exchange) = sent(&proxy, &filter);
@@ -154,7 +154,7 @@ fn a_response_that_is_late_is_a_504() {
 }
 
 #[test]
-fn a_good_answer_is_kept_and_given_when_the_cluster_fails() {
+fn a_good_response_is_cached_and_sent_when_the_cluster_fails() {
     let filter = filter(&json!({ "tiers": { "cached": {} } }));
     let proxy = FakeProxy::running(&filter);
     let (mut stream, mut exchange) = sent(&proxy, &filter);
@@ -173,7 +173,7 @@ fn a_good_answer_is_kept_and_given_when_the_cluster_fails() {
 }
 
 #[test]
-fn the_outcome_of_a_call_is_that_of_its_trailers() {
+fn the_outcome_of_a_call_comes_from_its_trailers() {
     let grpc = [
         POST[0],
         (":path", "/inference.GRPCInferenceService/ModelInfer"),
@@ -198,7 +198,7 @@ fn the_outcome_of_a_call_is_that_of_its_trailers() {
 }
 
 #[test]
-fn what_asks_no_model_is_not_read() {
+fn a_response_without_inference_is_not_read() {
     let filter = filter(&json!({}));
     let proxy = FakeProxy::running(&filter);
     let (mut stream, mut exchange) =

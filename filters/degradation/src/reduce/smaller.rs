@@ -1,7 +1,7 @@
-//! A smaller job from a request as it was sent: parts of the body are replaced, every other byte stays as it is. What is
-//! dropped becomes `null`, which the APIs take for absent; so a member that occurs twice is reduced where it counts,
-//! in its last occurrence. Nothing is written into a body that is no inference request, and a number is changed with all
-//! that depend on it, or not at all.
+//! The edits that reduce a request: parts of the body are replaced, every other byte stays the same. Dropped members
+//! become `null`, which the APIs treat as absent, so a repeated member is reduced in its last occurrence, which is
+//! the one that counts. The body of a request that is not inference is left alone, and a number is changed together
+//! with all that depend on it, or not at all.
 
 use crate::config::{Extra, Reduce};
 use core::fmt::Write;
@@ -11,19 +11,19 @@ use tidegate_policy::clamp::{Clamped, Spot, clamp};
 use tidegate_policy::inference::{Facts, Member, Seen, Value};
 use tidegate_policy::rewrite::Edit;
 
-/// What a request asks a model about.
+/// Members that contain the question to the model.
 const ASKED: [Member; 3] = [Member::Messages, Member::Prompt, Member::Input];
 
-/// What makes a body smaller, and how a header says it.
+/// The edits of a body, and the header value that reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduced {
-    /// What to change in it.
+    /// Edits of the body.
     pub edits: Vec<Edit>,
-    /// Such as `reduce;max_tokens=4096->256`.
+    /// Header value, such as `reduce;max_tokens=4096->256`.
     pub note: String,
 }
 
-/// The smaller job; `None` if there is nothing to leave out.
+/// Returns the reduction of a request; `None` if there is nothing to leave out.
 pub fn smaller(rule: &Reduce, api: Api, facts: &Facts, body: &[u8]) -> Option<Reduced> {
     let asks = ASKED.into_iter().any(|member| facts.member(member).is_some());
     if !api.is_inference() || !asks {
@@ -66,7 +66,7 @@ impl Job {
     fn leave_out(&mut self, extra: Extra, facts: &Facts) {
         let dropped = match extra {
             Extra::Choices => return self.fewer(Member::N, 1, facts),
-            // Servers refuse choices that are taken from fewer completions than there are choices.
+            // Servers refuse a request whose `best_of` is smaller than its `n`.
             Extra::BestOf => {
                 let choices = facts.member(Member::N).map(|seen| seen.value);
                 let kept = match choices {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_put_in_under_the_name_that_the_api_has_for_it() {
+    fn a_limit_is_inserted_under_its_name_in_the_api() {
         for (api, asked, name) in [
             (Api::Chat, "messages", "max_tokens"),
             (Api::Completion, "prompt", "max_tokens"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_inference_request_is_left_alone() {
+    fn a_body_that_is_not_inference_is_left_alone() {
         for (api, body) in [
             (Api::Management, r#"{"messages":[],"max_tokens":9000}"#),
             (Api::Message, r#"{"role":"user","content":"x"}"#),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_is_the_one_that_counts() {
+    fn the_last_of_two_equal_members_is_reduced() {
         let (body, _) =
             smaller(&all(), Api::Chat, r#"{"max_tokens":1,"messages":[],"max_tokens":9999}"#).unwrap();
         assert_eq!(body["max_tokens"], 256);

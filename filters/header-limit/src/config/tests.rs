@@ -32,7 +32,7 @@ fn an_empty_document_protects() {
 }
 
 #[test]
-fn rules_stand_in_their_order_and_absent_ones_do_not_stand() {
+fn rules_are_in_order_and_absent_ones_are_left_out() {
     let document = json!({
         "deny": [
             { "name": "b", "header": "host", "pattern": "x", "status": 400 },
@@ -65,7 +65,7 @@ fn a_rule_is_in_shadow_when_it_or_all_are() {
 }
 
 #[test]
-fn what_cannot_be_enforced_is_refused_with_its_path_and_what_is_accepted() {
+fn an_unenforceable_value_is_refused_with_its_path_and_what_is_accepted() {
     let deny = |name: &str, pattern: &str| json!({ "name": name, "header": "a", "pattern": pattern });
     let with = |key: &str, value: Value| json!({ "fields": [{ "name": "a", "max": "1B", key: value }] });
     let many = |entry: fn(usize) -> Value| (0..65).map(entry).collect::<Vec<_>>();

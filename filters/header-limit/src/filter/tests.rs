@@ -26,7 +26,7 @@ fn error(reply: &Reply) -> Value {
 }
 
 #[test]
-fn each_rule_has_its_answer() {
+fn each_rule_has_its_response() {
     let small = json!({ "max_count": 2, "max_total": "40B", "max_value": "20B",
         "fields": [{ "name": "cookie", "max": "4B", "status": 400 }],
         "deny": [{ "name": "scanners", "header": "user-agent", "pattern": "(?i)sqlmap", "status": 403 }] });
@@ -113,7 +113,7 @@ fn a_user_agent_of_2048_bytes_or_more_is_refused_by_default_whatever_else_is_wro
 }
 
 #[test]
-fn of_several_broken_rules_the_first_in_their_order_answers() {
+fn the_first_of_several_broken_rules_refuses() {
     let document =
         |shadow: Value| json!({ "max_count": 1, "max_value": "3B", "shadow": shadow, "fields": [] });
     let headers = [("a", "1234"), ("authorization", "\x01"), ("authorization", "")];
@@ -152,7 +152,7 @@ fn a_rule_in_shadow_counts_and_a_later_one_refuses() {
 }
 
 #[test]
-fn a_fields_own_limit_stands_in_place_of_the_general_one_unless_it_is_in_shadow() {
+fn a_fields_own_limit_replaces_the_general_one_unless_in_shadow() {
     let document = |shadow: bool| json!({ "max_value": "3B", "fields": [{ "name": "cookie", "max": "5B", "shadow": shadow }] });
     let enforced = filter(&document(false));
     assert_eq!(ask(&enforced, &FakeProxy::running(&enforced), &[("cookie", "12345")]), None);
@@ -164,7 +164,7 @@ fn a_fields_own_limit_stands_in_place_of_the_general_one_unless_it_is_in_shadow(
 }
 
 #[test]
-fn a_name_too_long_to_say_is_not_said() {
+fn an_overlong_name_is_left_out_of_the_message() {
     let name = "n".repeat(65);
     let reply = refused(&json!({ "max_value": "1B" }), &[(&name, "12")]);
     assert!(error(&reply)["message"].as_str().unwrap().contains("the value of a header is 2 bytes long"));

@@ -1,7 +1,7 @@
-//! The sets of limits that a configuration begins with, each complete, any number of which a key overrides.
+//! The presets of limits that a configuration starts from. Each is complete; keys override single limits.
 //!
-//! `agent` is what holds where nothing is named: it refuses what no client of a model server sends on purpose, and serves
-//! the rest. The numbers of the others are for those who know what their clients send.
+//! `agent` is the default: it refuses what no client of a model server sends on purpose, and admits the rest. The
+//! stricter presets are for operators who know what their clients send.
 
 use serde::Deserialize;
 use tidegate_policy::prompt::Treatment;
@@ -20,7 +20,7 @@ pub enum Preset {
     Agent,
 }
 
-/// The numbers of one.
+/// The limits of a preset.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbers {
     pub(super) body: u64,

@@ -23,7 +23,7 @@ fn an_empty_document_protects_and_serves_agents() {
 }
 
 #[test]
-fn a_preset_is_a_set_of_numbers_and_a_key_overrides_one_of_them() {
+fn a_key_overrides_one_limit_of_a_preset() {
     let config = config(&json!({
         "preset": "question", "max_messages": 7, "characters": { "control": "reject" },
         "routes": [
@@ -43,7 +43,7 @@ fn a_preset_is_a_set_of_numbers_and_a_key_overrides_one_of_them() {
 }
 
 #[test]
-fn names_are_known_in_any_letters_unless_no_server_behind_does() {
+fn member_names_match_in_any_case_if_a_server_accepts_that() {
     let exact = |servers: Value| config(&json!({ "servers": servers })).unwrap().exact_names;
     assert!(!config(&json!({})).unwrap().exact_names);
     assert!(exact(json!(["vllm", "sglang", "llama.cpp", "tgi", "tei", "triton"])));
@@ -86,7 +86,7 @@ fn a_route_has_its_own_limits_and_else_those_of_all() {
 }
 
 #[test]
-fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
     for (document, parts) in [
         (json!({ "max_body": "0B" }), ["max_body", "0B", "1GiB"]),
         (json!({ "max_depth": 0 }), ["max_depth", "found 0", "1 to 128"]),

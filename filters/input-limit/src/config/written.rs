@@ -1,4 +1,4 @@
-//! The document as an operator writes it. What a route writes stands in for what is written for all.
+//! The document as an operator writes it. A route's keys override the general ones.
 
 use super::{LABELS, MAX_RULES, preset::Preset};
 use serde::Deserialize;

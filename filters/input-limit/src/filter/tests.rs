@@ -22,7 +22,7 @@ fn begin<'a>(
     (stream, exchange, flow)
 }
 
-/// Sends a body in chunks of `size` bytes; gives the body that goes on, or the answer.
+/// Sends a body in chunks of `size` bytes. Returns the body that is passed on, or the response.
 fn send(filter: &InputLimit, body: &[u8], size: usize) -> Result<Vec<u8>, Reply> {
     let proxy = FakeProxy::running(filter);
     let (mut stream, mut exchange, flow) = begin(filter, &proxy, &JSON);
@@ -139,7 +139,7 @@ fn every_limit_has_its_own_code() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn a_body_that_is_not_json_is_refused() {
     let filter = filter(&json!({}));
     let bodies: [&[u8]; 8] = [
         b"{",
@@ -158,7 +158,7 @@ fn what_is_no_json_is_refused() {
 }
 
 #[test]
-fn a_role_counts_also_where_it_comes_behind_its_content() {
+fn a_role_counts_even_if_it_follows_its_content() {
     let filter = filter(&json!({ "max_chars": 0, "max_role_chars": { "user": 3 } }));
     let body = |role: &str, text: &str| {
         format!(r#"{{"messages":[{{"role":"{role}","content":"{text}"}}]}}"#).into_bytes()
@@ -171,7 +171,7 @@ fn a_role_counts_also_where_it_comes_behind_its_content() {
 }
 
 #[test]
-fn a_denied_phrase_is_found_wherever_it_is_cut_and_however_it_is_spaced() {
+fn a_denied_phrase_is_found_across_chunks_and_with_any_spacing() {
     let filter = filter(&json!({ "deny": [
         { "name": "injection", "pattern": "(?i)ignore (all )?previous instructions" },
     ] }));
@@ -195,7 +195,7 @@ fn a_denied_phrase_is_found_wherever_it_is_cut_and_however_it_is_spaced() {
 }
 
 #[test]
-fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
+fn offending_parts_are_edited_and_the_rest_passes_byte_for_byte() {
     let filter = filter(&json!({ "hold_headers": true, "max_completion_tokens": { "limit": 4096 } }));
     let proxy = FakeProxy::running(&filter);
     let body = "{ \"max_tokens\" : 9000,\"n\":1,\"messages\":[{\"content\":\"a\u{200b}b\\u200dc\"}]}";
@@ -214,7 +214,7 @@ fn what_can_be_mended_is_and_the_rest_passes_byte_for_byte() {
 }
 
 #[test]
-fn any_number_of_characters_is_taken_out() {
+fn any_number_of_characters_is_stripped() {
     let filter = filter(&json!({ "max_chars": 0 }));
     for (times, size) in [(1_024, 500), (1_025, 500), (100_000, 9_999)] {
         let scattered = send(&filter, &chat(&"a\u{200b}".repeat(times)), size).unwrap();
@@ -224,7 +224,7 @@ fn any_number_of_characters_is_taken_out() {
 }
 
 #[test]
-fn what_harms_nobody_passes_byte_for_byte_under_any_treatment() {
+fn a_harmless_body_passes_byte_for_byte_under_any_treatment() {
     let texts =
         ["می\u{200c}روم", "\u{200f}שלום\u{200e}", "Infor\u{ad}mation", "👨\u{200d}👩", "\u{202a}C:\\a"];
     for treatment in ["strip", "reject"] {
@@ -300,7 +300,7 @@ fn a_refusal_stops_the_work() {
 }
 
 #[test]
-fn without_held_headers_the_framing_is_mended_before_they_go() {
+fn without_held_headers_the_content_length_is_removed_first() {
     let filter = filter(&json!({}));
     let proxy = FakeProxy::running(&filter);
     let headers = [JSON.as_slice(), &[("content-length", "40")]].concat();
@@ -309,7 +309,7 @@ fn without_held_headers_the_framing_is_mended_before_they_go() {
 }
 
 #[test]
-fn too_many_bytes_are_refused_by_their_announcement_or_at_the_first_over() {
+fn too_large_a_body_is_refused_by_its_content_length_or_at_the_first_byte_over() {
     let filter = filter(&json!({ "max_body": "100B", "pass_content_types": ["application/json"] }));
     let proxy = FakeProxy::running(&filter);
     let headers = [JSON.as_slice(), &[("content-length", "101")]].concat();
@@ -341,7 +341,7 @@ fn bodies_that_cannot_be_read_are_refused_or_passed_by_their_type() {
 }
 
 #[test]
-fn uploads_go_on_as_they_come_and_count_in_bytes_alone() {
+fn uploads_are_streamed_and_limited_only_in_bytes() {
     let filter = filter(&json!({ "hold_headers": true, "max_body": "10B" }));
     let proxy = FakeProxy::running(&filter);
     for (path, kind, streams) in [
@@ -368,7 +368,7 @@ fn uploads_go_on_as_they_come_and_count_in_bytes_alone() {
 }
 
 #[test]
-fn in_a_scan_that_goes_deeper_for_others_it_judges_by_its_own_depth() {
+fn in_a_scan_made_deeper_for_another_filter_the_own_depth_applies() {
     struct Deeper(InputLimit);
     impl Plugin for Deeper {
         const ROOT_ID: &'static str = "deeper";
@@ -434,7 +434,7 @@ fn in_shadow_a_rule_counts_once_and_refuses_nobody() {
 }
 
 #[test]
-fn in_shadow_nothing_is_taken_out_or_made_smaller_and_the_framing_is_left_alone() {
+fn shadow_mode_strips_and_clamps_nothing_and_leaves_the_framing_alone() {
     let filter = filter(&json!({ "preset": "question", "shadow": true }));
     let proxy = FakeProxy::running(&filter);
     let headers = [JSON.as_slice(), &[("content-length", "62")]].concat();

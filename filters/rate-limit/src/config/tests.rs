@@ -16,7 +16,7 @@ fn error(change: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn the_configuration_of_the_design_is_accepted() {
+fn a_full_configuration_is_accepted() {
     let config = Config::read(
         br#"{"limits": [
             {"name": "per-client", "per": ["client"], "requests": {"rate": "10/s", "burst": 20},
@@ -46,7 +46,7 @@ fn limits_on_one_identity_share_it_and_have_marks_of_their_own() {
 }
 
 #[test]
-fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
     type Change = fn(&mut Value);
     let cases: [(Change, &[&str]); 32] = [
         (|d| d["limts"] = json!([]), &["limts", "unknown field", "limits"]),

@@ -1,4 +1,5 @@
-//! The document as an operator writes it. That it has this shape says nothing yet of whether it can be enforced.
+//! The document as an operator writes it. Its shape is checked here; whether it can be enforced, in
+//! [`Config::read`](super::Config::read).
 
 use serde::Deserialize;
 use tidegate_config::FailureMode;

@@ -42,7 +42,7 @@ fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_client_that_spent_its_bucket_is_told_when_to_come_back() {
+fn a_client_with_an_empty_bucket_is_told_when_to_retry() {
     let (filter, proxy) = (one(|_| {}), FakeProxy::default());
     assert_eq!([ask(&filter, &proxy, "k"), ask(&filter, &proxy, "k")], [Flow::Continue, Flow::Continue]);
     let refused = reply(ask(&filter, &proxy, "k"));
@@ -58,7 +58,7 @@ fn a_client_that_spent_its_bucket_is_told_when_to_come_back() {
 }
 
 #[test]
-fn a_client_that_is_known_to_be_refused_costs_no_look_at_the_store() {
+fn refusing_a_known_throttled_client_costs_no_access_to_the_store() {
     let (filter, proxy) = (one(|_| {}), FakeProxy::default());
     (0..3).for_each(|_| drop(ask(&filter, &proxy, "k")));
     let loads = proxy.store.loads();
@@ -70,7 +70,7 @@ fn a_client_that_is_known_to_be_refused_costs_no_look_at_the_store() {
 }
 
 #[test]
-fn an_admitted_answer_tells_the_level_and_an_unlimited_one_does_not() {
+fn an_admitted_response_states_the_level_and_an_unlimited_one_does_not() {
     let filter = one(|d| d["limits"][0]["when"] = json!({ "path_prefix": "/v1/" }));
     let proxy = FakeProxy::default();
     let told = |path: &str| {
@@ -234,7 +234,7 @@ fn newcomers_of_a_set_full_of_throttled_clients_share_a_bucket_and_none_of_those
 }
 
 #[test]
-fn clients_without_room_leave_the_limit_on_all_of_them_alone() {
+fn clients_without_room_do_not_charge_the_shared_limit() {
     for mode in ["deny", "allow"] {
         let filter = filter(&json!({ "memory": "32KiB", "failure_mode": mode, "limits": [
             { "name": "each", "per": ["client"], "requests": { "rate": "1/h", "burst": 1 } },
@@ -324,7 +324,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_later_filter_refuses_is_given_back_to_a_limit_on_all_and_to_no_other() {
+fn a_later_filters_refusal_refunds_the_shared_limit_only() {
     let filter = filter(&json!({ "limits": [
         { "name": "each", "per": ["client"], "requests": { "rate": "1/h", "burst": 5 } },
         { "name": "all", "per": [], "requests": { "rate": "1/h", "burst": 1 } },

@@ -50,7 +50,7 @@ fn a_retry_that_the_cluster_refuses_costs_its_client_nothing() {
 }
 
 #[test]
-fn a_budget_whose_races_are_all_lost_refuses_and_what_the_other_paid_is_given_back() {
+fn a_contended_budget_refuses_and_the_others_withdrawal_is_returned() {
     let (proxy, config) = (FakeProxy::default(), config(0));
     let accounts = of(&proxy, &config, "a", "gpu");
     let budget = &config.budget;
@@ -63,7 +63,7 @@ fn a_budget_whose_races_are_all_lost_refuses_and_what_the_other_paid_is_given_ba
 }
 
 #[test]
-fn where_failure_means_allow_the_other_budget_still_holds() {
+fn under_failure_mode_allow_the_other_budget_still_applies() {
     let (proxy, config) = (FakeProxy::default(), config(0));
     let accounts = of(&proxy, &config, "a", "gpu");
     let budget = &config.budget;

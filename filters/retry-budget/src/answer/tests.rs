@@ -3,14 +3,14 @@ use tidegate_host::fake::FakeProxy;
 use tidegate_policy::timestamp::MILLISECOND;
 
 #[test]
-fn what_the_sdks_retry_is_told_and_nothing_else() {
+fn exactly_408_409_429_and_5xx_are_retried() {
     let told: Vec<u16> = (0..700).filter(|status| is_retried(*status)).collect();
     let all: Vec<u16> = [408, 409, 429].into_iter().chain(500..700).collect();
     assert_eq!(told, all);
 }
 
 #[test]
-fn a_status_is_read_or_is_none() {
+fn a_missing_or_invalid_status_is_zero() {
     let proxy = FakeProxy::default();
     let of = |value: &[u8]| {
         let mut exchange = proxy.exchange(&[]);
@@ -49,7 +49,7 @@ fn a_wait_that_cannot_be_read_is_left_to_its_client() {
 }
 
 #[test]
-fn an_answer_of_ours_is_known_by_its_details_and_by_what_it_says() {
+fn a_filters_response_is_recognised_by_its_details_and_retry_headers() {
     let proxy = FakeProxy::default();
     let of = |details: &str, headers: &[(&str, &str)]| {
         let mut exchange = proxy.exchange(&[]);

@@ -1,4 +1,4 @@
-//! The conditions that Envoy accepts in `x-envoy-retry-on` and can decide on before a response has begun.
+//! The conditions of `x-envoy-retry-on` that Envoy can evaluate before a response has begun.
 
 use tidegate_config::text::{Kind, Text};
 
@@ -29,7 +29,7 @@ conditions!(
     "http3-post-connect-failure"
 );
 
-/// Each condition of a text, without the space around it.
+/// Returns each condition of a text, trimmed.
 pub(super) fn conditions(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim)
 }

@@ -11,7 +11,7 @@ fn error(written: &Value) -> String {
 }
 
 #[test]
-fn the_configuration_of_the_design_is_accepted_and_is_the_default() {
+fn the_documented_configuration_is_the_default() {
     let written = Config::read(
         br#"{"per": ["client"], "ttl": "10s", "ratio": 0.2, "min_retries_per_second": 10,
              "upstream": {"retry_on": "connect-failure,refused-stream,reset", "max_retries": 2},
@@ -59,7 +59,7 @@ fn a_request_is_repeatable_by_its_method_or_by_a_header_that_says_so() {
 }
 
 #[test]
-fn both_budgets_and_all_else_can_be_written() {
+fn every_key_can_be_set() {
     let config = document(&json!({
         "per": ["cluster", "client"],
         "retry_headers": [{ "name": "X-Retry-Count" }, { "name": "x-attempt", "first": 1 }],
@@ -78,7 +78,7 @@ fn both_budgets_and_all_else_can_be_written() {
 }
 
 #[test]
-fn what_cannot_be_enforced_is_refused_with_path_found_and_accepted() {
+fn an_unenforceable_value_is_refused_with_path_found_and_accepted() {
     let headers = |written: Value| json!({ "retry_headers": written });
     let nine: Vec<Value> = (0..9).map(|n| json!({ "name": format!("x-{n}") })).collect();
     let cases: [(Value, &[&str]); 31] = [

@@ -119,7 +119,7 @@ fn the_proxys_retries_are_bounded_by_the_balance_whatever_the_client_says() {
 }
 
 #[test]
-fn what_the_proxy_retried_is_withdrawn_once_it_has_answered() {
+fn the_proxys_retries_are_withdrawn_when_the_response_arrives() {
     let filter = scarce(json!({ "upstream": { "max_retries": 2 } }));
     let proxy = proxy(&filter);
     (0..9).for_each(|_| drop(send(&filter, &proxy, &[])));
@@ -133,7 +133,7 @@ fn what_the_proxy_retried_is_withdrawn_once_it_has_answered() {
 }
 
 #[test]
-fn where_upstream_is_not_written_the_proxys_retries_are_left_alone() {
+fn without_upstream_the_proxys_retries_are_left_alone() {
     let filter = filter(json!({}));
     let proxy = proxy(&filter);
     let (mut stream, mut exchange, _) = send(&filter, &proxy, &[]);
@@ -157,7 +157,7 @@ fn a_good_answer_leaves_as_it_is() {
 }
 
 #[test]
-fn whoever_failed_is_told_when_to_come_back_and_after_the_last_attempt_to_stop() {
+fn a_failed_client_is_told_when_to_retry_and_after_the_last_attempt_to_stop() {
     let plenty = || filter(json!({ "ratio": 10 }));
     let proxy = proxy(&plenty());
     proxy.random.set(u64::MAX);
@@ -171,7 +171,7 @@ fn whoever_failed_is_told_when_to_come_back_and_after_the_last_attempt_to_stop()
 }
 
 #[test]
-fn nobody_is_invited_to_a_retry_that_the_reserve_cannot_pay_for_yet() {
+fn no_client_is_told_to_retry_before_the_reserve_can_pay() {
     let filter = filter(json!({}));
     let proxy = proxy(&filter);
     for attempt in ["0", "1"] {
@@ -184,7 +184,7 @@ fn nobody_is_invited_to_a_retry_that_the_reserve_cannot_pay_for_yet() {
 }
 
 #[test]
-fn the_upstreams_own_hint_is_kept_if_it_is_one() {
+fn a_valid_hint_of_the_upstream_is_kept() {
     let filter = filter(json!({ "hints": { "max": "30s" } }));
     let proxy = proxy(&filter);
     let of = |name, value| told(&answered(&filter, &proxy, "0", &[(":status", "503"), (name, value)]));
@@ -225,7 +225,7 @@ fn refuse_first(proxy: &FakeProxy, clients: &RetryBudget, attempt: &str) {
 const NO_ERROR: ErrorObject<'static> = ErrorObject { message: "", kind: "", param: None, code: "" };
 
 #[test]
-fn the_return_of_what_another_filter_refused_is_a_first_attempt_and_pays_as_one() {
+fn the_return_of_a_request_refused_by_another_filter_counts_as_a_first_attempt() {
     let filter = scarce(json!({}));
     let proxy = proxy(&filter);
     refuse_first(&proxy, &filter, "0");
@@ -240,7 +240,7 @@ fn the_return_of_what_another_filter_refused_is_a_first_attempt_and_pays_as_one(
     );
 }
 
-/// Sends an attempt that a filter behind this one then refuses.
+/// Sends an attempt that a later filter then refuses.
 fn refused_behind(filter: &RetryBudget, proxy: &FakeProxy, attempt: &str, details: &str) {
     let (mut stream, mut exchange, flow) = send(filter, proxy, &[("x-stainless-retry-count", attempt)]);
     assert_eq!(flow, Flow::Continue);
@@ -252,7 +252,7 @@ fn refused_behind(filter: &RetryBudget, proxy: &FakeProxy, attempt: &str, detail
 }
 
 #[test]
-fn what_a_filter_behind_refused_has_paid_for_nothing_and_lost_nothing() {
+fn a_later_filters_refusal_reverses_deposit_and_withdrawal() {
     for per in [json!(["client"]), json!(["client", "cluster"])] {
         let filter = scarce(json!({ "per": per }));
         let proxy = proxy(&filter);
@@ -272,7 +272,7 @@ fn what_a_filter_behind_refused_has_paid_for_nothing_and_lost_nothing() {
 }
 
 #[test]
-fn an_answer_that_takes_the_place_of_a_failure_is_one() {
+fn a_response_that_replaces_a_failure_counts_as_one() {
     let filter = scarce(json!({}));
     let proxy = proxy(&filter);
     (0..2).for_each(|_| refused_behind(&filter, &proxy, "0", "tidegate.degradation.failure"));
@@ -280,7 +280,7 @@ fn an_answer_that_takes_the_place_of_a_failure_is_one() {
 }
 
 #[test]
-fn one_that_made_no_first_attempt_leaves_the_clusters_reserve_to_others() {
+fn a_client_without_a_first_attempt_cannot_use_the_clusters_reserve() {
     let filter = filter(json!({ "per": ["client", "cluster"] }));
     let proxy = proxy(&filter);
     assert_eq!(attempt(&filter, &proxy, "1"), 429);
@@ -288,7 +288,7 @@ fn one_that_made_no_first_attempt_leaves_the_clusters_reserve_to_others() {
 }
 
 #[test]
-fn whoever_is_told_to_come_back_after_the_ttl_may_and_so_may_one_that_failed_late() {
+fn a_client_told_to_retry_after_the_ttl_may_and_so_may_one_that_failed_late() {
     for (late, asked) in [(0, "25"), (60, "1")] {
         let filter = filter(json!({ "per": ["client", "cluster"] }));
         let proxy = proxy(&filter);
@@ -419,7 +419,7 @@ fn a_silent_request_is_held_whole_only_if_its_headers_may_be() {
 }
 
 #[test]
-fn one_that_says_its_attempt_is_not_held() {
+fn a_request_that_states_its_attempt_is_not_held() {
     let filter = silent(json!({ "hold_headers": true }));
     let proxy = proxy(&filter);
     let exchange = proxy.exchange(&[(":method", "POST"), ("x-stainless-retry-count", "0")]);

@@ -13,7 +13,8 @@ struct Notes {
     heard: RefCell<Vec<String>>,
 }
 
-/// Makes as many calls as it is told at a tick, rings the stream that a message names, and takes part in an election.
+/// A plugin whose task makes a given number of calls per tick, rings the stream that a message names, and takes part
+/// in an election.
 #[derive(Default)]
 struct Plain(Rc<Notes>);
 
@@ -84,7 +85,7 @@ impl PlainTask {
     }
 }
 
-/// A worker that has started, and what its task notes.
+/// Returns a worker that has started, and the notes that its task takes.
 fn started() -> (FakeWorker, Rc<Notes>) {
     let plugin = Plain::default();
     let mut worker = FakeWorker::running(&plugin);
@@ -94,7 +95,7 @@ fn started() -> (FakeWorker, Rc<Notes>) {
 }
 
 #[test]
-fn answers_come_in_any_order_and_none_comes_twice() {
+fn responses_arrive_in_any_order_and_none_twice() {
     let (mut worker, notes) = started();
     notes.calls.set(2);
     worker.advance(10 * MILLISECOND);
@@ -106,7 +107,7 @@ fn answers_come_in_any_order_and_none_comes_twice() {
 }
 
 #[test]
-fn a_call_that_is_never_answered_ends_in_silence_and_what_comes_late_is_dropped() {
+fn a_call_without_a_response_ends_in_silence_and_a_late_response_is_dropped() {
     let (mut worker, notes) = started();
     notes.calls.set(1);
     worker.advance(20 * MILLISECOND + GRACE);
@@ -177,7 +178,7 @@ fn a_message_can_be_lost_and_the_next_one_comes() {
 }
 
 #[test]
-fn so_many_messages_are_heard_at_a_time() {
+fn messages_are_delivered_in_batches() {
     let (mut worker, _) = started();
     let id = worker.proxy.workers().id().expect("a worker");
     assert!((0..MAX_MESSAGES + 1).all(|_| worker.proxy.workers().wake(id, &[7])));
@@ -198,7 +199,7 @@ fn a_task_starts_before_it_hears_a_message() {
 }
 
 #[test]
-fn nobody_wakes_a_worker_that_was_never_there() {
+fn waking_a_worker_that_never_existed_fails() {
     let (worker, _) = started();
     assert!(!worker.proxy.workers().wake(WorkerId(9), &[7]));
 }

@@ -13,8 +13,8 @@ struct Heard {
     messages: RefCell<Vec<Vec<u8>>>,
 }
 
-/// Makes a call to its name and wakes itself with its name when it starts, has an alarm after half a period, and counts
-/// its ticks.
+/// A plugin whose task, at its start, calls the upstream of its name and sends itself its name as a message. The task
+/// sets an alarm for half a period later and counts its ticks.
 struct Asker {
     name: &'static str,
     period: u64,
@@ -109,7 +109,7 @@ fn the_earliest_alarm_of_all_parts_is_the_alarm_of_the_whole() {
 }
 
 #[test]
-fn an_answer_comes_to_the_part_that_made_the_call_and_once() {
+fn a_response_is_delivered_once_to_the_part_that_made_the_call() {
     let (mut worker, [fast, slow]) = two();
     worker.advance(0);
     let calls = worker.take_calls();
@@ -122,7 +122,7 @@ fn an_answer_comes_to_the_part_that_made_the_call_and_once() {
 }
 
 #[test]
-fn a_message_comes_to_the_part_that_sent_it() {
+fn a_message_is_delivered_to_the_part_that_sent_it() {
     let (mut worker, [fast, slow]) = two();
     worker.advance(0);
     worker.hear();

@@ -1,4 +1,4 @@
-//! The cut, on modules small enough to read.
+//! Tests of the reduction, on modules small enough to read.
 
 use super::{is_provided_method, trim};
 use crate::surface::parse;
@@ -6,7 +6,8 @@ use walrus::{FunctionBuilder, FunctionId, Module, ValType};
 
 const LISTED: &str = "export proxy_on_tick\nimport env proxy_log";
 
-/// A module whose callbacks call what is in `called`, and whose vtable holds a provided method per import.
+/// Returns a module whose callbacks call the functions in `called`, and whose vtable contains a provided method per
+/// import.
 fn module(imports: &[&str], called: &[&str], callbacks: &[&str]) -> Vec<u8> {
     let mut module = Module::default();
     let memory = module.memories.add_local(false, false, 1, None, None);
@@ -58,7 +59,7 @@ fn refusal(wasm: &[u8], listed: &str) -> String {
 }
 
 #[test]
-fn what_nobody_calls_is_neither_imported_nor_exported() {
+fn uncalled_functions_are_neither_imported_nor_exported() {
     let wasm = module(&["proxy_log", "proxy_done"], &["proxy_log"], &["proxy_on_tick", "proxy_on_log"]);
     let trimmed = Module::from_buffer(&trim(&wasm, &parse(LISTED).unwrap()).unwrap()).unwrap();
     let imports: Vec<&str> = trimmed.imports.iter().map(|import| import.name.as_str()).collect();
@@ -105,7 +106,7 @@ fn a_surface_line_that_is_neither_export_nor_import_is_refused() {
 }
 
 #[test]
-fn only_what_the_dispatcher_never_calls_counts_as_provided() {
+fn only_methods_that_the_dispatcher_never_calls_count_as_provided() {
     for name in [
         "<a::S as proxy_wasm::traits::Context>::done",
         "proxy_wasm::traits::HttpContext::get_http_request_body",

@@ -32,7 +32,7 @@ fn probe(standing: Standing) -> Option<Probe> {
     }
 }
 
-/// Two workers whose cluster has failed, at `at(0)`.
+/// Returns two workers whose cluster has failed, at `at(0)`.
 fn failed(store: &FakeStore, config: &Config) -> [Gate; 2] {
     let workers = [Gate::default(), Gate::default()];
     for worker in &workers {
@@ -45,7 +45,7 @@ fn failed(store: &FakeStore, config: &Config) -> [Gate; 2] {
 }
 
 #[test]
-fn while_all_is_well_a_request_costs_no_access_to_the_store() {
+fn while_healthy_a_request_costs_no_access_to_the_store() {
     let (store, config, gate) = (FakeStore::default(), config(), Gate::default());
     for n in 0..100 {
         let now = at(n * TRUST / 100);
@@ -60,7 +60,7 @@ fn while_all_is_well_a_request_costs_no_access_to_the_store() {
 }
 
 #[test]
-fn successes_that_are_many_are_told_before_they_are_too_many() {
+fn a_full_queue_of_successes_is_stored_before_it_overflows() {
     let (store, config, gate) = (FakeStore::default(), config(), Gate::default());
     gate.enter(&store, &config, (place(), &ASKER), at(0));
     for _ in 0..=MOST_PENDING {
@@ -70,7 +70,7 @@ fn successes_that_are_many_are_told_before_they_are_too_many() {
 }
 
 #[test]
-fn failures_are_told_at_once_and_open_the_breaker_for_all_workers() {
+fn failures_are_stored_at_once_and_open_the_breaker_for_all_workers() {
     let (store, config) = (FakeStore::default(), config());
     let [one, other] = failed(&store, &config);
     let standing = one.enter(&store, &config, (place(), &ASKER), at(1));
@@ -83,7 +83,7 @@ fn failures_are_told_at_once_and_open_the_breaker_for_all_workers() {
 }
 
 #[test]
-fn probes_are_as_many_as_are_configured_and_close_it_when_their_rounds_went_well() {
+fn probes_are_limited_and_successful_rounds_close_the_breaker() {
     let (store, config) = (FakeStore::default(), config());
     let [one, other] = failed(&store, &config);
     one.enter(&store, &config, (place(), &ASKER), at(1));
@@ -102,7 +102,7 @@ fn probes_are_as_many_as_are_configured_and_close_it_when_their_rounds_went_well
 }
 
 #[test]
-fn losing_every_race_is_what_was_seen_last() {
+fn losing_every_race_decides_on_the_state_seen_last() {
     let (store, config) = (FakeStore::default(), config());
     let [one, _] = failed(&store, &config);
     store.lose_swap_of(&place().key(), ATTEMPTS, store.load_entry(&place().key()).as_slice());

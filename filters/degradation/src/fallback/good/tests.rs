@@ -10,7 +10,7 @@ fn chat(message: Value, reason: Value) -> Value {
 }
 
 #[test]
-fn a_chat_answer_says_something_in_every_choice_and_ended_by_itself() {
+fn a_good_chat_response_has_content_in_every_choice_and_ended_normally() {
     let said = json!({ "role": "assistant", "content": "Paris" });
     for reason in [json!("stop"), json!("STOP"), json!("tool_calls"), json!("end_turn"), Value::Null] {
         assert!(good(Api::Chat, &chat(said.clone(), reason.clone())), "{reason}");
@@ -44,7 +44,7 @@ fn a_chat_answer_says_something_in_every_choice_and_ended_by_itself() {
 }
 
 #[test]
-fn a_document_that_is_an_error_or_says_that_the_server_is_busy_is_no_good_answer() {
+fn an_error_or_overload_document_is_not_a_good_response() {
     let said = chat(json!({ "content": "Paris" }), json!("stop"));
     for (member, value, expected) in [
         ("error", json!(null), true),
@@ -78,7 +78,7 @@ fn a_document_that_is_an_error_or_says_that_the_server_is_busy_is_no_good_answer
 }
 
 #[test]
-fn each_api_has_its_own_answer() {
+fn each_api_has_its_own_good_response() {
     let output = json!([{ "type": "message", "role": "assistant", "status": "completed",
         "content": [{ "type": "output_text", "text": "Paris", "annotations": [] }] }]);
     let empty = json!([{ "type": "message", "id": "m", "status": "completed",

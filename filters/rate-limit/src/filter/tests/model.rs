@@ -1,4 +1,4 @@
-//! Limits that count by the model, which only the body names.
+//! Limits by model, which only the body names.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn a_limit_on_some_models_leaves_the_others_alone() {
 }
 
 #[test]
-fn what_cannot_be_read_is_counted_by_every_limit_on_models() {
+fn an_unreadable_body_is_counted_by_every_limit_on_models() {
     let deep = format!("{}{}", r#"{"x":"#, "[".repeat(100));
     let utf16: String = "{\0\"\0m\0\"\0:\x001\0}\0".to_owned();
     let bodies = ["{\"x\":NaN,\"model\":\"r1\"}", "{\"model\":\"sm", &deep, &utf16, "model=r1"];
@@ -102,7 +102,7 @@ fn what_cannot_be_read_is_counted_by_every_limit_on_models() {
 }
 
 #[test]
-fn a_request_waits_for_its_model_and_nothing_else_does() {
+fn only_a_limit_by_model_makes_a_request_wait_for_it() {
     for (hold, head) in [(false, GO), (true, Flow::Hold)] {
         let filter = one(|d| {
             d["limits"][0]["when"] = json!({ "model": "r1", "path_prefix": "/v1/" });
@@ -144,7 +144,7 @@ fn what_the_head_decides_is_refused_before_the_body_and_what_the_model_refuses_c
 }
 
 #[test]
-fn the_level_of_the_tightest_limit_is_told_whenever_it_was_decided() {
+fn the_tightest_limit_is_reported_whenever_it_was_decided() {
     let limits = |head: u32, model: u32| {
         filter(&json!({ "limits": [
             { "name": "head", "per": [], "requests": { "rate": "1/s", "burst": head } },
@@ -161,7 +161,7 @@ fn the_level_of_the_tightest_limit_is_told_whenever_it_was_decided() {
 }
 
 #[test]
-fn a_delay_goes_on_until_its_time_whichever_of_it_and_the_body_comes_first() {
+fn a_delay_lasts_its_time_whether_the_body_ends_before_or_after() {
     let filter = filter(&json!({ "hold_headers": true, "limits": [
         { "name": "head", "per": [], "requests": { "rate": "1/s", "burst": 1 }, "exceed": { "delay": "9s" } },
         { "name": "model", "per": ["model"], "requests": { "rate": "1/min", "burst": 1 }, "exceed": { "delay": "60s" } },
