@@ -17,7 +17,8 @@
 //! - [`retry_budget`]: the retries that first attempts pay for.
 //! - [`attempt`]: the attempt number of a request, from its own claim or from a recorded failure.
 //! - [`voucher`]: free retries for requests that were refused.
-//! - [`date`]: instants as APIs write them. [`retry_hint`]: `Retry-After` with jitter, or the advice to stop.
+//! - [`date`]: instants as APIs write them. [`jitter`]: the random part of a wait. [`retry_hint`]: `Retry-After` with jitter, or
+//!   the advice to stop.
 //! - [`record`]: entries of the store, as bytes. [`ratio`]: a part of a whole.
 //! - [`health`]: the health of a cluster, measured by its responses.
 //! - [`breaker`]: the circuit breaker in front of a cluster.
@@ -45,6 +46,7 @@ pub mod headers;
 pub mod health;
 pub mod identity;
 pub mod inference;
+pub mod jitter;
 pub mod json;
 pub mod lease;
 pub mod path;

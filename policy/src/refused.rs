@@ -10,7 +10,7 @@
 
 use crate::admission::{Charge, Charged, Refusal, Wait};
 use crate::bucket::Take;
-use crate::retry_hint::jitter;
+use crate::jitter::jitter;
 use crate::timestamp::Timestamp;
 
 const ENTRIES: u64 = 1_024;

@@ -9,6 +9,7 @@
 //!
 //! Source: Brooker, "Exponential Backoff and Jitter" (AWS, 2015).
 
+use crate::jitter::jitter;
 use crate::refused::MAX_RETRY;
 use crate::timestamp::MILLISECOND;
 use crate::timestamp::Timestamp;
@@ -122,11 +123,6 @@ impl Hints {
         let behind = crowd.queue(now).saturating_add(jitter).checked_rem(room).unwrap_or(0);
         Hint { wait: asked.saturating_add(behind).max(MILLISECOND), should_retry: true }
     }
-}
-
-/// Returns a uniformly random number of nanoseconds below `most`, drawn from `random`.
-pub fn jitter(most: u64, random: u64) -> u64 {
-    u64::try_from(u128::from(most).saturating_mul(u128::from(random)) >> 64).unwrap_or(0)
 }
 
 #[cfg(test)]

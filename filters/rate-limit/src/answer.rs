@@ -4,7 +4,7 @@
 use core::time::Duration;
 use tidegate_host::reply::{ErrorObject, Reply, reset_time};
 use tidegate_policy::admission::{Undecided, Wait};
-use tidegate_policy::retry_hint;
+use tidegate_policy::jitter::jitter;
 use tidegate_policy::timestamp::SECOND;
 
 /// Returns a 429, which says that the limit `name`, described by `text`, admits again after `wait`, or a 413 if it
@@ -35,7 +35,7 @@ pub fn undecided(why: Undecided, random: u64) -> Reply {
         Undecided::Contended => ("contended", SECOND),
         Undecided::Saturated { wait } => ("saturated", wait.max(SECOND)),
     };
-    let jitter = retry_hint::jitter(SECOND, random);
+    let jitter = jitter(SECOND, random);
     let error = ErrorObject {
         message: "The rate limits could not be checked because too many requests came at once. Please try again.",
         kind: "server_error",
