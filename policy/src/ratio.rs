@@ -10,10 +10,7 @@ pub struct Ratio {
 
 impl core::fmt::Display for Ratio {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (whole, decimals) =
-            (self.millionths.div_euclid(1_000_000), self.millionths.rem_euclid(1_000_000));
-        let text = format!("{whole}.{decimals:06}");
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+        f.write_str(&decimal(u64::from(self.millionths)))
     }
 }
 
@@ -39,6 +36,13 @@ impl Ratio {
         let product = u128::from(quantity).saturating_mul(u128::from(self.millionths));
         u64::try_from(product / 1_000_000).unwrap_or(quantity)
     }
+}
+
+/// Returns millionths as the shortest decimal, such as `0.2`.
+pub(crate) fn decimal(millionths: u64) -> String {
+    let (whole, decimals) = (millionths.div_euclid(1_000_000), millionths.rem_euclid(1_000_000));
+    let text = format!("{whole}.{decimals:06}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

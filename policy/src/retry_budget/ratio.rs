@@ -1,5 +1,6 @@
 //! A ratio as an exact fraction in parts per million, parsed from a decimal: 0.4 is 0.4.
 
+use crate::ratio::decimal;
 use core::fmt;
 use core::str::FromStr;
 
@@ -45,10 +46,7 @@ impl Ratio {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, decimals) =
-            (self.millionths.div_euclid(1_000_000), self.millionths.rem_euclid(1_000_000));
-        let text = format!("{whole}.{decimals:06}");
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+        f.write_str(&decimal(self.millionths))
     }
 }
 
