@@ -5,7 +5,7 @@ SHELL := /bin/bash
 	blame real fuzz package clean rust
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rust:
 	@command -v cargo >/dev/null || ./module/build.sh
