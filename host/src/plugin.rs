@@ -79,33 +79,7 @@ pub trait Proxy {
 macro_rules! proxy_by {
     ($type:ty, $field:ident) => {
         impl $crate::plugin::Proxy for $type {
-            fn now(&self) -> ::tidegate_policy::timestamp::Timestamp {
-                self.$field.now()
-            }
-
-            fn clock(&self) -> ::tidegate_policy::timestamp::Timestamp {
-                self.$field.clock()
-            }
-
-            fn wall_clock(&self) -> u64 {
-                self.$field.wall_clock()
-            }
-
-            fn random(&self) -> u64 {
-                self.$field.random()
-            }
-
-            fn store(&self) -> &dyn $crate::store::Store {
-                self.$field.store()
-            }
-
-            fn fingerprinter(&self) -> ::tidegate_policy::fingerprint::Fingerprinter {
-                self.$field.fingerprinter()
-            }
-
-            fn peer(&self) -> Option<::core::net::IpAddr> {
-                self.$field.peer()
-            }
+            $crate::proxy_facts_by!($field);
 
             fn set_alarm(&self, at: Option<::tidegate_policy::timestamp::Timestamp>) {
                 self.$field.set_alarm(at);
@@ -126,6 +100,41 @@ macro_rules! proxy_by {
             fn workers(&self) -> &dyn $crate::task::Workers {
                 self.$field.workers()
             }
+        }
+    };
+}
+
+/// Implements the facts of [`Proxy`](crate::plugin::Proxy) within an `impl` of it, by delegating to a field: the clocks, random
+/// bits, the store, the keys and the peer. An alarm and metrics of its own are left to the type.
+#[macro_export]
+macro_rules! proxy_facts_by {
+    ($field:ident) => {
+        fn now(&self) -> ::tidegate_policy::timestamp::Timestamp {
+            self.$field.now()
+        }
+
+        fn clock(&self) -> ::tidegate_policy::timestamp::Timestamp {
+            self.$field.clock()
+        }
+
+        fn wall_clock(&self) -> u64 {
+            self.$field.wall_clock()
+        }
+
+        fn random(&self) -> u64 {
+            self.$field.random()
+        }
+
+        fn store(&self) -> &dyn $crate::store::Store {
+            self.$field.store()
+        }
+
+        fn fingerprinter(&self) -> ::tidegate_policy::fingerprint::Fingerprinter {
+            self.$field.fingerprinter()
+        }
+
+        fn peer(&self) -> Option<::core::net::IpAddr> {
+            self.$field.peer()
         }
     };
 }

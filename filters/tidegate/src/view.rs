@@ -2,17 +2,14 @@
 
 use crate::own::Own;
 use core::cell::{Cell, RefCell};
-use core::net::IpAddr;
 use tidegate_host::bodies::Response;
 use tidegate_host::exchange::{Exchange, Fact, FactValue};
 use tidegate_host::headers::HeaderMap;
 use tidegate_host::plugin::Proxy;
 use tidegate_host::protocol::Protocol;
 use tidegate_host::scan::Scan;
-use tidegate_host::store::Store;
 use tidegate_host::task::{PartWorkers, StreamId, WorkerId, Workers};
 use tidegate_policy::api::Dialect;
-use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::rewrite::Edit;
 use tidegate_policy::timestamp::Timestamp;
 
@@ -31,33 +28,7 @@ pub struct View<'a> {
 }
 
 impl Proxy for View<'_> {
-    fn now(&self) -> Timestamp {
-        self.whole.now()
-    }
-
-    fn clock(&self) -> Timestamp {
-        self.whole.clock()
-    }
-
-    fn wall_clock(&self) -> u64 {
-        self.whole.wall_clock()
-    }
-
-    fn random(&self) -> u64 {
-        self.whole.random()
-    }
-
-    fn store(&self) -> &dyn Store {
-        self.whole.store()
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        self.whole.fingerprinter()
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.whole.peer()
-    }
+    tidegate_host::proxy_facts_by!(whole);
 
     fn set_alarm(&self, at: Option<Timestamp>) {
         self.alarm.set(at);

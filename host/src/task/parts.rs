@@ -4,10 +4,7 @@
 use super::{MAX_MESSAGE, Period, StreamId, Task, Worker, WorkerId, Workers};
 use crate::call::{Answer, Call, CallId, Refused};
 use crate::plugin::Proxy;
-use crate::store::Store;
 use core::cell::{Cell, RefCell};
-use core::net::IpAddr;
-use tidegate_policy::fingerprint::Fingerprinter;
 use tidegate_policy::timestamp::Timestamp;
 
 /// The tasks of all parts, as one task.
@@ -132,33 +129,7 @@ impl Worker for PartWorker<'_> {
 }
 
 impl Proxy for PartWorker<'_> {
-    fn now(&self) -> Timestamp {
-        self.whole.now()
-    }
-
-    fn clock(&self) -> Timestamp {
-        self.whole.clock()
-    }
-
-    fn wall_clock(&self) -> u64 {
-        self.whole.wall_clock()
-    }
-
-    fn random(&self) -> u64 {
-        self.whole.random()
-    }
-
-    fn store(&self) -> &dyn Store {
-        self.whole.store()
-    }
-
-    fn fingerprinter(&self) -> Fingerprinter {
-        self.whole.fingerprinter()
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.whole.peer()
-    }
+    crate::proxy_facts_by!(whole);
 
     fn set_alarm(&self, at: Option<Timestamp>) {
         self.alarm.set(at);
